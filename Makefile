@@ -1,0 +1,109 @@
+# Builds build/ringfence (the command) and build/ringfenced (the daemon) from one library.
+#
+#   make              both programs             make check    every test (the same as tests/run)
+#   make demo         the demonstration         make install  PREFIX=/usr/local DESTDIR=
+#   make SANITIZE=1   with sanitizers, in build/sanitize      make format, make lint, make clean
+
+PREFIX ?= /usr/local
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+VERSION := 0.1.0
+
+ifdef SANITIZE
+BUILD ?= build/sanitize
+SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+endif
+BUILD ?= build
+
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings \
+	-Wundef -Wvla -Wformat=2 -Wswitch-enum -Wimplicit-fallthrough
+CFLAGS ?= -O2 -g
+ALL_CFLAGS := -std=c17 -D_GNU_SOURCE -DRINGFENCE_VERSION='"$(VERSION)"' -Iinclude -I. $(WARNINGS) $(SANITIZERS) \
+	-fstack-protector-strong -D_FORTIFY_SOURCE=2 $(CFLAGS)
+ifdef SANITIZE
+ALL_CFLAGS := $(filter-out -D_FORTIFY_SOURCE=2,$(ALL_CFLAGS))
+endif
+
+CLI_LIBS := -lyaml -ljansson -lnftnl -lmnl
+DAEMON_LIBS := $(CLI_LIBS) -lsystemd -lcap
+
+CLI_SOURCES := $(wildcard compiler/cli/*.c)
+# The daemon's own files: what needs libsystemd or libcap, so that the command does not.
+DAEMON_SOURCES := $(wildcard enforcer/service/*.c enforcer/sources/*.c)
+LIBRARY_SOURCES := $(filter-out $(CLI_SOURCES),$(wildcard compiler/*/*.c)) \
+	$(wildcard enforcer/desired/*.c enforcer/kernel/*.c enforcer/reconcile/*.c)
+UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
+TOOL_SOURCES := $(wildcard tests/packets/*.c tests/bench/*.c)
+
+objects = $(patsubst %.c,$(BUILD)/objects/%.o,$(1))
+LIBRARY := $(BUILD)/libringfence.a
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SOURCES))
+TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SOURCES))
+EVERY_SOURCE := $(CLI_SOURCES) $(DAEMON_SOURCES) $(LIBRARY_SOURCES) $(UNIT_SOURCES) $(TOOL_SOURCES)
+
+.PHONY: all tests check demo install format lint headers clean
+.SECONDARY:
+
+all: $(BUILD)/ringfence $(BUILD)/ringfenced
+
+tests: all $(UNIT_TESTS) $(TOOLS)
+
+$(BUILD)/objects/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	@echo "  CC  $<"
+	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(LIBRARY): $(call objects,$(LIBRARY_SOURCES))
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(BUILD)/ringfence: $(call objects,$(CLI_SOURCES)) $(LIBRARY)
+	@echo "  LD  $@"
+	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(CLI_LIBS)
+
+$(BUILD)/ringfenced: $(call objects,$(DAEMON_SOURCES)) $(LIBRARY)
+	@echo "  LD  $@"
+	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
+
+# The daemon's modules but its main, so that unit tests can call them.
+$(BUILD)/tests/%: $(BUILD)/objects/tests/unit/%.o $(call objects,$(filter-out enforcer/service/main.c,$(DAEMON_SOURCES))) $(LIBRARY)
+	@mkdir -p $(@D)
+	@echo "  LD  $@"
+	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(DAEMON_LIBS)
+
+$(BUILD)/tests/packets/%: $(BUILD)/objects/tests/packets/%.o $(LIBRARY)
+	@mkdir -p $(@D)
+	@echo "  LD  $@"
+	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lnftnl -lmnl
+
+$(BUILD)/tests/bench/%: $(BUILD)/objects/tests/bench/%.o $(LIBRARY)
+	@mkdir -p $(@D)
+	@echo "  LD  $@"
+	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(CLI_LIBS)
+
+check:
+	tests/run
+
+demo:
+	deploy/demo
+
+install: all
+	install -D -m 755 $(BUILD)/ringfence $(DESTDIR)$(PREFIX)/bin/ringfence
+	install -D -m 755 $(BUILD)/ringfenced $(DESTDIR)$(PREFIX)/sbin/ringfenced
+
+# Each public header compiles alone.
+headers:
+	@for header in $(wildcard include/ringfence/*.h); do \
+		echo "#include \"$$header\"" | $(CC) $(ALL_CFLAGS) -x c -fsyntax-only - || exit 1; done
+
+format:
+	clang-format -i $(EVERY_SOURCE) $(wildcard include/ringfence/*.h compiler/*/*.h enforcer/*/*.h)
+
+lint:
+	clang-tidy --quiet $(EVERY_SOURCE) -- $(ALL_CFLAGS)
+
+clean:
+	rm -rf build
+
+-include $(patsubst %.c,$(BUILD)/objects/%.d,$(EVERY_SOURCE))

@@ -1,0 +1,75 @@
+/* What the subcommands share: their table, their options, and how they read input and end. */
+#ifndef COMPILER_CLI_CLI_H
+#define COMPILER_CLI_CLI_H
+
+#include <ringfence/arena.h>
+#include <ringfence/frontend.h>
+#include <ringfence/verdict.h>
+
+/* Exit statuses (cli.md): the answer is yes, it is no, or the question could not be answered. */
+enum { EXIT_YES = 0, EXIT_NO = 1, EXIT_PROBLEM = 2 };
+
+enum { PATHS_MAX = 1024 };
+
+/* The command line, read by the option table. */
+struct arguments {
+	const char *words[PATHS_MAX]; /* what is no option */
+	size_t word_count;
+	const char *inventories[PATHS_MAX];
+	size_t inventory_count;
+	const char *node, *output, *format, *color, *at, *socket;
+	bool all_nodes, dry_run, workloads, verbose;
+};
+
+/* Which options a subcommand takes; the letters are those of the table in options.c. */
+struct subcommand {
+	const char *name;
+	const char *usage;   /* what follows the name */
+	const char *summary; /* one line */
+	const char *detail;
+	const char *options; /* letters */
+	int (*run)(const struct arguments *arguments);
+};
+extern const struct subcommand subcommands[];
+extern const size_t subcommand_count;
+
+/* Reads the words behind the subcommand. Returns 0, or EXIT_PROBLEM after saying what is wrong. */
+int arguments_read(struct arguments *arguments, const struct subcommand *subcommand, int count, char **words);
+
+/* Prints the options of a subcommand, or of all when it is NULL. */
+void options_print(const struct subcommand *subcommand);
+
+/* Input that was read and checked. */
+struct input {
+	struct arena *arena;
+	struct diagnostics diagnostics;
+	struct frontend frontend;
+	struct world world;
+};
+
+/* Reads policy from `paths` and inventory from -i. Returns 0, or EXIT_PROBLEM after printing every problem. Call
+ * input_finish in both cases. */
+int input_read(struct input *input, const struct arguments *arguments, const char *const *paths, size_t count);
+void input_finish(struct input *input);
+
+/* Whether to write colours to `stream`: --color, NO_COLOR, then whether it is a terminal. */
+bool use_color(const struct arguments *arguments, FILE *stream);
+
+/* Whether --format names `format`; text is the default. */
+bool format_is(const struct arguments *arguments, const char *format);
+
+/* Says what is wrong on stderr and returns EXIT_PROBLEM. */
+int problem(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Whether the inventory knows `node` (NULL: all). Returns 0, or EXIT_PROBLEM after saying so. */
+int node_check(const struct input *input, const char *node);
+
+int check_run(const struct arguments *arguments);
+int compile_run(const struct arguments *arguments);
+int explain_run(const struct arguments *arguments);
+int reach_run(const struct arguments *arguments);
+int apply_run(const struct arguments *arguments);
+int status_run(const struct arguments *arguments);
+int drift_run(const struct arguments *arguments);
+
+#endif

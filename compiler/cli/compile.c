@@ -1,0 +1,82 @@
+/* ringfence compile: a node's ruleset as text, or as JSON of the intermediate form. */
+#include "compiler/cli/cli.h"
+#include "compiler/report/ruleset_json.h"
+
+#include <ringfence/ruleset.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void print(FILE *stream, const struct arguments *arguments, const struct input *input, const char *node)
+{
+	struct ruleset *ruleset = ruleset_lower(input->arena, &input->world, node, 1);
+	if (format_is(arguments, "json"))
+		ruleset_print_json(stream, ruleset);
+	else
+		ruleset_print(stream, ruleset, input->world.at);
+}
+
+/* Writes beside the file and renames, so that a reader never sees half of it. */
+static int print_to(const char *path, const struct arguments *arguments, const struct input *input, const char *node)
+{
+	char *temporary = arena_printf(input->arena, "%s.%d.new", path, (int)getpid());
+	FILE *stream = fopen(temporary, "wxe");
+	if (stream == NULL)
+		return problem("%s: %s", temporary, strerror(errno));
+	print(stream, arguments, input, node);
+	bool failed = ferror(stream) != 0;
+	if (fclose(stream) != 0 || failed || rename(temporary, path) != 0) {
+		int error = errno;
+		unlink(temporary);
+		return problem("%s: %s", path, strerror(error));
+	}
+	return EXIT_YES;
+}
+
+static int all_nodes(const struct arguments *arguments, const struct input *input)
+{
+	if (arguments->output == NULL)
+		return problem("--all-nodes needs -o DIR");
+	if (mkdir(arguments->output, 0777) != 0 && errno != EEXIST)
+		return problem("%s: %s", arguments->output, strerror(errno));
+	int status = EXIT_YES;
+	const struct inventory *inventory = &input->frontend.inventory;
+	for (size_t i = 0; i < inventory->node_count && status == EXIT_YES; i++) {
+		const char *name = inventory->nodes[i]->name;
+		if (strchr(name, '/') != NULL || name[0] == '.')
+			return problem("node `%s` cannot be a file name", name);
+		char *path = arena_printf(input->arena, "%s/%s.%s", arguments->output, name,
+					  format_is(arguments, "json") ? "json" : "nft");
+		status = print_to(path, arguments, input, name);
+	}
+	return status;
+}
+
+int node_check(const struct input *input, const char *node)
+{
+	const struct inventory *inventory = &input->frontend.inventory;
+	bool known = node == NULL || inventory_node(inventory, node) != NULL;
+	for (size_t i = 0; i < inventory->workload_count && !known; i++)
+		known = inventory->workloads[i]->node != NULL && strcmp(inventory->workloads[i]->node, node) == 0;
+	return known ? 0 : problem("no node `%s` in the inventory", node);
+}
+
+int compile_run(const struct arguments *arguments)
+{
+	struct input input = {0};
+	int status = input_read(&input, arguments, arguments->words, arguments->word_count);
+	if (status == 0)
+		status = node_check(&input, arguments->node);
+	if (status == 0 && arguments->all_nodes)
+		status = all_nodes(arguments, &input);
+	else if (status == 0 && arguments->output != NULL)
+		status = print_to(arguments->output, arguments, &input, arguments->node);
+	else if (status == 0)
+		print(stdout, arguments, &input, arguments->node);
+	input_finish(&input);
+	return status;
+}

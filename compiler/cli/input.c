@@ -1,0 +1,57 @@
+/* Reads what a subcommand works on, and reports what is wrong with it. */
+#include "compiler/cli/cli.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+bool use_color(const struct arguments *arguments, FILE *stream)
+{
+	if (arguments->color != NULL && strcmp(arguments->color, "auto") != 0)
+		return strcmp(arguments->color, "always") == 0;
+	const char *no_color = getenv("NO_COLOR");
+	if (no_color != NULL && *no_color != 0)
+		return false;
+	return isatty(fileno(stream)) == 1;
+}
+
+bool format_is(const struct arguments *arguments, const char *format)
+{
+	return strcmp(arguments->format != NULL ? arguments->format : "text", format) == 0;
+}
+
+int input_read(struct input *input, const struct arguments *arguments, const char *const *paths, size_t count)
+{
+	input->arena = arena_create();
+	diagnostics_init(&input->diagnostics, input->arena);
+	frontend_init(&input->frontend, input->arena, &input->diagnostics);
+	input->world = (struct world){&input->frontend.policy, &input->frontend.inventory, (int64_t)time(NULL)};
+	const char *wrong = arguments->at != NULL ? time_parse(&input->world.at, arguments->at) : NULL;
+	if (wrong != NULL)
+		return problem("--at %s: %s", arguments->at, wrong);
+	if (count == 0)
+		return problem("name the policy: files or directories");
+	for (size_t i = 0; i < count; i++)
+		frontend_add_path(&input->frontend, paths[i]);
+	for (size_t i = 0; i < arguments->inventory_count; i++)
+		frontend_add_path(&input->frontend, arguments->inventories[i]);
+	frontend_finish(&input->frontend);
+	if (input->diagnostics.errors == 0 && input->frontend.document_count == 0) {
+		diagnostics_error(&input->diagnostics, (struct span){0}, "no policy found in %s", paths[0]);
+		diagnostics_help(&input->diagnostics, "a document in a .yaml, .yml or .json file starts with `ringfence: v1`");
+	}
+	diagnostics_sort(&input->diagnostics);
+	diagnostics_print(&input->diagnostics, stderr, use_color(arguments, stderr));
+	if (input->diagnostics.errors == 0)
+		return 0;
+	fprintf(stderr, "ringfence: %zu error%s in %zu file%s\n", input->diagnostics.errors,
+		input->diagnostics.errors == 1 ? "" : "s", input->frontend.file_count, input->frontend.file_count == 1 ? "" : "s");
+	return EXIT_PROBLEM;
+}
+
+void input_finish(struct input *input)
+{
+	arena_free(input->arena);
+}

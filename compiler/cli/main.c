@@ -1,0 +1,114 @@
+/* ringfence: the command. A table of subcommands; each is a file of its own. */
+#include "compiler/cli/cli.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define POLICY "[-i INVENTORY]... POLICY..."
+
+const struct subcommand subcommands[] = {
+	{"check", POLICY, "reads a policy and says what is wrong with it",
+	 "POLICY is files or directories, read recursively. Every error is shown with its place.", "iftv", check_run},
+	{"compile", "[--node NAME] [-o FILE] " POLICY, "prints a node's ruleset as text for `nft -f`",
+	 "Loading the text replaces the table `inet ringfence` in one transaction and touches nothing else.", "inoaft", compile_run},
+	{"explain", POLICY " FROM TO PORT", "says whether a flow is allowed, and which statement decides",
+	 "FROM and TO are NAMESPACE/NAME of a workload or service (`workload:` or `service:` before it decides), an address, or\n"
+	 "a built-in peer. PORT is 8080/tcp, or a name that the destination declares. `explain POLICY... -` reads FROM TO PORT\n"
+	 "lines from standard input and prints one JSON object a line.", "ift", explain_run},
+	{"reach", POLICY, "lists who may reach whom, on which ports", "Services, or with --workloads the workloads of the inventory.",
+	 "iftw", reach_run},
+	{"apply", "[--node NAME] [--dry-run] " POLICY, "loads a node's ruleset into the kernel once",
+	 "Exit status 1 with --dry-run means that there is a difference.", "indft", apply_run},
+	{"status", "[--socket PATH]", "asks the local daemon what it enforces", "Exit status 1 means that it is not in force.", "fs",
+	 status_run},
+	{"drift", "[--socket PATH]", "asks the local daemon what others changed in its table",
+	 "Exit status 1 means that the table differs from the policy now.", "fs", drift_run},
+};
+const size_t subcommand_count = sizeof subcommands / sizeof *subcommands;
+
+int problem(const char *format, ...)
+{
+	struct arena *arena = arena_create();
+	va_list args;
+	va_start(args, format);
+	const char *text = arena_vprintf(arena, format, args);
+	va_end(args);
+	fputs("ringfence: ", stderr);
+	escape_print(stderr, text, strlen(text));
+	fputc('\n', stderr);
+	arena_free(arena);
+	return EXIT_PROBLEM;
+}
+
+static const struct subcommand *find(const char *name)
+{
+	for (size_t i = 0; i < subcommand_count; i++)
+		if (strcmp(subcommands[i].name, name) == 0)
+			return &subcommands[i];
+	return NULL;
+}
+
+static int unknown(const char *name)
+{
+	const char *names[sizeof subcommands / sizeof *subcommands];
+	struct arena *arena = arena_create();
+	struct diagnostics list;
+	diagnostics_init(&list, arena);
+	for (size_t i = 0; i < subcommand_count; i++)
+		names[i] = subcommands[i].name;
+	diagnostics_error(&list, (struct span){0}, "there is no subcommand `%s`", name);
+	if (!diagnostics_suggest(&list, name, names, subcommand_count))
+		diagnostics_help(&list, "see `ringfence help`");
+	diagnostics_print(&list, stderr, false);
+	arena_free(arena);
+	return EXIT_PROBLEM;
+}
+
+static void help_all(void)
+{
+	puts("ringfence " RINGFENCE_VERSION ": network segmentation for Linux, from a policy in git to nftables\n\n"
+	     "usage: ringfence SUBCOMMAND [options] ...\n");
+	for (size_t i = 0; i < subcommand_count; i++)
+		printf("  %-10s %s\n", subcommands[i].name, subcommands[i].summary);
+	puts("\n`ringfence help SUBCOMMAND` tells more. Exit status: 0 yes, 1 the answer is no, 2 it could not be answered.");
+}
+
+static int help(const struct subcommand *subcommand)
+{
+	printf("usage: ringfence %s %s\n\n%s.\n%s\n\n", subcommand->name, subcommand->usage, subcommand->summary, subcommand->detail);
+	options_print(subcommand);
+	return EXIT_YES;
+}
+
+int main(int count, char **words)
+{
+	signal(SIGPIPE, SIG_DFL);
+	const char *name = count > 1 ? words[1] : NULL;
+	if (name == NULL || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || (strcmp(name, "help") == 0 && count == 2)) {
+		help_all();
+		return name == NULL ? EXIT_PROBLEM : EXIT_YES;
+	}
+	if (strcmp(name, "--version") == 0 || strcmp(name, "version") == 0) {
+		puts("ringfence " RINGFENCE_VERSION);
+		return EXIT_YES;
+	}
+	bool wants_help = strcmp(name, "help") == 0;
+	if (wants_help)
+		name = words[2];
+	const struct subcommand *subcommand = find(name);
+	if (subcommand == NULL)
+		return unknown(name);
+	for (int i = 2; i < count && !wants_help; i++)
+		wants_help = strcmp(words[i], "--help") == 0 || strcmp(words[i], "-h") == 0;
+	if (wants_help)
+		return help(subcommand);
+	static struct arguments arguments;
+	if (arguments_read(&arguments, subcommand, count - 1, words + 1) != 0)
+		return EXIT_PROBLEM;
+	int status = subcommand->run(&arguments);
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return problem("cannot write to standard output: %m");
+	return status;
+}

@@ -1,0 +1,143 @@
+/* The one table of options: reading, help and usage errors go by it. */
+#include "compiler/cli/cli.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_SOCKET "/run/ringfence/control.sock"
+
+static const struct {
+	char letter;
+	const char *name, *value, *help;
+} options[] = {
+	{'i', "inventory", "PATH", "read inventory from PATH too; repeatable"},
+	{'n', "node", "NAME", "the node whose ruleset is meant; without it every workload is local"},
+	{'o', "output", "PATH", "write there and not to standard output"},
+	{'a', "all-nodes", NULL, "one ruleset for each node, as DIR/NODE.nft with -o DIR"},
+	{'f', "format", "FORMAT", "text (default) or json"},
+	{'d', "dry-run", NULL, "print the difference with what is loaded and change nothing"},
+	{'w', "workloads", NULL, "workloads one by one and not services"},
+	{'t', "at", "TIME", "judge expiries at TIME and not now"},
+	{'c', "color", "WHEN", "auto (default), always or never"},
+	{'s', "socket", "PATH", "the daemon's control socket (" DEFAULT_SOCKET ")"},
+	{'v', "verbose", NULL, "say what was passed over"},
+};
+enum { OPTION_COUNT = sizeof options / sizeof *options };
+
+static const char everywhere[] = "c"; /* options that every subcommand takes */
+
+static bool takes(const struct subcommand *subcommand, char letter)
+{
+	return subcommand == NULL || strchr(subcommand->options, letter) != NULL || strchr(everywhere, letter) != NULL;
+}
+
+void options_print(const struct subcommand *subcommand)
+{
+	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		char text[40];
+		if (!takes(subcommand, options[i].letter))
+			continue;
+		snprintf(text, sizeof text, "-%c, --%s%s%s", options[i].letter, options[i].name, options[i].value != NULL ? " " : "",
+			 options[i].value != NULL ? options[i].value : "");
+		printf("  %-22s %s\n", text, options[i].help);
+	}
+	printf("  %-22s %s\n", "-h, --help", "this help");
+}
+
+static int store(struct arguments *arguments, char letter, const char *value)
+{
+	const struct {
+		char letter;
+		const char **text;
+		bool *flag;
+	} places[] = {
+		{'n', &arguments->node, NULL},	    {'o', &arguments->output, NULL},
+		{'f', &arguments->format, NULL},    {'t', &arguments->at, NULL},
+		{'c', &arguments->color, NULL},	    {'s', &arguments->socket, NULL},
+		{'a', NULL, &arguments->all_nodes}, {'d', NULL, &arguments->dry_run},
+		{'w', NULL, &arguments->workloads}, {'v', NULL, &arguments->verbose},
+	};
+	if (letter == 'i') {
+		if (arguments->inventory_count == PATHS_MAX)
+			return problem("more than %d inventories", PATHS_MAX);
+		arguments->inventories[arguments->inventory_count++] = value;
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+		if (places[i].letter != letter)
+			continue;
+		if (places[i].text != NULL)
+			*places[i].text = value;
+		else
+			*places[i].flag = true;
+	}
+	return 0;
+}
+
+/* Suggests the option that a wrong word may have meant. */
+static int wrong_option(const struct subcommand *subcommand, const char *word)
+{
+	const char *names[OPTION_COUNT];
+	size_t count = 0;
+	struct arena *arena = arena_create();
+	struct diagnostics list;
+	diagnostics_init(&list, arena);
+	for (size_t i = 0; i < OPTION_COUNT; i++)
+		if (takes(subcommand, options[i].letter))
+			names[count++] = options[i].name;
+	diagnostics_error(&list, (struct span){0}, "`ringfence %s` does not take `%s`", subcommand->name, word);
+	char *bare = arena_copy(arena, word, strcspn(word, "="));
+	if (!diagnostics_suggest(&list, bare + strspn(bare, "-"), names, count))
+		diagnostics_help(&list, "see `ringfence help %s`", subcommand->name);
+	diagnostics_print(&list, stderr, false);
+	arena_free(arena);
+	return EXIT_PROBLEM;
+}
+
+static int check_values(const struct arguments *arguments)
+{
+	static const char *const colors[] = {"auto", "always", "never"};
+	bool known = arguments->color == NULL;
+	for (size_t i = 0; i < 3 && !known; i++)
+		known = strcmp(arguments->color, colors[i]) == 0;
+	if (!known)
+		return problem("--color is auto, always or never, and not `%s`", arguments->color);
+	if (!format_is(arguments, "text") && !format_is(arguments, "json"))
+		return problem("--format is text or json, and not `%s`", arguments->format);
+	return 0;
+}
+
+int arguments_read(struct arguments *arguments, const struct subcommand *subcommand, int count, char **words)
+{
+	struct option longs[OPTION_COUNT + 1] = {0};
+	char shorts[3 * OPTION_COUNT + 3] = "-:";
+	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		longs[i] = (struct option){options[i].name, options[i].value != NULL, NULL, options[i].letter};
+		size_t used = strlen(shorts);
+		snprintf(shorts + used, sizeof shorts - used, "%c%s", options[i].letter, options[i].value != NULL ? ":" : "");
+	}
+	*arguments = (struct arguments){.socket = DEFAULT_SOCKET};
+	opterr = 0;
+	optind = 1;
+	int letter;
+	while ((letter = getopt_long(count, words, shorts, longs, NULL)) != -1) {
+		if (letter == ':')
+			return problem("`%s` needs a value", words[optind - 1]);
+		if (letter == '?' || (letter != 1 && !takes(subcommand, (char)letter)))
+			return wrong_option(subcommand, words[optind - 1]);
+		if (letter == 1 && arguments->word_count == PATHS_MAX)
+			return problem("more than %d arguments", PATHS_MAX);
+		if (letter == 1)
+			arguments->words[arguments->word_count++] = optarg;
+		else if (store(arguments, (char)letter, optarg) != 0)
+			return EXIT_PROBLEM;
+	}
+	for (; optind < count; optind++) {
+		if (arguments->word_count == PATHS_MAX)
+			return problem("more than %d arguments", PATHS_MAX);
+		arguments->words[arguments->word_count++] = words[optind];
+	}
+	return check_values(arguments);
+}

@@ -1,0 +1,174 @@
+/* Files to documents: finds the files, reads them, and gives each document to its reader.
+ *
+ * No text of a document ever becomes a path; symbolic links are followed, since Kubernetes mounts configuration that way. */
+#include "compiler/frontend/native.h"
+
+#include <ringfence/arena.h>
+#include <ringfence/frontend.h>
+#include <ringfence/yaml.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void frontend_init(struct frontend *frontend, struct arena *arena, struct diagnostics *diagnostics)
+{
+	*frontend = (struct frontend){.arena = arena, .diagnostics = diagnostics, .hash = 0xcbf29ce484222325};
+}
+
+static void add_document(struct frontend *frontend, const struct yaml_node *root)
+{
+	if (root->kind != YAML_MAPPING) {
+		diagnostics_error(frontend->diagnostics, root->span, "a document must be a mapping that starts with `ringfence: v1`");
+		return;
+	}
+	const struct yaml_node *version = yaml_get(root, "ringfence");
+	if (version == NULL && yaml_get(root, "apiVersion") != NULL && yaml_get(root, "kind") != NULL) {
+		const struct yaml_node *kind = yaml_get(root, "kind");
+		static const char *const meaningful[] = {"NetworkPolicy", "Pod", "Namespace", "List"};
+		for (size_t i = 0; i < sizeof meaningful / sizeof *meaningful; i++) {
+			if (kind->kind != YAML_SCALAR || strcmp(kind->text, meaningful[i]) != 0)
+				continue;
+			diagnostics_error(frontend->diagnostics, kind->span,
+					  "this version does not read Kubernetes %s manifests yet", kind->text);
+			diagnostics_help(frontend->diagnostics, "it would change who may reach whom, so it cannot be skipped");
+			return;
+		}
+		frontend->skipped_count++;
+		return;
+	}
+	if (version == NULL) {
+		diagnostics_error(frontend->diagnostics, root->span, "a native document starts with `ringfence: v1`");
+		return;
+	}
+	if (version->kind != YAML_SCALAR || strcmp(version->text, "v1") != 0) {
+		diagnostics_error(frontend->diagnostics, version->span, "only version v1 is known");
+		return;
+	}
+	struct document *document = arena_push(frontend->arena, frontend->documents, frontend->document_count);
+	document->root = root;
+	document->name_space = "default";
+}
+
+void frontend_add_text(struct frontend *frontend, const char *name, const char *text, size_t length)
+{
+	struct source *source = arena_alloc(frontend->arena, sizeof *source);
+	*source = (struct source){name, text, length};
+	diagnostics_add_source(frontend->diagnostics, source);
+	frontend->file_count++;
+	/* FNV-1a with the text's length in front, so that moving a byte to the next file changes the hash. */
+	for (size_t i = 0; i < sizeof length; i++)
+		frontend->hash = (frontend->hash ^ (length >> 8 * i & 0xff)) * 0x100000001b3;
+	for (size_t i = 0; i < length; i++)
+		frontend->hash = (frontend->hash ^ (unsigned char)text[i]) * 0x100000001b3;
+	size_t count = 0;
+	struct yaml_node **roots = yaml_read(frontend->arena, source, frontend->diagnostics, &count);
+	for (size_t i = 0; i < count; i++)
+		add_document(frontend, roots[i]);
+}
+
+/* An error that concerns a file and no place in it. */
+static void path_error(struct frontend *frontend, const char *path, const char *problem)
+{
+	diagnostics_error(frontend->diagnostics, (struct span){0}, "%s: %s", path, problem);
+}
+
+static void add_file(struct frontend *frontend, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0) {
+		path_error(frontend, path, strerror(errno));
+		return;
+	}
+	struct stat status;
+	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+		path_error(frontend, path, "not a regular file");
+	} else if (status.st_size > YAML_BYTES_MAX) {
+		path_error(frontend, path, "larger than 64 MiB");
+	} else {
+		/* A file that grows meanwhile is read up to the size it had; the watcher sees the rest. */
+		size_t size = (size_t)status.st_size, length = 0;
+		char *text = arena_alloc(frontend->arena, size + 1);
+		ssize_t got = 0;
+		while (length < size && ((got = read(fd, text + length, size - length)) > 0 || (got < 0 && errno == EINTR)))
+			length += got > 0 ? (size_t)got : 0;
+		if (got < 0)
+			path_error(frontend, path, strerror(errno));
+		else
+			frontend_add_text(frontend, arena_copy(frontend->arena, path, strlen(path)), text, length);
+	}
+	close(fd);
+}
+
+static bool has_document_name(const char *name)
+{
+	static const char *const endings[] = {".yaml", ".yml", ".json"};
+	size_t length = strlen(name);
+	for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+		size_t end = strlen(endings[i]);
+		if (length > end && strcmp(name + length - end, endings[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int visible(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.';
+}
+
+static int by_bytes(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static void add_directory(struct frontend *frontend, const char *path, unsigned depth)
+{
+	if (depth > DIRECTORY_DEPTH_MAX) {
+		path_error(frontend, path, "directories nested too deep; does a symbolic link point to a parent?");
+		return;
+	}
+	struct dirent **entries = NULL;
+	int count = scandir(path, &entries, visible, by_bytes);
+	if (count < 0)
+		path_error(frontend, path, strerror(errno));
+	for (int i = 0; i < count; i++) {
+		bool slash = path[0] != 0 && path[strlen(path) - 1] == '/';
+		char *child = arena_printf(frontend->arena, "%s%s%s", path, slash ? "" : "/", entries[i]->d_name);
+		struct stat status;
+		if (frontend->file_count >= FILES_MAX)
+			path_error(frontend, path, "more than 100000 files");
+		else if (stat(child, &status) != 0)
+			path_error(frontend, child, strerror(errno));
+		else if (S_ISDIR(status.st_mode))
+			add_directory(frontend, child, depth + 1);
+		else if (has_document_name(entries[i]->d_name))
+			add_file(frontend, child);
+		free(entries[i]);
+	}
+	free(entries);
+}
+
+void frontend_add_path(struct frontend *frontend, const char *path)
+{
+	struct stat status;
+	if (stat(path, &status) != 0)
+		path_error(frontend, path, strerror(errno));
+	else if (S_ISDIR(status.st_mode))
+		add_directory(frontend, path, 0);
+	else
+		add_file(frontend, path);
+}
+
+void frontend_finish(struct frontend *frontend)
+{
+	native_read_definitions(frontend);
+	native_read_allows(frontend);
+	inventory_index(&frontend->inventory, frontend->arena);
+	snprintf(frontend->revision, sizeof frontend->revision, "%016" PRIx64, frontend->hash);
+}

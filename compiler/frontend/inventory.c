@@ -1,0 +1,274 @@
+/* namespaces, nodes and workloads of native documents to an inventory, and what must not stand there twice. */
+#include "compiler/frontend/native.h"
+
+#include <ringfence/arena.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+
+/* A mapping {key: value} of labels, through the selector's reader, which checks keys and values. */
+static void labels_read(struct frontend *frontend, const struct yaml_node *node, struct labels *labels)
+{
+	struct selector selector = {0};
+	selector_read(frontend, node, &selector);
+	for (size_t i = 0; i < selector.count; i++) {
+		const struct requirement *item = &selector.items[i];
+		if (item->kind != REQUIRE_IN || item->value_count != 1)
+			diagnostics_error(frontend->diagnostics, node->span, "label `%s` must have one value", item->key);
+		else
+			*arena_push(frontend->arena, labels->items, labels->count) = (struct label){item->key, item->values[0]};
+	}
+}
+
+static void address_read(struct frontend *frontend, const struct yaml_node *node, struct address **list, size_t *count)
+{
+	struct address address;
+	const char *text = scalar_read(frontend, node, "an address");
+	if (text == NULL)
+		return;
+	const char *problem = address_parse(&address, text);
+	if (problem != NULL)
+		diagnostics_error(frontend->diagnostics, node->span, "`%s` is no address: %s", text, problem);
+	else
+		*arena_push(frontend->arena, *list, *count) = address;
+}
+
+/* A list of addresses; an empty one is none. */
+static void addresses_read(struct frontend *frontend, const struct yaml_node *node, struct address **list, size_t *count)
+{
+	if (node->kind != YAML_SEQUENCE)
+		diagnostics_error(frontend->diagnostics, node->span, "`addresses` must be a list");
+	for (size_t i = 0; node->kind == YAML_SEQUENCE && i < node->count; i++)
+		address_read(frontend, node->items[i], list, count);
+}
+
+/* ---- namespaces ---- */
+
+static void space_labels_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	labels_read(frontend, node, &((struct name_space *)object)->labels);
+}
+
+static const struct key namespace_keys[] = {{"labels", false, space_labels_read}};
+
+void namespaces_read(struct frontend *frontend, const struct yaml_node *node, void *document)
+{
+	(void)document;
+	if (node->kind != YAML_MAPPING)
+		diagnostics_error(frontend->diagnostics, node->span, "`namespaces` must be a mapping of names");
+	for (size_t i = 0; node->kind == YAML_MAPPING && i + 1 < node->count; i += 2) {
+		struct name_space *space = arena_alloc(frontend->arena, sizeof *space);
+		space->name = name_read(frontend, node->items[i], "a namespace");
+		space->span = node->items[i]->span;
+		KEYS_READ(frontend, node->items[i + 1], namespace_keys, "a namespace", space);
+		if (space->name == NULL)
+			continue;
+		*arena_push(frontend->arena, space->labels.items, space->labels.count) =
+			(struct label){"kubernetes.io/metadata.name", space->name};
+		*arena_push(frontend->arena, frontend->inventory.namespaces, frontend->inventory.namespace_count) = space;
+	}
+}
+
+/* ---- nodes ---- */
+
+static void node_addresses_read(struct frontend *frontend, const struct yaml_node *value, void *object)
+{
+	struct node *node = object;
+	addresses_read(frontend, value, &node->addresses, &node->address_count);
+}
+
+static void node_pools_read(struct frontend *frontend, const struct yaml_node *value, void *object)
+{
+	struct node *node = object;
+	struct prefix_list list = {0};
+	prefixes_read(frontend, value, &list);
+	node->pools = list.items;
+	node->pool_count = list.count;
+}
+
+static const struct key node_keys[] = {
+	{"addresses", false, node_addresses_read},
+	{"workload_networks", false, node_pools_read},
+};
+
+void nodes_read(struct frontend *frontend, const struct yaml_node *value, void *document)
+{
+	(void)document;
+	if (value->kind != YAML_MAPPING)
+		diagnostics_error(frontend->diagnostics, value->span, "`nodes` must be a mapping of names");
+	for (size_t i = 0; value->kind == YAML_MAPPING && i + 1 < value->count; i += 2) {
+		struct node *node = arena_alloc(frontend->arena, sizeof *node);
+		node->name = scalar_read(frontend, value->items[i], "a node's name");
+		node->span = value->items[i]->span;
+		KEYS_READ(frontend, value->items[i + 1], node_keys, "a node", node);
+		if (node->name != NULL)
+			*arena_push(frontend->arena, frontend->inventory.nodes, frontend->inventory.node_count) = node;
+	}
+}
+
+/* ---- workloads ---- */
+
+static void workload_name_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	((struct workload *)object)->name = name_read(frontend, node, "a workload's name");
+}
+
+static void workload_namespace_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	const char *name = name_read(frontend, node, "a workload's namespace");
+	if (name != NULL)
+		((struct workload *)object)->name_space = name;
+}
+
+static void workload_node_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	((struct workload *)object)->node = scalar_read(frontend, node, "a workload's node");
+}
+
+static void workload_labels_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	labels_read(frontend, node, &((struct workload *)object)->labels);
+}
+
+static void workload_addresses_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	struct workload *workload = object;
+	addresses_read(frontend, node, &workload->addresses, &workload->address_count);
+}
+
+/* The kernel's rule for interface names (dev_valid_name in net/core/dev.c), less what a ruleset text cannot quote. */
+static void workload_interface_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	const char *name = scalar_read(frontend, node, "an interface");
+	if (name == NULL)
+		return;
+	size_t length = strlen(name), valid = 0;
+	for (size_t i = 0; i < length; i++)
+		valid += name[i] > ' ' && name[i] < 0x7f && strchr("/:\"\\*", name[i]) == NULL;
+	if (length == 0 || length > 15 || valid != length || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		diagnostics_error(frontend->diagnostics, node->span, "an interface name has 1 to 15 characters, none of / : \" \\ * or space");
+	else
+		((struct workload *)object)->interface = name;
+}
+
+static void workload_ports_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	struct workload *workload = object;
+	named_ports_read(frontend, node, &workload->ports, &workload->port_count);
+}
+
+static const struct key workload_keys[] = {
+	{"name", true, workload_name_read},
+	{"namespace", false, workload_namespace_read},
+	{"node", false, workload_node_read},
+	{"labels", false, workload_labels_read},
+	{"addresses", false, workload_addresses_read},
+	{"interface", false, workload_interface_read},
+	{"ports", false, workload_ports_read},
+};
+
+void workloads_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	const struct document *document = object;
+	if (node->kind != YAML_SEQUENCE)
+		diagnostics_error(frontend->diagnostics, node->span, "`workloads` must be a list");
+	for (size_t i = 0; node->kind == YAML_SEQUENCE && i < node->count; i++) {
+		struct workload *workload = arena_alloc(frontend->arena, sizeof *workload);
+		workload->name_space = document->name_space;
+		workload->span = node->items[i]->span;
+		const struct yaml_node *name = yaml_get(node->items[i], "name");
+		KEYS_READ(frontend, node->items[i], workload_keys, "a workload", workload);
+		if (name != NULL)
+			workload->span = name->span;
+		if (workload->name != NULL)
+			*arena_push(frontend->arena, frontend->inventory.workloads, frontend->inventory.workload_count) = workload;
+	}
+}
+
+/* ---- what must not stand twice ---- */
+
+struct owner {
+	struct address address;
+	const char *name;
+	struct span span;
+};
+
+static int compare_workloads(const void *left, const void *right)
+{
+	const struct workload *a = *(struct workload *const *)left, *b = *(struct workload *const *)right;
+	int order = strcmp(a->name_space, b->name_space);
+	return order != 0 ? order : strcmp(a->name, b->name);
+}
+
+static int compare_spaces(const void *left, const void *right)
+{
+	return strcmp((*(struct name_space *const *)left)->name, (*(struct name_space *const *)right)->name);
+}
+
+static int compare_nodes(const void *left, const void *right)
+{
+	return strcmp((*(struct node *const *)left)->name, (*(struct node *const *)right)->name);
+}
+
+static int compare_owners(const void *left, const void *right)
+{
+	const struct owner *a = left, *b = right;
+	int order = address_compare(&a->address, &b->address);
+	if (order == 0)
+		order = strcmp(a->span.file, b->span.file);
+	if (order == 0)
+		order = a->span.line < b->span.line ? -1 : a->span.line > b->span.line;
+	return order;
+}
+
+static void twice(struct frontend *frontend, const char *what, const char *name, struct span first, struct span second)
+{
+	diagnostics_error(frontend->diagnostics, second, "%s `%s` stands twice", what, name);
+	diagnostics_help(frontend->diagnostics, "it stands at %s:%u:%u already", first.file, first.line, first.column);
+}
+
+static void check_addresses(struct frontend *frontend)
+{
+	struct inventory *inventory = &frontend->inventory;
+	struct owner *owners = NULL;
+	size_t count = 0;
+	for (size_t i = 0; i < inventory->workload_count; i++)
+		for (size_t j = 0; j < inventory->workloads[i]->address_count; j++)
+			*arena_push(frontend->arena, owners, count) = (struct owner){
+				inventory->workloads[i]->addresses[j], inventory->workloads[i]->name, inventory->workloads[i]->span};
+	for (size_t i = 0; i < inventory->node_count; i++)
+		for (size_t j = 0; j < inventory->nodes[i]->address_count; j++)
+			*arena_push(frontend->arena, owners, count) = (struct owner){
+				inventory->nodes[i]->addresses[j], inventory->nodes[i]->name, inventory->nodes[i]->span};
+	if (count > 1)
+		qsort(owners, count, sizeof *owners, compare_owners);
+	for (size_t i = 1; i < count; i++) {
+		char text[ADDRESS_TEXT_SIZE];
+		if (address_compare(&owners[i - 1].address, &owners[i].address) == 0)
+			twice(frontend, "address", address_format(&owners[i].address, text), owners[i - 1].span, owners[i].span);
+	}
+}
+
+void inventory_check(struct frontend *frontend)
+{
+	struct inventory *inventory = &frontend->inventory;
+	if (inventory->workload_count > 1)
+		qsort(inventory->workloads, inventory->workload_count, sizeof *inventory->workloads, compare_workloads);
+	if (inventory->namespace_count > 1)
+		qsort(inventory->namespaces, inventory->namespace_count, sizeof *inventory->namespaces, compare_spaces);
+	if (inventory->node_count > 1)
+		qsort(inventory->nodes, inventory->node_count, sizeof *inventory->nodes, compare_nodes);
+	for (size_t i = 1; i < inventory->workload_count; i++)
+		if (compare_workloads(&inventory->workloads[i - 1], &inventory->workloads[i]) == 0)
+			twice(frontend, "workload", inventory->workloads[i]->name, inventory->workloads[i - 1]->span,
+			      inventory->workloads[i]->span);
+	for (size_t i = 1; i < inventory->namespace_count; i++)
+		if (compare_spaces(&inventory->namespaces[i - 1], &inventory->namespaces[i]) == 0)
+			twice(frontend, "namespace", inventory->namespaces[i]->name, inventory->namespaces[i - 1]->span,
+			      inventory->namespaces[i]->span);
+	for (size_t i = 1; i < inventory->node_count; i++)
+		if (compare_nodes(&inventory->nodes[i - 1], &inventory->nodes[i]) == 0)
+			twice(frontend, "node", inventory->nodes[i]->name, inventory->nodes[i - 1]->span, inventory->nodes[i]->span);
+	check_addresses(frontend);
+}

@@ -1,0 +1,301 @@
+/* Workloads to classes, and statements to the groups of peers that a class's sets are made of. */
+#include "compiler/ruleset/classes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Ports of `target` at `destination`, names of container ports resolved. */
+static struct port_range *ports_at(struct arena *arena, const struct target *target, const struct workload *destination,
+				   size_t *count)
+{
+	struct port_range *ports = NULL;
+	*count = 0;
+	for (size_t i = 0; i < target->port_count; i++)
+		*arena_push(arena, ports, *count) = target->ports[i];
+	for (size_t i = 0; destination != NULL && i < target->container_port_count; i++)
+		for (size_t j = 0; j < destination->port_count; j++)
+			if (strcmp(destination->ports[j].name, target->container_ports[i]) == 0)
+				*arena_push(arena, ports, *count) = destination->ports[j].port;
+	return ports;
+}
+
+static bool alive(const struct world *world, const struct allow *allow)
+{
+	return allow->until == 0 || allow->until > world->at;
+}
+
+/* The ends of an allow on the side of a class (own) or across from it (others). */
+static size_t peer_count(const struct allow *allow, bool sources)
+{
+	return sources ? allow->from_count : allow->to_count;
+}
+
+static const struct peer *peer_at(const struct allow *allow, bool sources, size_t i)
+{
+	return sources ? &allow->from[i] : &allow->to[i].peer;
+}
+
+static void add_entry(struct arena *arena, struct class *class, const struct allow *allow, const struct target *target,
+		      const struct workload *workload)
+{
+	struct class_entry *entry = arena_push(arena, class->entries, class->entry_count);
+	entry->allow = allow;
+	entry->target = target;
+	if (class->direction == INGRESS)
+		entry->ports = ports_at(arena, target, workload, &entry->port_count);
+	bool sources = class->direction == INGRESS;
+	for (size_t i = 0; i < peer_count(allow, sources); i++)
+		if (peer_at(allow, sources, i)->kind == PEER_NODE)
+			class->node = workload->node != NULL ? workload->node : "";
+}
+
+/* Collects the allows that count for `end`. */
+static void add_entries(struct arena *arena, struct class *class, const struct world *world, const struct endpoint *end)
+{
+	const struct endpoint other = {.stands_for = PEER_ANY};
+	for (size_t i = 0; i < world->policy->allow_count; i++) {
+		const struct allow *allow = world->policy->allows[i];
+		bool from = class->direction == INGRESS;
+		if (!alive(world, allow))
+			continue;
+		for (size_t j = 0; j < allow->from_count && !from; j++)
+			from = peer_matches(world, &allow->from[j], end, &other);
+		for (size_t j = 0; from && j < allow->to_count; j++)
+			if (class->direction == EGRESS || peer_matches(world, &allow->to[j].peer, end, &other))
+				add_entry(arena, class, allow, &allow->to[j], end->workload);
+	}
+}
+
+static uint32_t hash_text(const char *text)
+{
+	uint32_t hash = 2166136261; /* FNV-1a */
+	for (; *text != 0; text++)
+		hash = (hash ^ (unsigned char)*text) * 16777619;
+	return hash;
+}
+
+static const char *sign(struct arena *arena, const struct class *class)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *stream = open_memstream(&text, &size);
+	if (stream == NULL)
+		abort();
+	fprintf(stream, "%d %d %s", class->direction, class->closed, class->node != NULL ? class->node : "-");
+	if (class->service != NULL)
+		fprintf(stream, " %s/%s", class->service->name_space, class->service->name);
+	for (size_t i = 0; i < class->entry_count; i++) {
+		const struct class_entry *entry = &class->entries[i];
+		fprintf(stream, " %s:%u:%u>%zu", entry->allow->span.file, entry->allow->span.line, entry->allow->span.column,
+			(size_t)(entry->target - entry->allow->to));
+		for (size_t j = 0; j < entry->port_count; j++)
+			fprintf(stream, ",%u:%u-%u", entry->ports[j].protocol, entry->ports[j].first, entry->ports[j].last);
+	}
+	fclose(stream);
+	char *copy = arena_copy(arena, text, size);
+	free(text);
+	return copy;
+}
+
+/* g7_out_web_1a2b3c: a generation, a direction, a service for the reader, a hash for the machine. Room is left for the
+ * suffix of a set. */
+static void name_class(const struct classes *classes, struct class *class, uint32_t generation)
+{
+	static const char *const words[] = {[EGRESS] = "out", [INGRESS] = "in"};
+	uint32_t hash = hash_text(class->signature);
+	bool taken = true;
+	for (; taken; hash++) {
+		snprintf(class->chain, sizeof class->chain, "g%u_%s_%.7s_%06x", generation % 100000, words[class->direction],
+			 class->service != NULL ? class->service->name : class->closed ? "closed" : "other", hash & 0xffffff);
+		taken = false;
+		for (size_t i = 0; i < classes->count && !taken; i++)
+			taken = strcmp(classes->items[i]->chain, class->chain) == 0;
+	}
+}
+
+static struct group *group_of(struct arena *arena, struct class *class, enum shape shape, uint8_t family, int64_t until)
+{
+	for (size_t i = 0; i < class->group_count; i++) {
+		struct group *group = &class->groups[i];
+		if (group->shape == shape && group->family == family && group->until == until)
+			return group;
+	}
+	struct group *group = arena_push(arena, class->groups, class->group_count);
+	*group = (struct group){.shape = shape, .family = family, .until = until};
+	return group;
+}
+
+static enum shape shape_of(const struct peer *peer, const struct port_range *ports)
+{
+	bool network = peer->kind == PEER_NETWORK || peer->kind == PEER_ANY;
+	if (ports->protocol == PROTOCOL_ANY)
+		return network ? SHAPE_NETS : SHAPE_HOSTS;
+	return network || ports->first != ports->last ? SHAPE_RANGES : SHAPE_KEYED;
+}
+
+static void put(struct arena *arena, struct class *class, const struct allow *allow, const struct peer *peer,
+		const struct port_range *ports, const struct address_range *addresses)
+{
+	struct group *group = group_of(arena, class, shape_of(peer, ports), addresses->first.family, allow->until);
+	*arena_push(arena, group->boxes.items, group->boxes.count) = (struct box){*addresses, *ports};
+}
+
+/* Makes the groups that an entry can ever need with a peer of this kind, so that they do not depend on who is running. */
+static void declare(struct arena *arena, struct class *class, const struct class_entry *entry, const struct peer *peer,
+		    const struct port_range *ports)
+{
+	for (uint8_t family = 4; family <= 6; family += 2) {
+		bool possible = peer->kind != PEER_NETWORK;
+		for (size_t i = 0; peer->kind == PEER_NETWORK && i < peer->network->cidr_count && !possible; i++)
+			possible = peer->network->cidrs[i].address.family == family;
+		if (!possible)
+			continue;
+		struct group *group = group_of(arena, class, shape_of(peer, ports), family, entry->allow->until);
+		group->tcp = group->tcp || ports->protocol == PROTOCOL_TCP;
+		group->udp = group->udp || ports->protocol == PROTOCOL_UDP;
+		if (group->allow_count == 0 || group->allows[group->allow_count - 1] != entry->allow)
+			*arena_push(arena, group->allows, group->allow_count) = entry->allow;
+	}
+}
+
+static struct port_range *entry_ports(struct arena *arena, const struct class *class, const struct class_entry *entry,
+				      const struct workload *destination, size_t *count)
+{
+	if (class->direction == EGRESS)
+		return ports_at(arena, entry->target, destination, count);
+	*count = entry->port_count;
+	return (struct port_range *)entry->ports;
+}
+
+/* Calls for each peer across: the other end of an egress entry is its target, of an ingress entry each `from`. */
+static void for_each_peer(struct arena *arena, struct class *class, const struct world *world,
+			  void (*call)(struct arena *, struct class *, const struct world *, const struct class_entry *,
+				       const struct peer *))
+{
+	for (size_t i = 0; i < class->entry_count; i++) {
+		const struct class_entry *entry = &class->entries[i];
+		if (class->direction == EGRESS) {
+			call(arena, class, world, entry, &entry->target->peer);
+			continue;
+		}
+		for (size_t j = 0; j < entry->allow->from_count; j++)
+			call(arena, class, world, entry, &entry->allow->from[j]);
+	}
+}
+
+static void declare_peer(struct arena *arena, struct class *class, const struct world *world,
+			 const struct class_entry *entry, const struct peer *peer)
+{
+	(void)world;
+	const struct target *target = entry->target;
+	size_t count = 0;
+	const struct port_range *ports = entry_ports(arena, class, entry, NULL, &count);
+	for (size_t i = 0; i < count; i++)
+		declare(arena, class, entry, peer, &ports[i]);
+	/* Names of container ports can become any port of a workload, which `any` peers have one at a time as well. */
+	static const struct peer by_label = {.kind = PEER_LABELS};
+	static const struct port_range kinds[] = {{PROTOCOL_TCP, 1, 1}, {PROTOCOL_UDP, 1, 1}, {PROTOCOL_TCP, 1, 2}, {PROTOCOL_UDP, 1, 2}};
+	for (size_t i = 0; class->direction == EGRESS && target->container_port_count > 0 && i < 4; i++)
+		declare(arena, class, entry, &by_label, &kinds[i]);
+}
+
+static void fill_networks(struct arena *arena, struct class *class, const struct class_entry *entry,
+			  const struct peer *peer)
+{
+	static const struct prefix everything[] = {{.address = {.family = 4}}, {.address = {.family = 6}}};
+	static const struct network any = {.cidrs = (struct prefix *)everything, .cidr_count = 2};
+	const struct network *network = peer->kind == PEER_ANY ? &any : peer->network;
+	size_t count = 0;
+	const struct port_range *ports = entry_ports(arena, class, entry, NULL, &count);
+	for (uint8_t family = 4; family <= 6; family += 2) {
+		struct ranges ranges = ranges_of(arena, network->cidrs, network->cidr_count, network->except,
+						 network->except_count, family);
+		for (size_t i = 0; i < ranges.count; i++)
+			for (size_t j = 0; j < count; j++)
+				put(arena, class, entry->allow, peer, &ports[j], &ranges.items[i]);
+	}
+}
+
+static void fill_workloads(struct arena *arena, struct class *class, const struct world *world,
+			   const struct class_entry *entry, const struct peer *peer)
+{
+	const struct peer by_label = {.kind = PEER_LABELS};
+	const struct endpoint other = {.stands_for = PEER_ANY};
+	bool names_only = peer->kind == PEER_ANY;
+	for (size_t i = 0; i < world->inventory->workload_count; i++) {
+		const struct workload *workload = world->inventory->workloads[i];
+		size_t count = 0;
+		struct port_range *ports = entry_ports(arena, class, entry, workload, &count);
+		for (size_t j = 0; j < workload->address_count; j++) {
+			struct endpoint end = {.workload = workload, .has_address = true, .address = workload->addresses[j]};
+			struct address_range range = {end.address, end.address};
+			if (inventory_at(world->inventory, &end.address) != workload || !peer_matches(world, peer, &end, &other))
+				continue;
+			for (size_t k = names_only ? entry->target->port_count : 0; k < count; k++)
+				put(arena, class, entry->allow, &by_label, &ports[k], &range);
+		}
+	}
+}
+
+static void fill_node(struct arena *arena, struct class *class, const struct world *world,
+		      const struct class_entry *entry, const struct peer *peer)
+{
+	const struct node *node = class->node != NULL ? inventory_node(world->inventory, class->node) : NULL;
+	size_t count = 0;
+	const struct port_range *ports = entry_ports(arena, class, entry, NULL, &count);
+	for (size_t i = 0; node != NULL && i < node->address_count; i++)
+		for (size_t j = 0; j < count; j++)
+			put(arena, class, entry->allow, peer, &ports[j],
+			    &(struct address_range){node->addresses[i], node->addresses[i]});
+}
+
+static void fill_peer(struct arena *arena, struct class *class, const struct world *world,
+		      const struct class_entry *entry, const struct peer *peer)
+{
+	switch (peer->kind) {
+	case PEER_ANY:
+		fill_networks(arena, class, entry, peer);
+		if (class->direction == EGRESS && entry->target->container_port_count > 0)
+			fill_workloads(arena, class, world, entry, peer);
+		break;
+	case PEER_NETWORK:
+		fill_networks(arena, class, entry, peer);
+		break;
+	case PEER_SERVICE:
+	case PEER_LABELS:
+	case PEER_CLUSTER:
+		fill_workloads(arena, class, world, entry, peer);
+		break;
+	case PEER_NODE:
+		fill_node(arena, class, world, entry, peer);
+		break;
+	case PEER_WORLD: /* refused by the frontend in this version */
+		break;
+	}
+}
+
+struct class *class_of(struct arena *arena, struct classes *classes, const struct world *world, uint32_t generation,
+		       const struct endpoint *end, enum direction direction)
+{
+	struct class new = {.direction = direction, .closed = end->workload->conflict};
+	if (!new.closed && !workload_isolated(world, end->workload, &new.service))
+		return NULL;
+	if (!new.closed)
+		add_entries(arena, &new, world, end);
+	new.signature = sign(arena, &new);
+	for (size_t i = 0; i < classes->count; i++)
+		if (strcmp(classes->items[i]->signature, new.signature) == 0)
+			return classes->items[i];
+	struct class *class = arena_alloc(arena, sizeof *class);
+	*class = new;
+	name_class(classes, class, generation);
+	for_each_peer(arena, class, world, declare_peer);
+	*arena_push(arena, classes->items, classes->count) = class;
+	return class;
+}
+
+void class_fill(struct arena *arena, struct class *class, const struct world *world)
+{
+	for_each_peer(arena, class, world, fill_peer);
+}

@@ -1,0 +1,67 @@
+/* Classes of local workloads: those that the same statements select in a direction share a chain and its sets.
+ *
+ * Which sets a class has depends on the policy alone, never on who is running, so that workloads come and go as elements. */
+#ifndef COMPILER_RULESET_CLASSES_H
+#define COMPILER_RULESET_CLASSES_H
+
+#include "compiler/ruleset/ranges.h"
+
+#include <ringfence/ruleset.h>
+
+enum direction { EGRESS, INGRESS };
+
+/* How the peers of a class are stored, by what is looked up. */
+enum shape {
+	SHAPE_KEYED,  /* workload address, protocol, port: hash */
+	SHAPE_HOSTS,  /* workload address, any port: hash */
+	SHAPE_RANGES, /* networks, or port ranges: intervals in every part */
+	SHAPE_NETS,   /* networks, any port: intervals */
+};
+
+/* A set of a class, while it is filled: same shape, family and expiry. */
+struct group {
+	enum shape shape;
+	uint8_t family;
+	int64_t until; /* 0: never */
+	bool tcp, udp; /* protocols that can be in it */
+	const struct allow **allows; /* that it comes from */
+	size_t allow_count;
+	struct boxes boxes; /* what is in it; ports unused for HOSTS and NETS */
+	struct set *set;
+};
+
+/* An allow that counts for a class, with what it opens: for ingress the target that matched and its ports here. */
+struct class_entry {
+	const struct allow *allow;
+	const struct target *target;
+	const struct port_range *ports; /* ingress only */
+	size_t port_count;
+};
+
+struct class {
+	enum direction direction;
+	const struct service *service; /* that isolates it, or NULL: unmatched */
+	bool closed;                   /* no allow counts: a workload in conflict */
+	const char *node;              /* where a `node` peer matters, else NULL */
+	struct class_entry *entries;
+	size_t entry_count;
+	const char *signature; /* equal for equal classes */
+	char chain[RULESET_NAME_SIZE];
+	struct group *groups;
+	size_t group_count;
+};
+
+struct classes {
+	struct class **items;
+	size_t count;
+};
+
+/* Returns the class of `end`, a workload at one of its addresses, in a direction, made when it is new; NULL when the
+ * workload is not isolated. */
+struct class *class_of(struct arena *arena, struct classes *classes, const struct world *world, uint32_t generation,
+		       const struct endpoint *end, enum direction direction);
+
+/* Fills the groups of a class with the peers that its entries name, known workloads among them. */
+void class_fill(struct arena *arena, struct class *class, const struct world *world);
+
+#endif

@@ -1,0 +1,163 @@
+/* The tables of fields and key types, and what follows from them alone: sizes, order, and the text of an element. */
+#include <ringfence/arena.h>
+#include <ringfence/plan.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Directions of conntrack (linux/netfilter/nf_conntrack_tuple_common.h). */
+enum { ORIGINAL, REPLY };
+
+/* `ct protocol` needs a direction in the kernel (nft_ct_get_init), and nft lists it without one. */
+const struct field_form field_forms[FIELD_COUNT] = {
+	[FIELD_IIFNAME] = {"iifname", 16, 0, FROM_META, NFT_META_IIFNAME, -1, 0},
+	[FIELD_NFPROTO] = {"meta nfproto", 1, 0, FROM_META, NFT_META_NFPROTO, -1, 0},
+	[FIELD_L4PROTO] = {"meta l4proto", 1, 0, FROM_META, NFT_META_L4PROTO, -1, 0},
+	[FIELD_IP_SADDR] = {"ip saddr", 4, 4, FROM_NETWORK, 12, -1, 0},
+	[FIELD_IP_DADDR] = {"ip daddr", 4, 4, FROM_NETWORK, 16, -1, 0},
+	[FIELD_IP6_SADDR] = {"ip6 saddr", 16, 6, FROM_NETWORK, 8, -1, 0},
+	[FIELD_IP6_DADDR] = {"ip6 daddr", 16, 6, FROM_NETWORK, 24, -1, 0},
+	[FIELD_IP6_HOPLIMIT] = {"ip6 hoplimit", 1, 6, FROM_NETWORK, 7, -1, 0},
+	[FIELD_ICMPV6_TYPE] = {"icmpv6 type", 1, 0, FROM_TRANSPORT, 0, -1, IPPROTO_ICMPV6},
+	[FIELD_CT_STATE] = {"ct state", 4, 0, FROM_CT, NFT_CT_STATE, -1, 0},
+	[FIELD_CT_SOURCE4] = {"ct original ip saddr", 4, 0, FROM_CT, NFT_CT_SRC_IP, ORIGINAL, 0},
+	[FIELD_CT_SOURCE6] = {"ct original ip6 saddr", 16, 0, FROM_CT, NFT_CT_SRC_IP6, ORIGINAL, 0},
+	[FIELD_CT_DESTINATION4] = {"ct reply ip saddr", 4, 0, FROM_CT, NFT_CT_SRC_IP, REPLY, 0},
+	[FIELD_CT_DESTINATION6] = {"ct reply ip6 saddr", 16, 0, FROM_CT, NFT_CT_SRC_IP6, REPLY, 0},
+	[FIELD_CT_PROTOCOL] = {"ct original protocol", 1, 0, FROM_CT, NFT_CT_PROTOCOL, ORIGINAL, 0},
+	[FIELD_CT_PORT] = {"ct reply proto-src", 2, 0, FROM_CT, NFT_CT_PROTO_SRC, REPLY, 0},
+};
+
+/* nft's numbers of types (nftables, include/datatype.h): ipv4_addr 7, ipv6_addr 8, inet_proto 12, inet_service 13,
+ * ifname 41; a concatenation has 6 bits for each. */
+const struct key_form key_forms[KEY_TYPE_COUNT] = {
+	[KEY_ADDRESS4] = {"ipv4_addr", 1, {4}, {PART_ADDRESS4}, 7},
+	[KEY_ADDRESS6] = {"ipv6_addr", 1, {16}, {PART_ADDRESS6}, 8},
+	[KEY_PAIR4] = {"ipv4_addr . ipv4_addr", 2, {4, 4}, {PART_ADDRESS4, PART_ADDRESS4}, 7 << 6 | 7},
+	[KEY_PAIR6] = {"ipv6_addr . ipv6_addr", 2, {16, 16}, {PART_ADDRESS6, PART_ADDRESS6}, 8 << 6 | 8},
+	[KEY_PORT4] = {"ipv4_addr . inet_proto . inet_service", 3, {4, 1, 2}, {PART_ADDRESS4, PART_PROTOCOL, PART_PORT},
+		       7 << 12 | 12 << 6 | 13},
+	[KEY_PORT6] = {"ipv6_addr . inet_proto . inet_service", 3, {16, 1, 2}, {PART_ADDRESS6, PART_PROTOCOL, PART_PORT},
+		       8 << 12 | 12 << 6 | 13},
+	[KEY_INTERFACE] = {"ifname", 1, {16}, {PART_INTERFACE}, 41},
+	[KEY_GUARD4] = {"ifname . ipv4_addr", 2, {16, 4}, {PART_INTERFACE, PART_ADDRESS4}, 41 << 6 | 7},
+	[KEY_GUARD6] = {"ifname . ipv6_addr", 2, {16, 16}, {PART_INTERFACE, PART_ADDRESS6}, 41 << 6 | 8},
+};
+
+static size_t padded(size_t size)
+{
+	return (size + 3) / 4 * 4;
+}
+
+size_t key_size(enum key_type key)
+{
+	size_t size = 0;
+	for (size_t i = 0; i < key_forms[key].parts; i++)
+		size += padded(key_forms[key].sizes[i]);
+	return size;
+}
+
+static void print_part(FILE *stream, const struct key_form *form, size_t part, const uint8_t *bytes)
+{
+	char text[ADDRESS_TEXT_SIZE];
+	struct address address = {.family = form->kinds[part] == PART_ADDRESS4 ? 4 : 6};
+	uint16_t port;
+	switch (form->kinds[part]) {
+	case PART_ADDRESS4:
+	case PART_ADDRESS6:
+		memcpy(address.bytes, bytes, form->sizes[part]);
+		fputs(address_format(&address, text), stream);
+		break;
+	case PART_PROTOCOL:
+		if (bytes[0] == IPPROTO_TCP || bytes[0] == IPPROTO_UDP)
+			fputs(bytes[0] == IPPROTO_TCP ? "tcp" : "udp", stream);
+		else
+			fprintf(stream, "%u", bytes[0]);
+		break;
+	case PART_PORT:
+		memcpy(&port, bytes, sizeof port);
+		fprintf(stream, "%u", ntohs(port));
+		break;
+	case PART_INTERFACE:
+		fprintf(stream, "\"%.*s\"", (int)strnlen((const char *)bytes, 15), (const char *)bytes);
+		break;
+	}
+}
+
+void element_print(FILE *stream, const struct set *set, const struct element *element)
+{
+	const struct key_form *form = &key_forms[set->key];
+	for (size_t i = 0, at = 0; i < form->parts; at += padded(form->sizes[i]), i++) {
+		fputs(i > 0 ? " . " : "", stream);
+		print_part(stream, form, i, element->key + at);
+		if (set->interval && memcmp(element->key + at, element->end + at, form->sizes[i]) != 0) {
+			fputc('-', stream);
+			print_part(stream, form, i, element->end + at);
+		}
+	}
+}
+
+int element_compare(const void *a, const void *b, size_t key_bytes)
+{
+	const struct element *left = a, *right = b;
+	int order = memcmp(left->key, right->key, key_bytes);
+	return order != 0 ? order : memcmp(left->end, right->end, key_bytes);
+}
+
+static int compare_whole(const void *a, const void *b)
+{
+	return element_compare(a, b, ELEMENT_KEY_MAX); /* behind the key is 0 */
+}
+
+void ruleset_sort(struct ruleset *ruleset)
+{
+	for (size_t i = 0; i < ruleset->set_count; i++) {
+		struct set *set = ruleset->sets[i];
+		size_t kept = 0;
+		if (set->element_count > 1)
+			qsort(set->elements, set->element_count, sizeof *set->elements, compare_whole);
+		for (size_t j = 0; j < set->element_count; j++)
+			if (kept == 0 || compare_whole(&set->elements[kept - 1], &set->elements[j]) != 0)
+				set->elements[kept++] = set->elements[j];
+		set->element_count = kept;
+	}
+}
+
+struct set *ruleset_set(const struct ruleset *ruleset, const char *name)
+{
+	for (size_t i = 0; i < ruleset->set_count; i++)
+		if (strcmp(ruleset->sets[i]->name, name) == 0)
+			return ruleset->sets[i];
+	return NULL;
+}
+
+struct chain *ruleset_chain(const struct ruleset *ruleset, const char *name)
+{
+	for (size_t i = 0; i < ruleset->chain_count; i++)
+		if (strcmp(ruleset->chains[i]->name, name) == 0)
+			return ruleset->chains[i];
+	return NULL;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool statement_equal(const struct statement *a, const struct statement *b)
+{
+	return a->kind == b->kind && a->field_count == b->field_count &&
+	       memcmp(a->fields, b->fields, a->field_count * sizeof *a->fields) == 0 &&
+	       memcmp(a->value, b->value, sizeof a->value) == 0 && a->prefix == b->prefix && strcmp(a->set, b->set) == 0 &&
+	       same_text(a->text, b->text) && a->rate == b->rate && a->burst == b->burst;
+}
+
+bool rule_equal(const struct rule *a, const struct rule *b)
+{
+	bool equal = a->statement_count == b->statement_count && a->statement_count > 0;
+	for (size_t i = 0; equal && i < a->statement_count; i++)
+		equal = statement_equal(&a->statements[i], &b->statements[i]);
+	return equal;
+}

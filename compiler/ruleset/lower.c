@@ -1,0 +1,599 @@
+/* A policy and an inventory to a node's ruleset: the chains and sets of dataplane.md.
+ *
+ * A packet's way: forward, input or output -> dispatch -> gN -> the class of the flow's source (out_...), the class of its
+ * destination (in_...). All looks are at the flow as conntrack has it (its source before NAT, its destination and port
+ * after), so a request, its reply and an ICMP error about either meet the same rules and the same sets, and each packet
+ * is judged anew: what is revoked stops with the next packet. */
+#include "compiler/ruleset/classes.h"
+
+#include <ringfence/arena.h>
+
+#include <arpa/inet.h>
+#include <netinet/icmp6.h>
+#include <netinet/in.h>
+
+#include <linux/netfilter.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Bits of ct state (linux/netfilter/nf_conntrack_common.h, NF_CT_STATE_BIT: 1 << (state + 1)). */
+enum { STATE_INVALID = 1 << 0, STATE_RELATED = 1 << 2, STATE_UNTRACKED = 1 << 6 };
+enum { LOG_RATE = 10, LOG_BURST = 5, SET_SIZE_LEAST = 64 };
+
+struct lowering {
+	struct arena *arena;
+	const struct world *world;
+	struct ruleset *ruleset;
+	struct classes classes;
+	/* by family: index 0 for IPv4, 1 for IPv6 */
+	struct set *local[2], *self[2], *egress[2], *ingress[2], *guard[2], *pool[2];
+	struct set *guarded;
+};
+
+/* ---- statements and rules ---- */
+
+static struct chain *add_chain(struct lowering *l, const char *name)
+{
+	struct chain *chain = arena_alloc(l->arena, sizeof *chain);
+	snprintf(chain->name, sizeof chain->name, "%s", name);
+	*arena_push(l->arena, l->ruleset->chains, l->ruleset->chain_count) = chain;
+	return chain;
+}
+
+/* A chain or set of this generation. */
+static const char *own(struct lowering *l, const char *name)
+{
+	return arena_printf(l->arena, "g%u%s%s", l->ruleset->generation, *name != 0 ? "_" : "", name);
+}
+
+static struct rule *add_rule(struct lowering *l, struct chain *chain, const char *comment)
+{
+	struct rule *rule = arena_push(l->arena, chain->rules, chain->rule_count);
+	rule->comment = comment;
+	return rule;
+}
+
+static struct statement *add(struct lowering *l, struct rule *rule, enum statement_kind kind)
+{
+	struct statement *statement = arena_push(l->arena, rule->statements, rule->statement_count);
+	statement->kind = kind;
+	return statement;
+}
+
+static void match(struct lowering *l, struct rule *rule, enum statement_kind kind, enum field field, const void *value)
+{
+	struct statement *statement = add(l, rule, kind);
+	statement->fields[0] = field;
+	statement->field_count = 1;
+	memcpy(statement->value, value, field_forms[field].size);
+}
+
+static void match_byte(struct lowering *l, struct rule *rule, enum field field, uint8_t value)
+{
+	match(l, rule, STATEMENT_EQUAL, field, &value);
+}
+
+static void match_state(struct lowering *l, struct rule *rule, uint32_t bits)
+{
+	struct statement *statement = add(l, rule, STATEMENT_CT_STATE);
+	statement->fields[0] = FIELD_CT_STATE;
+	statement->field_count = 1;
+	memcpy(statement->value, &bits, sizeof bits);
+}
+
+static void match_prefix(struct lowering *l, struct rule *rule, enum field field, uint8_t first, uint8_t second, uint8_t bits)
+{
+	uint8_t value[16] = {first, second};
+	match(l, rule, STATEMENT_PREFIX, field, value);
+	rule->statements[rule->statement_count - 1].prefix = bits;
+}
+
+/* A look-up of one to three fields; `b` and `c` are FIELD_COUNT when there are fewer. */
+static void look_up(struct lowering *l, struct rule *rule, enum statement_kind kind, const struct set *set, enum field a,
+		    enum field b, enum field c)
+{
+	struct statement *statement = add(l, rule, kind);
+	const enum field fields[3] = {a, b, c};
+	for (size_t i = 0; i < 3 && fields[i] != FIELD_COUNT; i++)
+		statement->fields[statement->field_count++] = fields[i];
+	memcpy(statement->set, set->name, sizeof statement->set);
+}
+
+static void finish(struct lowering *l, struct rule *rule, enum statement_kind verdict, const char *chain)
+{
+	add(l, rule, verdict)->text = chain;
+}
+
+/* The tail of every denial: a bounded log record that says why, then the common end. */
+static void deny(struct lowering *l, struct chain *chain, const char *reason, const char *comment)
+{
+	struct rule *rule = add_rule(l, chain, comment);
+	struct statement *limit = add(l, rule, STATEMENT_LIMIT);
+	limit->rate = LOG_RATE;
+	limit->burst = LOG_BURST;
+	add(l, rule, STATEMENT_LOG)->text = arena_printf(l->arena, "ringfence deny %s ", reason);
+	finish(l, add_rule(l, chain, comment), STATEMENT_GOTO, own(l, "deny"));
+}
+
+static const enum field source_fields[2] = {FIELD_CT_SOURCE4, FIELD_CT_SOURCE6};
+static const enum field destination_fields[2] = {FIELD_CT_DESTINATION4, FIELD_CT_DESTINATION6};
+static const enum field packet_sources[2] = {FIELD_IP_SADDR, FIELD_IP6_SADDR};
+static const enum field packet_destinations[2] = {FIELD_IP_DADDR, FIELD_IP6_DADDR};
+static const enum key_type address_keys[2] = {KEY_ADDRESS4, KEY_ADDRESS6};
+
+/* ---- sets ---- */
+
+static struct set *add_set(struct lowering *l, const char *name, enum key_type key)
+{
+	struct set *set = arena_alloc(l->arena, sizeof *set);
+	snprintf(set->name, sizeof set->name, "%s", name);
+	set->key = key;
+	*arena_push(l->arena, l->ruleset->sets, l->ruleset->set_count) = set;
+	return set;
+}
+
+static struct element *add_element(struct lowering *l, struct set *set)
+{
+	return arena_push(l->arena, set->elements, set->element_count);
+}
+
+/* Appends one part to a key, padded to 4 bytes. */
+static size_t put_part(uint8_t *key, size_t at, const void *bytes, size_t size)
+{
+	memcpy(key + at, bytes, size);
+	return at + (size + 3) / 4 * 4;
+}
+
+static void put_address(struct lowering *l, struct set *set, const struct address *address, const char *chain)
+{
+	struct element *element = add_element(l, set);
+	put_part(element->key, 0, address->bytes, address_size(address->family));
+	memcpy(element->end, element->key, sizeof element->end);
+	element->chain = chain;
+}
+
+static void put_pair(struct lowering *l, struct set *set, const void *first, size_t first_size, const struct address *second)
+{
+	struct element *element = add_element(l, set);
+	size_t at = put_part(element->key, 0, first, first_size);
+	put_part(element->key, at, second->bytes, address_size(second->family));
+	memcpy(element->end, element->key, sizeof element->end);
+}
+
+static size_t put_port(uint8_t *key, size_t at, uint16_t protocol, uint16_t port)
+{
+	uint8_t number = (uint8_t)protocol;
+	uint16_t network_port = htons(port);
+	at = put_part(key, at, &number, sizeof number);
+	return put_part(key, at, &network_port, sizeof network_port);
+}
+
+static void put_box(struct lowering *l, struct set *set, const struct box *box, bool ports, int64_t until)
+{
+	struct element *element = add_element(l, set);
+	size_t size = address_size(box->addresses.first.family);
+	size_t at = put_part(element->key, 0, box->addresses.first.bytes, size);
+	put_part(element->end, 0, box->addresses.last.bytes, size);
+	if (ports) {
+		put_port(element->key, at, box->ports.protocol, box->ports.first);
+		put_port(element->end, at, box->ports.protocol, box->ports.last);
+	}
+	element->expires = until;
+}
+
+/* ---- a class: its sets and its chain ---- */
+
+/* FILE:LINE of the statements that a rule comes from, as many as a comment holds. */
+static const char *origins(struct lowering *l, const struct group *group)
+{
+	char text[120] = "", next[120];
+	const char *file = "";
+	for (size_t i = 0; i < group->allow_count; i++) {
+		const struct span *span = &group->allows[i]->span;
+		bool same = strcmp(file, span->file) == 0;
+		const char *path = span->file;
+		if (strlen(path) > 60)
+			path += strlen(path) - 60;
+		if (same)
+			snprintf(next, sizeof next, ",%u", span->line);
+		else
+			snprintf(next, sizeof next, "%s%s:%u", i > 0 ? " " : "", path, span->line);
+		file = span->file;
+		if (strlen(text) + strlen(next) > 108) {
+			snprintf(next, sizeof next, " +%zu", group->allow_count - i);
+			i = group->allow_count;
+		}
+		memcpy(text + strlen(text), next, strlen(next) + 1);
+	}
+	return arena_copy(l->arena, text, strlen(text));
+}
+
+/* Which sets, and so which names, a group gets: k4, h6, r4, n6 and t1, t2 … for each expiry. */
+static void add_group_set(struct lowering *l, const struct class *class, struct group *group)
+{
+	static const char letters[] = {[SHAPE_KEYED] = 'k', [SHAPE_HOSTS] = 'h', [SHAPE_RANGES] = 'r', [SHAPE_NETS] = 'n'};
+	bool ports = group->shape == SHAPE_KEYED || group->shape == SHAPE_RANGES;
+	unsigned order = 0;
+	for (size_t i = 0; i < class->group_count; i++)
+		order += class->groups[i].until != 0 && class->groups[i].until <= group->until &&
+			 class->groups[i].shape == group->shape && class->groups[i].family == group->family;
+	char name[64];
+	int length = snprintf(name, sizeof name, "%s.%c%u", class->chain, letters[group->shape], group->family);
+	if (group->until != 0)
+		snprintf(name + length, sizeof name - (size_t)length, "t%u", order);
+	struct set *set = add_set(l, name, group->family == 4 ? (ports ? KEY_PORT4 : KEY_ADDRESS4) : (ports ? KEY_PORT6 : KEY_ADDRESS6));
+	set->interval = group->shape == SHAPE_RANGES || group->shape == SHAPE_NETS;
+	set->timeout = group->until != 0;
+	group->set = set;
+}
+
+static void fill_group_set(struct lowering *l, struct group *group)
+{
+	struct boxes boxes = group->boxes;
+	bool ports = group->shape == SHAPE_KEYED || group->shape == SHAPE_RANGES;
+	if (group->shape == SHAPE_RANGES)
+		boxes = boxes_disjoint(l->arena, &boxes);
+	if (group->shape == SHAPE_NETS) {
+		struct ranges ranges = {0};
+		for (size_t i = 0; i < boxes.count; i++)
+			*arena_push(l->arena, ranges.items, ranges.count) = boxes.items[i].addresses;
+		ranges_merge(&ranges);
+		boxes = (struct boxes){0};
+		for (size_t i = 0; i < ranges.count; i++)
+			arena_push(l->arena, boxes.items, boxes.count)->addresses = ranges.items[i];
+	}
+	for (size_t i = 0; i < boxes.count; i++)
+		put_box(l, group->set, &boxes.items[i], ports, group->until);
+}
+
+/* The rules of one set: it is asked about the flow's other end, and its destination port. An ICMP error is asked about
+ * the flow that it quotes. nft wants to know the protocol before it lets a rule look at a port of conntrack's. */
+static void add_group_rules(struct lowering *l, struct chain *chain, const struct class *class, const struct group *group)
+{
+	size_t family = group->family == 6;
+	enum field peer = class->direction == EGRESS ? destination_fields[family] : source_fields[family];
+	const char *comment = origins(l, group);
+	if (group->shape == SHAPE_HOSTS || group->shape == SHAPE_NETS) {
+		struct rule *rule = add_rule(l, chain, comment);
+		look_up(l, rule, STATEMENT_IN, group->set, peer, FIELD_COUNT, FIELD_COUNT);
+		finish(l, rule, STATEMENT_RETURN, NULL);
+		return;
+	}
+	const uint8_t protocols[] = {group->tcp ? IPPROTO_TCP : 0, group->udp ? IPPROTO_UDP : 0,
+				     group->family == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6};
+	for (size_t i = 0; i < sizeof protocols; i++) {
+		if (protocols[i] == 0)
+			continue;
+		struct rule *rule = add_rule(l, chain, comment);
+		match_byte(l, rule, FIELD_L4PROTO, protocols[i]);
+		look_up(l, rule, STATEMENT_IN, group->set, peer, FIELD_CT_PROTOCOL, FIELD_CT_PORT);
+		finish(l, rule, STATEMENT_RETURN, NULL);
+	}
+}
+
+/* Where the default denial of a class comes from: its service, or `unmatched`. */
+static const char *class_origin(struct lowering *l, const struct class *class, const char **comment)
+{
+	const struct policy *policy = l->world->policy;
+	if (class->closed) {
+		*comment = "conflict";
+		return "conflict two workloads with one address";
+	}
+	const struct span *span = class->service != NULL ? &class->service->span : &policy->unmatched_span;
+	const char *path = span->file != NULL ? span->file : "";
+	if (strlen(path) > 60)
+		path += strlen(path) - 60;
+	*comment = span->file != NULL ? arena_printf(l->arena, "%s:%u", path, span->line) : "unmatched workload";
+	if (class->service == NULL)
+		return arena_printf(l->arena, "unmatched %s", span->file != NULL ? *comment : "by default");
+	return arena_printf(l->arena, "%.20s/%.20s %s", class->service->name_space, class->service->name, *comment);
+}
+
+static void add_class(struct lowering *l, struct class *class)
+{
+	class_fill(l->arena, class, l->world);
+	struct chain *chain = add_chain(l, class->chain);
+	for (size_t i = 0; i < class->group_count; i++) {
+		add_group_set(l, class, &class->groups[i]);
+		fill_group_set(l, &class->groups[i]);
+		add_group_rules(l, chain, class, &class->groups[i]);
+	}
+	for (size_t family = 0; family < 2; family++) {
+		struct rule *rule = add_rule(l, chain, "a workload reaches itself");
+		look_up(l, rule, STATEMENT_IN, l->self[family], source_fields[family], destination_fields[family], FIELD_COUNT);
+		finish(l, rule, STATEMENT_ACCEPT, NULL);
+	}
+	const char *comment = NULL, *origin = class_origin(l, class, &comment);
+	deny(l, chain, arena_printf(l->arena, "%s %s", class->direction == EGRESS ? "egress" : "ingress", origin), comment);
+}
+
+/* ---- workloads ---- */
+
+static bool is_local(const struct workload *workload, const char *node)
+{
+	return node == NULL || (workload->node != NULL && strcmp(workload->node, node) == 0);
+}
+
+static void add_workload(struct lowering *l, const struct workload *workload)
+{
+	for (size_t i = 0; i < workload->address_count; i++) {
+		const struct address *address = &workload->addresses[i];
+		struct endpoint end = {.workload = workload, .has_address = true, .address = *address};
+		size_t family = address->family == 6;
+		if (inventory_at(l->world->inventory, address) != workload)
+			continue; /* an older workload has it */
+		struct class *out = class_of(l->arena, &l->classes, l->world, l->ruleset->generation, &end, EGRESS);
+		struct class *in = class_of(l->arena, &l->classes, l->world, l->ruleset->generation, &end, INGRESS);
+		put_address(l, l->local[family], address, NULL);
+		if (out != NULL)
+			put_address(l, l->egress[family], address, out->chain);
+		if (in != NULL)
+			put_address(l, l->ingress[family], address, in->chain);
+		for (size_t j = 0; j < workload->address_count; j++)
+			if (workload->addresses[j].family == address->family &&
+			    inventory_at(l->world->inventory, &workload->addresses[j]) == workload)
+				put_pair(l, l->self[family], address->bytes, address_size(address->family), &workload->addresses[j]);
+		if (workload->interface != NULL) {
+			char name[16] = "";
+			memcpy(name, workload->interface, strnlen(workload->interface, 15));
+			put_pair(l, l->guard[family], name, sizeof name, address);
+		}
+	}
+	if (workload->interface != NULL) {
+		struct element *element = add_element(l, l->guarded);
+		put_part(element->key, 0, workload->interface, strnlen(workload->interface, 15));
+		memcpy(element->end, element->key, sizeof element->end);
+	}
+}
+
+/* Addresses that the node gives to workloads, less the node's own. */
+static void add_pools(struct lowering *l, const char *node)
+{
+	const struct inventory *inventory = l->world->inventory;
+	for (size_t family = 0; family < 2; family++) {
+		struct ranges ranges = {0};
+		for (size_t i = 0; i < inventory->node_count; i++) {
+			const struct node *one = inventory->nodes[i];
+			if (node != NULL && strcmp(one->name, node) != 0)
+				continue;
+			struct ranges more = ranges_of(l->arena, one->pools, one->pool_count, NULL, 0, family == 0 ? 4 : 6);
+			for (size_t j = 0; j < more.count; j++)
+				*arena_push(l->arena, ranges.items, ranges.count) = more.items[j];
+		}
+		if (ranges.count == 0)
+			continue;
+		ranges_merge(&ranges);
+		for (size_t i = 0; i < inventory->node_count; i++)
+			for (size_t j = 0; j < inventory->nodes[i]->address_count; j++)
+				if (inventory->nodes[i]->addresses[j].family == (family == 0 ? 4 : 6))
+					ranges = ranges_without(l->arena, ranges, &inventory->nodes[i]->addresses[j]);
+		l->pool[family] = add_set(l, own(l, family == 0 ? "pool4" : "pool6"), address_keys[family]);
+		l->pool[family]->interval = true;
+		for (size_t i = 0; i < ranges.count; i++)
+			put_box(l, l->pool[family], &(struct box){.addresses = ranges.items[i]}, false, 0);
+	}
+}
+
+static void add_common_sets(struct lowering *l)
+{
+	static const struct {
+		const char *names[2];
+		enum key_type keys[2];
+		bool map;
+		size_t offset;
+	} forms[] = {
+		{{"local4", "local6"}, {KEY_ADDRESS4, KEY_ADDRESS6}, false, offsetof(struct lowering, local)},
+		{{"self4", "self6"}, {KEY_PAIR4, KEY_PAIR6}, false, offsetof(struct lowering, self)},
+		{{"guard4", "guard6"}, {KEY_GUARD4, KEY_GUARD6}, false, offsetof(struct lowering, guard)},
+		{{"egress4", "egress6"}, {KEY_ADDRESS4, KEY_ADDRESS6}, true, offsetof(struct lowering, egress)},
+		{{"ingress4", "ingress6"}, {KEY_ADDRESS4, KEY_ADDRESS6}, true, offsetof(struct lowering, ingress)},
+	};
+	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+		struct set **sets = (struct set **)(void *)((char *)l + forms[i].offset);
+		for (size_t family = 0; family < 2; family++) {
+			sets[family] = add_set(l, own(l, forms[i].names[family]), forms[i].keys[family]);
+			sets[family]->map = forms[i].map;
+		}
+	}
+	l->guarded = add_set(l, own(l, "guarded"), KEY_INTERFACE);
+}
+
+/* ---- the chains that every packet takes ---- */
+
+/* Neighbour discovery always passes: it is link-local by its hop limit, which a router would have lowered (RFC 4861, 7.1),
+ * and multicast listener reports by their destination. Router advertisements and redirects of workloads do not. */
+static void add_discovery(struct lowering *l, struct chain *chain)
+{
+	static const uint8_t neighbour[] = {ND_ROUTER_SOLICIT, ND_NEIGHBOR_SOLICIT, ND_NEIGHBOR_ADVERT};
+	static const uint8_t listener[] = {131, 132, 143}; /* RFC 2710, RFC 3810 */
+	static const uint8_t router[] = {ND_ROUTER_ADVERT, ND_REDIRECT};
+	for (size_t i = 0; i < sizeof neighbour; i++) {
+		struct rule *rule = add_rule(l, chain, "neighbour discovery");
+		match_byte(l, rule, FIELD_ICMPV6_TYPE, neighbour[i]);
+		match_byte(l, rule, FIELD_IP6_HOPLIMIT, 255);
+		finish(l, rule, STATEMENT_ACCEPT, NULL);
+	}
+	for (size_t i = 0; i < sizeof listener; i++) {
+		struct rule *rule = add_rule(l, chain, "multicast listener discovery");
+		match_byte(l, rule, FIELD_ICMPV6_TYPE, listener[i]);
+		match_prefix(l, rule, FIELD_IP6_DADDR, 0xff, 0x02, 16);
+		finish(l, rule, STATEMENT_ACCEPT, NULL);
+	}
+	for (size_t i = 0; i < sizeof router; i++) {
+		struct rule *rule = add_rule(l, chain, "workloads are no routers");
+		match_byte(l, rule, FIELD_ICMPV6_TYPE, router[i]);
+		look_up(l, rule, STATEMENT_IN, l->guarded, FIELD_IIFNAME, FIELD_COUNT, FIELD_COUNT);
+		finish(l, rule, STATEMENT_GOTO, own(l, "spoof"));
+	}
+}
+
+static void add_guard(struct lowering *l, struct chain *chain)
+{
+	for (size_t family = 0; family < 2; family++) {
+		struct rule *rule = add_rule(l, chain, "source guard");
+		look_up(l, rule, STATEMENT_IN, l->guarded, FIELD_IIFNAME, FIELD_COUNT, FIELD_COUNT);
+		look_up(l, rule, STATEMENT_NOT_IN, l->guard[family], FIELD_IIFNAME, packet_sources[family], FIELD_COUNT);
+		finish(l, rule, STATEMENT_GOTO, own(l, "spoof"));
+	}
+}
+
+/* What conntrack cannot place is nobody's flow: it passes only when no workload of ours is an end. */
+static void add_stray(struct lowering *l)
+{
+	struct chain *chain = add_chain(l, own(l, "stray"));
+	for (size_t family = 0; family < 2; family++) {
+		const struct set *sets[] = {l->local[family], l->pool[family]};
+		for (size_t i = 0; i < 2; i++) {
+			for (size_t j = 0; sets[i] != NULL && j < 2; j++) {
+				struct rule *rule = add_rule(l, chain, "no flow of conntrack");
+				look_up(l, rule, STATEMENT_IN, sets[i], j == 0 ? packet_sources[family] : packet_destinations[family],
+					FIELD_COUNT, FIELD_COUNT);
+				finish(l, rule, STATEMENT_GOTO, own(l, "invalid"));
+			}
+		}
+	}
+}
+
+/* An ICMP error about a flow is judged as that flow further on; a workload may send one only about a flow of its own
+ * (an error is a way to send bytes: past failures, 20). Routers on the way may always. */
+static void add_related(struct lowering *l)
+{
+	struct chain *chain = add_chain(l, own(l, "related"));
+	for (size_t family = 0; family < 2; family++) {
+		const enum field ends[] = {destination_fields[family], source_fields[family]};
+		const struct set *sets[] = {l->local[family], l->pool[family]};
+		for (size_t i = 0; i < 2; i++) {
+			struct rule *rule = add_rule(l, chain, "an error from an end of the flow");
+			look_up(l, rule, STATEMENT_IN, l->self[family], packet_sources[family], ends[i], FIELD_COUNT);
+			finish(l, rule, STATEMENT_RETURN, NULL);
+		}
+		for (size_t i = 0; i < 2; i++) {
+			if (sets[i] == NULL)
+				continue;
+			struct rule *rule = add_rule(l, chain, "an error from a workload that is no end of the flow");
+			look_up(l, rule, STATEMENT_IN, sets[i], packet_sources[family], FIELD_COUNT, FIELD_COUNT);
+			finish(l, rule, STATEMENT_GOTO, own(l, "invalid"));
+		}
+	}
+}
+
+static void add_dead_ends(struct lowering *l)
+{
+	static const struct {
+		const char *name, *reason;
+	} ends[] = {
+		{"spoof", "spoof source guard"},
+		{"invalid", "invalid no flow of conntrack"},
+		{"unknown", "unknown address of no known workload"},
+	};
+	struct rule *rule = add_rule(l, add_chain(l, own(l, "deny")), "every denial ends here");
+	add(l, rule, STATEMENT_COUNTER);
+	finish(l, rule, STATEMENT_DROP, NULL);
+	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+		deny(l, add_chain(l, own(l, ends[i].name)), ends[i].reason, ends[i].reason);
+}
+
+static void add_main(struct lowering *l)
+{
+	struct chain *chain = add_chain(l, own(l, ""));
+	add_discovery(l, chain);
+	add_guard(l, chain);
+	struct rule *rule = add_rule(l, chain, "no flow of conntrack");
+	match_state(l, rule, STATE_INVALID | STATE_UNTRACKED);
+	finish(l, rule, STATEMENT_JUMP, own(l, "stray"));
+	rule = add_rule(l, chain, "ICMP errors");
+	match_state(l, rule, STATE_RELATED);
+	finish(l, rule, STATEMENT_JUMP, own(l, "related"));
+	for (size_t family = 0; family < 2; family++) {
+		rule = add_rule(l, chain, "may the source send this?");
+		look_up(l, rule, STATEMENT_MAP, l->egress[family], source_fields[family], FIELD_COUNT, FIELD_COUNT);
+		rule = add_rule(l, chain, "may the destination receive this?");
+		look_up(l, rule, STATEMENT_MAP, l->ingress[family], destination_fields[family], FIELD_COUNT, FIELD_COUNT);
+	}
+	for (size_t family = 0; family < 2; family++) {
+		const enum field ends[] = {source_fields[family], destination_fields[family]};
+		for (size_t i = 0; l->pool[family] != NULL && i < 2; i++) {
+			rule = add_rule(l, chain, "an address for workloads that no source knows");
+			look_up(l, rule, STATEMENT_IN, l->pool[family], ends[i], FIELD_COUNT, FIELD_COUNT);
+			look_up(l, rule, STATEMENT_NOT_IN, l->local[family], ends[i], FIELD_COUNT, FIELD_COUNT);
+			finish(l, rule, STATEMENT_GOTO, own(l, "unknown"));
+		}
+	}
+}
+
+/* Loopback addresses that do not come from lo (past failures, 27). The output hook has no incoming interface. */
+static void add_martians(struct lowering *l, struct chain *chain)
+{
+	static const char lo[16] = "lo";
+	static const uint8_t loopback6[16] = {[15] = 1};
+	static const enum field fields[] = {FIELD_IP_SADDR, FIELD_IP_DADDR, FIELD_IP6_SADDR, FIELD_IP6_DADDR};
+	for (size_t i = 0; i < 4; i++) {
+		struct rule *rule = add_rule(l, chain, "loopback addresses belong to lo");
+		struct statement *statement = add(l, rule, STATEMENT_UNEQUAL);
+		statement->fields[0] = FIELD_IIFNAME;
+		statement->field_count = 1;
+		memcpy(statement->value, lo, sizeof lo);
+		if (i < 2)
+			match_prefix(l, rule, fields[i], 127, 0, 8);
+		else
+			match(l, rule, STATEMENT_EQUAL, fields[i], loopback6);
+		add(l, rule, STATEMENT_COUNTER);
+		finish(l, rule, STATEMENT_DROP, NULL);
+	}
+}
+
+/* The chains that belong to the table and not to a generation. */
+static void add_fixed(struct lowering *l)
+{
+	static const struct {
+		const char *name;
+		uint32_t hook;
+	} hooks[] = {{"forward", NF_INET_FORWARD}, {"input", NF_INET_LOCAL_IN}, {"output", NF_INET_LOCAL_OUT}};
+	struct chain *dispatch = add_chain(l, "dispatch");
+	dispatch->fixed = true;
+	finish(l, add_rule(l, dispatch, NULL), STATEMENT_JUMP, own(l, ""));
+	for (size_t i = 0; i < sizeof hooks / sizeof *hooks; i++) {
+		struct chain *chain = add_chain(l, hooks[i].name);
+		chain->base = chain->fixed = true;
+		chain->hook = hooks[i].hook;
+		if (hooks[i].hook != NF_INET_LOCAL_OUT)
+			add_martians(l, chain);
+		finish(l, add_rule(l, chain, NULL), STATEMENT_JUMP, "dispatch");
+	}
+}
+
+/* Room for twice what is there, so that the kernel takes its fixed hash; sets with timeouts or intervals have none. */
+static void size_sets(struct ruleset *ruleset)
+{
+	for (size_t i = 0; i < ruleset->set_count; i++) {
+		struct set *set = ruleset->sets[i];
+		if (set->interval || set->timeout)
+			continue;
+		set->size = SET_SIZE_LEAST;
+		while (set->size < 2 * set->element_count)
+			set->size *= 2;
+	}
+}
+
+struct ruleset *ruleset_lower(struct arena *arena, const struct world *world, const char *node, uint32_t generation)
+{
+	struct lowering l = {.arena = arena, .world = world};
+	l.ruleset = arena_alloc(arena, sizeof *l.ruleset);
+	l.ruleset->generation = generation;
+	l.ruleset->at = world->at;
+	add_common_sets(&l);
+	add_pools(&l, node);
+	for (size_t i = 0; i < world->inventory->workload_count; i++)
+		if (is_local(world->inventory->workloads[i], node))
+			add_workload(&l, world->inventory->workloads[i]);
+	add_dead_ends(&l);
+	for (size_t i = 0; i < l.classes.count; i++)
+		add_class(&l, l.classes.items[i]);
+	add_stray(&l);
+	add_related(&l);
+	add_main(&l);
+	add_fixed(&l);
+	ruleset_sort(l.ruleset);
+	size_sets(l.ruleset);
+	return l.ruleset;
+}

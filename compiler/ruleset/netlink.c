@@ -1,0 +1,361 @@
+/* Rules, sets and elements as nf_tables takes them: expressions over registers, as nft itself would make them.
+ *
+ * A statement loads its fields side by side into registers and then compares or looks up. Fields of a header need the
+ * rule to have checked the family or protocol first; nft adds those checks, and so does this. */
+#include "compiler/ruleset/netlink.h"
+
+#include <libmnl/libmnl.h>
+#include <libnftnl/expr.h>
+#include <libnftnl/rule.h>
+#include <libnftnl/set.h>
+#include <libnftnl/udata.h>
+
+#include <arpa/inet.h>
+#include <endian.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/netfilter.h>
+
+/* nft's own numbers (nftables, include/datatype.h and include/expression.h). */
+enum { BYTEORDER_INVALID = 0, BYTEORDER_HOST = 1, BYTEORDER_BIG = 2, DATA_VERDICT_LENGTH = 16 };
+
+char *netlink_text(char *safe, const char *text)
+{
+	size_t length = 0;
+	for (; text[length] != 0 && length < NETLINK_TEXT_MAX - 1; length++) {
+		char c = text[length];
+		bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+		safe[length] = word || strchr(" ._/:,=()+-?", c) != NULL ? c : '_';
+	}
+	safe[length] = 0;
+	return safe;
+}
+
+/* ---- expressions ---- */
+
+/* What a rule has established so far, so that no check is made twice. */
+struct context {
+	struct nftnl_rule *rule;
+	uint8_t nfproto, l4proto;
+};
+
+static struct nftnl_expr *make(const char *name)
+{
+	struct nftnl_expr *expression = nftnl_expr_alloc(name);
+	if (expression == NULL)
+		abort();
+	return expression;
+}
+
+static void load_meta(struct context *c, uint32_t key, uint32_t reg)
+{
+	struct nftnl_expr *e = make("meta");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_META_KEY, key);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_META_DREG, reg);
+	nftnl_rule_add_expr(c->rule, e);
+}
+
+static void compare(struct context *c, uint32_t op, const void *data, uint32_t size)
+{
+	struct nftnl_expr *e = make("cmp");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_OP, op);
+	nftnl_expr_set(e, NFTNL_EXPR_CMP_DATA, data, size);
+	nftnl_rule_add_expr(c->rule, e);
+}
+
+/* The checks that the field needs before it. */
+static void require(struct context *c, enum field field)
+{
+	const struct field_form *form = &field_forms[field];
+	uint8_t nfproto = form->family == 4 ? NFPROTO_IPV4 : form->family == 6 ? NFPROTO_IPV6 : 0;
+	if (form->l4proto != 0 && c->l4proto != form->l4proto) {
+		load_meta(c, NFT_META_L4PROTO, NFT_REG_1);
+		compare(c, NFT_CMP_EQ, &form->l4proto, 1);
+		c->l4proto = form->l4proto;
+	}
+	if (nfproto != 0 && c->nfproto != nfproto) {
+		load_meta(c, NFT_META_NFPROTO, NFT_REG_1);
+		compare(c, NFT_CMP_EQ, &nfproto, 1);
+		c->nfproto = nfproto;
+	}
+}
+
+/* Loads the first `size` bytes of a field into register `reg`. */
+static void load(struct context *c, enum field field, uint32_t size, uint32_t reg)
+{
+	const struct field_form *form = &field_forms[field];
+	struct nftnl_expr *e;
+	switch (form->source) {
+	case FROM_META:
+		load_meta(c, form->key, reg);
+		break;
+	case FROM_NETWORK:
+	case FROM_TRANSPORT:
+		e = make("payload");
+		nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_DREG, reg);
+		nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE,
+				   form->source == FROM_NETWORK ? NFT_PAYLOAD_NETWORK_HEADER : NFT_PAYLOAD_TRANSPORT_HEADER);
+		nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, form->key);
+		nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, size);
+		nftnl_rule_add_expr(c->rule, e);
+		break;
+	case FROM_CT:
+		e = make("ct");
+		nftnl_expr_set_u32(e, NFTNL_EXPR_CT_DREG, reg);
+		nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, form->key);
+		if (form->direction >= 0)
+			nftnl_expr_set_u8(e, NFTNL_EXPR_CT_DIR, (uint8_t)form->direction);
+		nftnl_rule_add_expr(c->rule, e);
+		break;
+	}
+}
+
+/* The register `offset` bytes behind the first, in the 16-byte or the 4-byte numbering (nf_tables.h, enum nft_registers). */
+static uint32_t register_at(size_t offset)
+{
+	return offset % 16 == 0 ? NFT_REG_1 + (uint32_t)offset / 16 : NFT_REG32_00 + (uint32_t)offset / 4;
+}
+
+static void load_all(struct context *c, const struct statement *statement)
+{
+	size_t offset = 0;
+	for (size_t i = 0; i < statement->field_count; i++)
+		require(c, statement->fields[i]);
+	for (size_t i = 0; i < statement->field_count; i++) {
+		uint32_t size = field_forms[statement->fields[i]].size;
+		load(c, statement->fields[i], size, register_at(offset));
+		offset += (size + 3) / 4 * 4;
+	}
+}
+
+static void add_lookup(struct context *c, const struct statement *statement)
+{
+	struct nftnl_expr *e = make("lookup");
+	load_all(c, statement);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
+	nftnl_expr_set_str(e, NFTNL_EXPR_LOOKUP_SET, statement->set);
+	if (statement->kind == STATEMENT_MAP)
+		nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT);
+	if (statement->kind == STATEMENT_NOT_IN)
+		nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
+	nftnl_rule_add_expr(c->rule, e);
+}
+
+static void add_compare(struct context *c, const struct statement *statement)
+{
+	enum field field = statement->fields[0];
+	/* Prefixes are whole bytes here, and nft then loads just those. */
+	uint32_t size = statement->kind == STATEMENT_PREFIX ? statement->prefix / 8 : field_forms[field].size;
+	require(c, field);
+	load(c, field, size, NFT_REG_1);
+	compare(c, statement->kind == STATEMENT_UNEQUAL ? NFT_CMP_NEQ : NFT_CMP_EQ, statement->value, size);
+	if (field == FIELD_L4PROTO && statement->kind == STATEMENT_EQUAL)
+		c->l4proto = statement->value[0];
+}
+
+static void add_state(struct context *c, const struct statement *statement)
+{
+	const uint32_t zero = 0;
+	struct nftnl_expr *e = make("bitwise");
+	load(c, FIELD_CT_STATE, sizeof zero, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_OP, NFT_BITWISE_BOOL);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_LEN, sizeof zero);
+	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_MASK, statement->value, sizeof zero);
+	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, &zero, sizeof zero);
+	nftnl_rule_add_expr(c->rule, e);
+	compare(c, NFT_CMP_NEQ, &zero, sizeof zero);
+}
+
+static void add_limit(struct context *c, const struct statement *statement)
+{
+	struct nftnl_expr *e = make("limit");
+	nftnl_expr_set_u64(e, NFTNL_EXPR_LIMIT_RATE, statement->rate);
+	nftnl_expr_set_u64(e, NFTNL_EXPR_LIMIT_UNIT, 1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_BURST, statement->burst);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_FLAGS, 0);
+	nftnl_rule_add_expr(c->rule, e);
+}
+
+static void add_log(struct context *c, const struct statement *statement)
+{
+	char text[NETLINK_TEXT_MAX];
+	struct nftnl_expr *e = make("log");
+	nftnl_expr_set_str(e, NFTNL_EXPR_LOG_PREFIX, netlink_text(text, statement->text));
+	nftnl_expr_set_u16(e, NFTNL_EXPR_LOG_GROUP, RULESET_LOG_GROUP);
+	nftnl_rule_add_expr(c->rule, e);
+}
+
+static void add_verdict(struct context *c, uint32_t verdict, const char *chain)
+{
+	struct nftnl_expr *e = make("immediate");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_VERDICT, verdict);
+	if (chain != NULL)
+		nftnl_expr_set_str(e, NFTNL_EXPR_IMM_CHAIN, chain);
+	nftnl_rule_add_expr(c->rule, e);
+}
+
+static void add_statement(struct context *c, const struct statement *statement)
+{
+	switch (statement->kind) {
+	case STATEMENT_EQUAL:
+	case STATEMENT_UNEQUAL:
+	case STATEMENT_PREFIX:
+		add_compare(c, statement);
+		break;
+	case STATEMENT_CT_STATE:
+		add_state(c, statement);
+		break;
+	case STATEMENT_IN:
+	case STATEMENT_NOT_IN:
+	case STATEMENT_MAP:
+		add_lookup(c, statement);
+		break;
+	case STATEMENT_COUNTER:
+		nftnl_rule_add_expr(c->rule, make("counter"));
+		break;
+	case STATEMENT_LIMIT:
+		add_limit(c, statement);
+		break;
+	case STATEMENT_LOG:
+		add_log(c, statement);
+		break;
+	case STATEMENT_ACCEPT:
+		add_verdict(c, NF_ACCEPT, NULL);
+		break;
+	case STATEMENT_DROP:
+		add_verdict(c, NF_DROP, NULL);
+		break;
+	case STATEMENT_RETURN:
+		add_verdict(c, (uint32_t)NFT_RETURN, NULL);
+		break;
+	case STATEMENT_JUMP:
+		add_verdict(c, (uint32_t)NFT_JUMP, statement->text);
+		break;
+	case STATEMENT_GOTO:
+		add_verdict(c, (uint32_t)NFT_GOTO, statement->text);
+		break;
+	}
+}
+
+struct nftnl_rule *netlink_rule(const char *chain, const struct rule *rule)
+{
+	struct context context = {.rule = nftnl_rule_alloc()};
+	if (context.rule == NULL)
+		abort();
+	nftnl_rule_set_u32(context.rule, NFTNL_RULE_FAMILY, NFPROTO_INET);
+	nftnl_rule_set_str(context.rule, NFTNL_RULE_TABLE, RULESET_TABLE);
+	nftnl_rule_set_str(context.rule, NFTNL_RULE_CHAIN, chain);
+	for (size_t i = 0; i < rule->statement_count; i++)
+		add_statement(&context, &rule->statements[i]);
+	if (rule->comment != NULL) {
+		char text[NETLINK_TEXT_MAX];
+		struct nftnl_udata_buf *buffer = nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN);
+		if (buffer == NULL)
+			abort();
+		nftnl_udata_put_strz(buffer, NFTNL_UDATA_RULE_COMMENT, netlink_text(text, rule->comment));
+		nftnl_rule_set_data(context.rule, NFTNL_RULE_USERDATA, nftnl_udata_buf_data(buffer), nftnl_udata_buf_len(buffer));
+		nftnl_udata_buf_free(buffer);
+	}
+	return context.rule;
+}
+
+/* ---- sets ---- */
+
+static void add_byteorders(struct nftnl_set *object, const struct set *set)
+{
+	const struct key_form *form = &key_forms[set->key];
+	uint32_t order = form->parts > 1 ? BYTEORDER_INVALID : form->kinds[0] == PART_INTERFACE ? BYTEORDER_HOST : BYTEORDER_BIG;
+	struct nftnl_udata_buf *buffer = nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN);
+	if (buffer == NULL)
+		abort();
+	nftnl_udata_put_u32(buffer, NFTNL_UDATA_SET_KEYBYTEORDER, order);
+	if (set->map)
+		nftnl_udata_put_u32(buffer, NFTNL_UDATA_SET_DATABYTEORDER, BYTEORDER_INVALID);
+	nftnl_set_set_data(object, NFTNL_SET_USERDATA, nftnl_udata_buf_data(buffer), nftnl_udata_buf_len(buffer));
+	nftnl_udata_buf_free(buffer);
+}
+
+struct nftnl_set *netlink_set(const struct set *set, uint32_t id)
+{
+	const struct key_form *form = &key_forms[set->key];
+	struct nftnl_set *object = nftnl_set_alloc();
+	if (object == NULL)
+		abort();
+	uint32_t flags = (set->map ? NFT_SET_MAP : 0) | (set->interval ? NFT_SET_INTERVAL : 0) |
+			 (set->timeout ? NFT_SET_TIMEOUT : 0) | (form->parts > 1 ? NFT_SET_CONCAT : 0);
+	nftnl_set_set_str(object, NFTNL_SET_TABLE, RULESET_TABLE);
+	nftnl_set_set_str(object, NFTNL_SET_NAME, set->name);
+	nftnl_set_set_u32(object, NFTNL_SET_FAMILY, NFPROTO_INET);
+	nftnl_set_set_u32(object, NFTNL_SET_ID, id);
+	nftnl_set_set_u32(object, NFTNL_SET_FLAGS, flags);
+	nftnl_set_set_u32(object, NFTNL_SET_KEY_TYPE, form->datatype);
+	nftnl_set_set_u32(object, NFTNL_SET_KEY_LEN, (uint32_t)key_size(set->key));
+	if (set->map) {
+		nftnl_set_set_u32(object, NFTNL_SET_DATA_TYPE, NFT_DATA_VERDICT);
+		nftnl_set_set_u32(object, NFTNL_SET_DATA_LEN, DATA_VERDICT_LENGTH);
+	}
+	if (set->size != 0)
+		nftnl_set_set_u32(object, NFTNL_SET_DESC_SIZE, set->size);
+	if (form->parts > 1)
+		nftnl_set_set_data(object, NFTNL_SET_DESC_CONCAT, form->sizes, form->parts);
+	add_byteorders(object, set);
+	return object;
+}
+
+/* ---- elements ---- */
+
+static void put_key(struct nlmsghdr *message, uint16_t type, const uint8_t *key, size_t size)
+{
+	struct nlattr *nest = mnl_attr_nest_start(message, type);
+	mnl_attr_put(message, NFTA_DATA_VALUE, size, key);
+	mnl_attr_nest_end(message, nest);
+}
+
+static void put_jump(struct nlmsghdr *message, const char *chain)
+{
+	struct nlattr *data = mnl_attr_nest_start(message, NFTA_SET_ELEM_DATA);
+	struct nlattr *verdict = mnl_attr_nest_start(message, NFTA_DATA_VERDICT);
+	mnl_attr_put_u32(message, NFTA_VERDICT_CODE, htonl((uint32_t)NFT_JUMP));
+	mnl_attr_put_strz(message, NFTA_VERDICT_CHAIN, chain);
+	mnl_attr_nest_end(message, verdict);
+	mnl_attr_nest_end(message, data);
+}
+
+/* The end of an interval of one field is exclusive and an element of its own; one that ends with the last address has none. */
+static void put_interval_end(struct nlmsghdr *message, const struct set *set, const struct element *element)
+{
+	struct address behind = {.family = key_forms[set->key].sizes[0] == 4 ? 4 : 6};
+	memcpy(behind.bytes, element->end, address_size(behind.family));
+	if (!address_next(&behind))
+		return;
+	struct nlattr *item = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
+	put_key(message, NFTA_SET_ELEM_KEY, behind.bytes, address_size(behind.family));
+	mnl_attr_put_u32(message, NFTA_SET_ELEM_FLAGS, htonl(NFT_SET_ELEM_INTERVAL_END));
+	mnl_attr_nest_end(message, item);
+}
+
+void netlink_element(struct nlmsghdr *message, const struct set *set, const struct element *element, int64_t at, bool key_only)
+{
+	size_t size = key_size(set->key);
+	bool concat = key_forms[set->key].parts > 1;
+	struct nlattr *item = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
+	put_key(message, NFTA_SET_ELEM_KEY, element->key, size);
+	if (set->interval && concat)
+		put_key(message, NFTA_SET_ELEM_KEY_END, element->end, size);
+	if (element->expires != 0 && !key_only) {
+		int64_t seconds = element->expires > at ? element->expires - at : 1;
+		mnl_attr_put_u64(message, NFTA_SET_ELEM_TIMEOUT, htobe64((uint64_t)seconds * 1000));
+	}
+	if (element->chain != NULL && !key_only)
+		put_jump(message, element->chain);
+	mnl_attr_nest_end(message, item);
+	if (set->interval && !concat)
+		put_interval_end(message, set, element);
+}

@@ -1,0 +1,27 @@
+/* The objects of a ruleset as libnftnl's, such that `nft list` prints them as it prints ours loaded from text. */
+#ifndef COMPILER_RULESET_NETLINK_H
+#define COMPILER_RULESET_NETLINK_H
+
+#include <ringfence/ruleset.h>
+
+struct nftnl_rule;
+struct nftnl_set;
+struct nlmsghdr;
+
+enum { NETLINK_TEXT_MAX = 128 }; /* of comments (nft's limit) and log prefixes (NF_LOG_PREFIXLEN), NUL included */
+
+/* Copies `text` to `safe`, of NETLINK_TEXT_MAX bytes, cut to fit, with every byte that could mean something to nft
+ * replaced: a quote in a name must not end a string (past failures, 37). Returns `safe`. */
+char *netlink_text(char *safe, const char *text);
+
+/* A rule of `chain`; the caller frees it with nftnl_rule_free. */
+struct nftnl_rule *netlink_rule(const char *chain, const struct rule *rule);
+
+/* A set without elements; the caller frees it with nftnl_set_free. `id` ties elements of the same batch to it. */
+struct nftnl_set *netlink_set(const struct set *set, uint32_t id);
+
+/* Appends one element to a NEWSETELEM or DELSETELEM message inside the open NFTA_SET_ELEM_LIST_ELEMENTS: an interval of
+ * a single field takes two. `at`: now, in Unix seconds; `key_only` for deletions. */
+void netlink_element(struct nlmsghdr *message, const struct set *set, const struct element *element, int64_t at, bool key_only);
+
+#endif

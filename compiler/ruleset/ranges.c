@@ -1,0 +1,165 @@
+/* Ranges of addresses, and boxes of addresses and ports: made disjoint.
+ *
+ * boxes_disjoint cuts the addresses at every place where a box begins or ends; between two cuts the same boxes hold, so
+ * their ports are merged there; neighbours with the same ports are joined again. */
+#include "compiler/ruleset/ranges.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int compare_ranges(const void *left, const void *right)
+{
+	return address_compare(&((const struct address_range *)left)->first, &((const struct address_range *)right)->first);
+}
+
+/* Whether `next` begins inside `range` or directly behind it. */
+static bool touches(const struct address_range *range, const struct address_range *next)
+{
+	struct address behind = range->last;
+	return !address_next(&behind) || address_compare(&next->first, &behind) <= 0;
+}
+
+void ranges_merge(struct ranges *ranges)
+{
+	if (ranges->count < 2)
+		return;
+	qsort(ranges->items, ranges->count, sizeof *ranges->items, compare_ranges);
+	size_t kept = 0;
+	for (size_t i = 1; i < ranges->count; i++) {
+		struct address_range *last = &ranges->items[kept];
+		const struct address_range *next = &ranges->items[i];
+		if (!touches(last, next))
+			ranges->items[++kept] = *next;
+		else if (address_compare(&next->last, &last->last) > 0)
+			last->last = next->last;
+	}
+	ranges->count = kept + 1;
+}
+
+static struct ranges subtract(struct arena *arena, struct ranges ranges, const struct address_range *hole)
+{
+	struct ranges left = {0};
+	for (size_t i = 0; i < ranges.count; i++) {
+		struct address_range range = ranges.items[i];
+		if (address_compare(&hole->last, &range.first) < 0 || address_compare(&hole->first, &range.last) > 0) {
+			*arena_push(arena, left.items, left.count) = range;
+			continue;
+		}
+		struct address before = hole->first, after = hole->last;
+		if (address_compare(&range.first, &hole->first) < 0 && address_previous(&before))
+			*arena_push(arena, left.items, left.count) = (struct address_range){range.first, before};
+		if (address_compare(&range.last, &hole->last) > 0 && address_next(&after))
+			*arena_push(arena, left.items, left.count) = (struct address_range){after, range.last};
+	}
+	return left;
+}
+
+struct ranges ranges_of(struct arena *arena, const struct prefix *prefixes, size_t count, const struct prefix *except,
+			size_t except_count, uint8_t family)
+{
+	struct ranges ranges = {0};
+	for (size_t i = 0; i < count; i++)
+		if (prefixes[i].address.family == family)
+			*arena_push(arena, ranges.items, ranges.count) = prefix_range(&prefixes[i]);
+	ranges_merge(&ranges);
+	for (size_t i = 0; i < except_count; i++) {
+		struct address_range hole = prefix_range(&except[i]);
+		if (except[i].address.family == family)
+			ranges = subtract(arena, ranges, &hole);
+	}
+	return ranges;
+}
+
+struct ranges ranges_without(struct arena *arena, struct ranges ranges, const struct address *address)
+{
+	struct address_range hole = {*address, *address};
+	return subtract(arena, ranges, &hole);
+}
+
+static int compare_addresses(const void *left, const void *right)
+{
+	return address_compare(left, right);
+}
+
+static int compare_ports(const void *left, const void *right)
+{
+	const struct port_range *a = left, *b = right;
+	if (a->protocol != b->protocol)
+		return a->protocol < b->protocol ? -1 : 1;
+	return a->first < b->first ? -1 : a->first > b->first;
+}
+
+/* Sorts and merges port ranges in place; returns how many remain. */
+static size_t merge_ports(struct port_range *ports, size_t count)
+{
+	if (count < 2)
+		return count;
+	qsort(ports, count, sizeof *ports, compare_ports);
+	size_t kept = 0;
+	for (size_t i = 1; i < count; i++) {
+		if (ports[i].protocol != ports[kept].protocol || ports[i].first > (uint32_t)ports[kept].last + 1)
+			ports[++kept] = ports[i];
+		else if (ports[i].last > ports[kept].last)
+			ports[kept].last = ports[i].last;
+	}
+	return kept + 1;
+}
+
+/* Adds the addresses [first, last] with `ports`, joined to the boxes just before where those end at first and have the
+ * same ports. `previous` is how many boxes the neighbour before has. */
+static size_t append(struct arena *arena, struct boxes *out, size_t previous, struct address_range range,
+		     const struct port_range *ports, size_t count)
+{
+	struct box *before = previous > 0 ? &out->items[out->count - previous] : NULL;
+	struct address behind;
+	bool joins = before != NULL && previous == count;
+	if (joins) {
+		behind = before->addresses.last;
+		joins = address_next(&behind) && address_compare(&behind, &range.first) == 0;
+	}
+	for (size_t i = 0; joins && i < count; i++)
+		joins = memcmp(&before[i].ports, &ports[i], sizeof *ports) == 0;
+	for (size_t i = 0; i < count; i++) {
+		if (joins)
+			before[i].addresses.last = range.last;
+		else
+			*arena_push(arena, out->items, out->count) = (struct box){range, ports[i]};
+	}
+	return count;
+}
+
+struct boxes boxes_disjoint(struct arena *arena, const struct boxes *boxes)
+{
+	struct boxes out = {0};
+	struct address *cuts = NULL; /* where a piece begins */
+	size_t cut_count = 0, unique = 0, previous = 0;
+	for (size_t i = 0; i < boxes->count; i++) {
+		struct address behind = boxes->items[i].addresses.last;
+		*arena_push(arena, cuts, cut_count) = boxes->items[i].addresses.first;
+		if (address_next(&behind))
+			*arena_push(arena, cuts, cut_count) = behind;
+	}
+	if (cut_count > 1)
+		qsort(cuts, cut_count, sizeof *cuts, compare_addresses);
+	for (size_t i = 0; i < cut_count; i++)
+		if (unique == 0 || address_compare(&cuts[unique - 1], &cuts[i]) != 0)
+			cuts[unique++] = cuts[i];
+	struct port_range *ports = arena_alloc(arena, (boxes->count + 1) * sizeof *ports);
+	for (size_t i = 0; i < unique; i++) {
+		struct address_range piece = {cuts[i], cuts[i]};
+		size_t count = 0;
+		if (i + 1 < unique) {
+			piece.last = cuts[i + 1];
+			address_previous(&piece.last);
+		} else {
+			memset(piece.last.bytes, 0xff, address_size(piece.last.family));
+		}
+		for (size_t j = 0; j < boxes->count; j++)
+			if (address_compare(&boxes->items[j].addresses.first, &piece.first) <= 0 &&
+			    address_compare(&boxes->items[j].addresses.last, &piece.first) >= 0)
+				ports[count++] = boxes->items[j].ports;
+		count = merge_ports(ports, count);
+		previous = append(arena, &out, previous, piece, ports, count);
+	}
+	return out;
+}

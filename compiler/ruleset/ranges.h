@@ -1,0 +1,38 @@
+/* Ranges of addresses, and boxes of addresses and ports: made disjoint, as the kernel's interval sets want them. */
+#ifndef COMPILER_RULESET_RANGES_H
+#define COMPILER_RULESET_RANGES_H
+
+#include <ringfence/arena.h>
+#include <ringfence/policy.h>
+
+struct ranges {
+	struct address_range *items;
+	size_t count;
+};
+
+/* Addresses and ports that belong together: every address of the range with every port of the port range. */
+struct box {
+	struct address_range addresses;
+	struct port_range ports;
+};
+
+struct boxes {
+	struct box *items;
+	size_t count;
+};
+
+/* The addresses of one family in `prefixes` that are in none of `except`; sorted, disjoint, not adjacent. */
+struct ranges ranges_of(struct arena *arena, const struct prefix *prefixes, size_t count, const struct prefix *except,
+			size_t except_count, uint8_t family);
+
+/* Takes one address out of sorted, disjoint ranges. */
+struct ranges ranges_without(struct arena *arena, struct ranges ranges, const struct address *address);
+
+/* Sorts, and merges what overlaps or touches, in place. */
+void ranges_merge(struct ranges *ranges);
+
+/* The same set of (address, protocol, port), in boxes of which no two overlap; all of one family. The kernel's pipapo
+ * sets refuse an element that overlaps another in part (net/netfilter/nft_set_pipapo.c, nft_pipapo_insert). */
+struct boxes boxes_disjoint(struct arena *arena, const struct boxes *boxes);
+
+#endif

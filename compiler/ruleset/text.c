@@ -1,0 +1,174 @@
+/* A ruleset as text for `nft -f` of nftables 1.0.6 and later.
+ *
+ * The text names the table once before it deletes it, so that it loads whether or not the table is there; nft sends all
+ * of it as one transaction. */
+#include "compiler/ruleset/netlink.h"
+
+#include <ringfence/ruleset.h>
+
+#include <arpa/inet.h>
+#include <linux/netfilter.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const hook_names[] = {
+	[NF_INET_LOCAL_IN] = "input", [NF_INET_FORWARD] = "forward", [NF_INET_LOCAL_OUT] = "output"};
+
+static void print_value(FILE *stream, enum field field, const uint8_t *value)
+{
+	char text[ADDRESS_TEXT_SIZE];
+	struct address address = {.family = field_forms[field].size == 4 ? 4 : 6};
+	if (field == FIELD_IIFNAME) {
+		fprintf(stream, "\"%.15s\"", (const char *)value);
+	} else if (field_forms[field].source == FROM_NETWORK && field_forms[field].size >= 4) {
+		memcpy(address.bytes, value, field_forms[field].size);
+		fputs(address_format(&address, text), stream);
+	} else {
+		fprintf(stream, "%u", value[0]);
+	}
+}
+
+static void print_fields(FILE *stream, const struct statement *statement)
+{
+	for (size_t i = 0; i < statement->field_count; i++)
+		fprintf(stream, "%s%s", i > 0 ? " . " : "", field_forms[statement->fields[i]].words);
+}
+
+static void print_states(FILE *stream, const struct statement *statement)
+{
+	static const char *const names[] = {"invalid", "established", "related", "new", NULL, NULL, "untracked"};
+	/* linux/netfilter/nf_conntrack_common.h: NF_CT_STATE_INVALID_BIT, NF_CT_STATE_BIT, NF_CT_STATE_UNTRACKED_BIT. */
+	static const uint32_t bits[] = {1, 2, 4, 8, 0, 0, 64};
+	uint32_t value;
+	const char *comma = "";
+	memcpy(&value, statement->value, sizeof value);
+	fputs("ct state ", stream);
+	for (size_t i = 0; i < sizeof bits / sizeof *bits; i++) {
+		if ((value & bits[i]) == 0)
+			continue;
+		fprintf(stream, "%s%s", comma, names[i]);
+		comma = ",";
+	}
+}
+
+static void print_statement(FILE *stream, const struct statement *statement)
+{
+	char text[NETLINK_TEXT_MAX];
+	switch (statement->kind) {
+	case STATEMENT_EQUAL:
+	case STATEMENT_UNEQUAL:
+		print_fields(stream, statement);
+		fputs(statement->kind == STATEMENT_EQUAL ? " " : " != ", stream);
+		print_value(stream, statement->fields[0], statement->value);
+		break;
+	case STATEMENT_PREFIX:
+		print_fields(stream, statement);
+		fputc(' ', stream);
+		print_value(stream, statement->fields[0], statement->value);
+		fprintf(stream, "/%u", statement->prefix);
+		break;
+	case STATEMENT_CT_STATE:
+		print_states(stream, statement);
+		break;
+	case STATEMENT_IN:
+	case STATEMENT_NOT_IN:
+		print_fields(stream, statement);
+		fprintf(stream, "%s@%s", statement->kind == STATEMENT_IN ? " " : " != ", statement->set);
+		break;
+	case STATEMENT_MAP:
+		print_fields(stream, statement);
+		fprintf(stream, " vmap @%s", statement->set);
+		break;
+	case STATEMENT_COUNTER:
+		fputs("counter", stream);
+		break;
+	case STATEMENT_LIMIT:
+		fprintf(stream, "limit rate %u/second burst %u packets", statement->rate, statement->burst);
+		break;
+	case STATEMENT_LOG:
+		fprintf(stream, "log prefix \"%s\" group %d", netlink_text(text, statement->text), RULESET_LOG_GROUP);
+		break;
+	case STATEMENT_ACCEPT:
+		fputs("accept", stream);
+		break;
+	case STATEMENT_DROP:
+		fputs("drop", stream);
+		break;
+	case STATEMENT_RETURN:
+		fputs("return", stream);
+		break;
+	case STATEMENT_JUMP:
+	case STATEMENT_GOTO:
+		fprintf(stream, "%s %s", statement->kind == STATEMENT_JUMP ? "jump" : "goto", statement->text);
+		break;
+	}
+}
+
+void rule_print(FILE *stream, const struct ruleset *ruleset, const struct rule *rule)
+{
+	(void)ruleset;
+	for (size_t i = 0; i < rule->statement_count; i++) {
+		fputs(i > 0 ? " " : "", stream);
+		print_statement(stream, &rule->statements[i]);
+	}
+}
+
+static void print_elements(FILE *stream, const struct set *set, int64_t at)
+{
+	const char *before = "\t\telements = { ";
+	for (size_t i = 0; i < set->element_count; i++) {
+		const struct element *element = &set->elements[i];
+		if (element->expires != 0 && element->expires <= at)
+			continue;
+		fputs(before, stream);
+		element_print(stream, set, element);
+		if (element->expires != 0)
+			fprintf(stream, " timeout %llds", (long long)(element->expires - at));
+		if (element->chain != NULL)
+			fprintf(stream, " : jump %s", element->chain);
+		before = ",\n\t\t\t     ";
+	}
+	if (before[0] == ',')
+		fputs(" }\n", stream);
+}
+
+static void print_set(FILE *stream, const struct set *set, int64_t at)
+{
+	fprintf(stream, "\t%s %s {\n\t\ttype %s%s\n", set->map ? "map" : "set", set->name, key_forms[set->key].words,
+		set->map ? " : verdict" : "");
+	if (set->size != 0)
+		fprintf(stream, "\t\tsize %u\n", set->size);
+	if (set->interval || set->timeout)
+		fprintf(stream, "\t\tflags %s%s%s\n", set->interval ? "interval" : "", set->interval && set->timeout ? "," : "",
+			set->timeout ? "timeout" : "");
+	print_elements(stream, set, at);
+	fputs("\t}\n\n", stream);
+}
+
+static void print_chain(FILE *stream, const struct ruleset *ruleset, const struct chain *chain)
+{
+	char text[NETLINK_TEXT_MAX];
+	fprintf(stream, "\tchain %s {\n", chain->name);
+	if (chain->base)
+		fprintf(stream, "\t\ttype filter hook %s priority filter; policy accept;\n", hook_names[chain->hook]);
+	for (size_t i = 0; i < chain->rule_count; i++) {
+		fputs("\t\t", stream);
+		rule_print(stream, ruleset, &chain->rules[i]);
+		if (chain->rules[i].comment != NULL)
+			fprintf(stream, " comment \"%s\"", netlink_text(text, chain->rules[i].comment));
+		fputc('\n', stream);
+	}
+	fputs("\t}\n\n", stream);
+}
+
+void ruleset_print(FILE *stream, const struct ruleset *ruleset, int64_t at)
+{
+	fputs("#!/usr/sbin/nft -f\n# Made by ringfence; replaces table inet " RULESET_TABLE " in one transaction.\n"
+	      "table inet " RULESET_TABLE "\ndelete table inet " RULESET_TABLE "\ntable inet " RULESET_TABLE " {\n",
+	      stream);
+	for (size_t i = 0; i < ruleset->set_count; i++)
+		print_set(stream, ruleset->sets[i], at);
+	for (size_t i = 0; i < ruleset->chain_count; i++)
+		print_chain(stream, ruleset, ruleset->chains[i]);
+	fputs("}\n", stream);
+}

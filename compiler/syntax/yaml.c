@@ -1,0 +1,244 @@
+/* Text to nodes with positions, by libyaml's events.
+ *
+ * libyaml itself neither refuses duplicate keys nor bounds depth (it is quadratic in it) nor the growth by aliases:
+ * all three are counted here, event by event. An alias shares the node of its anchor; its size is charged again. */
+#include <ringfence/arena.h>
+#include <ringfence/yaml.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+struct anchor {
+	const char *name;
+	struct yaml_node *node;
+	size_t size; /* nodes in it, itself included; 0 while it is still being read */
+};
+
+struct reader {
+	struct arena *arena;
+	const char *file;
+	struct diagnostics *diagnostics;
+	yaml_parser_t parser;
+	struct anchor *anchors;
+	size_t anchor_count;
+	size_t nodes;
+	bool failed;
+};
+
+static struct span span_of(const struct reader *reader, yaml_mark_t start, yaml_mark_t end)
+{
+	return (struct span){reader->file, (unsigned)start.line + 1, (unsigned)start.column + 1, (unsigned)end.line + 1,
+			     (unsigned)end.column + 1};
+}
+
+/* Reports once that the file cannot be read further. */
+static void fail(struct reader *reader, struct span span, const char *message)
+{
+	if (!reader->failed)
+		diagnostics_error(reader->diagnostics, span, "%s", message);
+	reader->failed = true;
+}
+
+static bool next(struct reader *reader, yaml_event_t *event)
+{
+	if (reader->failed)
+		return false;
+	if (yaml_parser_parse(&reader->parser, event))
+		return true;
+	yaml_mark_t mark = reader->parser.problem_mark;
+	if (reader->parser.error == YAML_READER_ERROR)
+		mark = reader->parser.mark;
+	const char *problem = reader->parser.problem != NULL ? reader->parser.problem : "not readable as YAML";
+	fail(reader, span_of(reader, mark, mark), arena_printf(reader->arena, "not valid YAML: %s", problem));
+	return false;
+}
+
+static bool charge(struct reader *reader, size_t nodes, struct span span)
+{
+	if (nodes <= YAML_NODES_MAX - reader->nodes) {
+		reader->nodes += nodes;
+		return true;
+	}
+	fail(reader, span, arena_printf(reader->arena, "more than %d values in one file, aliases expanded", YAML_NODES_MAX));
+	return false;
+}
+
+static struct yaml_node *resolve_alias(struct reader *reader, const yaml_event_t *event)
+{
+	const char *name = (const char *)event->data.alias.anchor;
+	struct span span = span_of(reader, event->start_mark, event->end_mark);
+	for (size_t i = reader->anchor_count; i > 0; i--) {
+		const struct anchor *anchor = &reader->anchors[i - 1];
+		if (strcmp(anchor->name, name) != 0)
+			continue;
+		if (anchor->size == 0) {
+			fail(reader, span, arena_printf(reader->arena, "alias `*%s` stands inside its own anchor", name));
+			return NULL;
+		}
+		return charge(reader, anchor->size, span) ? anchor->node : NULL;
+	}
+	fail(reader, span, arena_printf(reader->arena, "alias `*%s` has no anchor before it", name));
+	return NULL;
+}
+
+static int compare_keys(const void *left, const void *right)
+{
+	const struct yaml_node *a = *(struct yaml_node *const *)left, *b = *(struct yaml_node *const *)right;
+	int order = strcmp(a->text, b->text);
+	if (order != 0)
+		return order;
+	if (a->span.line != b->span.line)
+		return a->span.line < b->span.line ? -1 : 1;
+	return a->span.column < b->span.column ? -1 : a->span.column > b->span.column;
+}
+
+static void check_keys(struct reader *reader, const struct yaml_node *mapping)
+{
+	size_t count = mapping->count / 2;
+	if (count < 2)
+		return;
+	struct yaml_node **keys = malloc(count * sizeof(struct yaml_node *));
+	if (keys == NULL)
+		abort();
+	for (size_t i = 0; i < count; i++)
+		keys[i] = mapping->items[2 * i];
+	qsort(keys, count, sizeof(struct yaml_node *), compare_keys);
+	for (size_t i = 1; i < count; i++) {
+		if (strcmp(keys[i - 1]->text, keys[i]->text) != 0)
+			continue;
+		diagnostics_error(reader->diagnostics, keys[i]->span, "duplicate key `%s`", keys[i]->text);
+		diagnostics_help(reader->diagnostics, "it stands in line %u already", keys[i - 1]->span.line);
+	}
+	free(keys);
+}
+
+static struct yaml_node *read_node(struct reader *reader, yaml_event_t *event, unsigned depth);
+
+/* Reads the entries of a sequence or mapping up to `end`. */
+static void read_items(struct reader *reader, struct yaml_node *node, yaml_event_type_t end, unsigned depth)
+{
+	yaml_event_t event;
+	while (next(reader, &event)) {
+		if (event.type == end) {
+			node->span.end_line = (unsigned)event.end_mark.line + 1;
+			node->span.end_column = (unsigned)event.end_mark.column + 1;
+			yaml_event_delete(&event);
+			break;
+		}
+		struct yaml_node *item = read_node(reader, &event, depth + 1);
+		yaml_event_delete(&event);
+		if (item == NULL)
+			return;
+		if (node->kind == YAML_MAPPING && node->count % 2 == 0 && item->kind != YAML_SCALAR) {
+			fail(reader, item->span, "a key must be a plain text");
+			return;
+		}
+		*arena_push(reader->arena, node->items, node->count) = item;
+	}
+	if (!reader->failed && node->kind == YAML_MAPPING)
+		check_keys(reader, node);
+}
+
+static const char *anchor_of(const yaml_event_t *event)
+{
+	if (event->type == YAML_SCALAR_EVENT)
+		return (const char *)event->data.scalar.anchor;
+	if (event->type == YAML_SEQUENCE_START_EVENT)
+		return (const char *)event->data.sequence_start.anchor;
+	return (const char *)event->data.mapping_start.anchor;
+}
+
+/* Reads the node that starts with `event`; NULL after a failure. */
+static struct yaml_node *read_node(struct reader *reader, yaml_event_t *event, unsigned depth)
+{
+	struct span span = span_of(reader, event->start_mark, event->end_mark);
+	if (event->type == YAML_ALIAS_EVENT)
+		return resolve_alias(reader, event);
+	if (depth > YAML_DEPTH_MAX) {
+		fail(reader, span, arena_printf(reader->arena, "nested more than %d levels deep", YAML_DEPTH_MAX));
+		return NULL;
+	}
+	size_t before = reader->nodes;
+	if (!charge(reader, 1, span))
+		return NULL;
+	struct yaml_node *node = arena_alloc(reader->arena, sizeof *node);
+	node->span = span;
+	size_t anchor = reader->anchor_count;
+	const char *name = anchor_of(event);
+	if (name != NULL)
+		*arena_push(reader->arena, reader->anchors, reader->anchor_count) =
+			(struct anchor){arena_copy(reader->arena, name, strlen(name)), node, 0};
+	if (event->type == YAML_SCALAR_EVENT) {
+		node->kind = YAML_SCALAR;
+		const char *value = (const char *)event->data.scalar.value;
+		size_t length = event->data.scalar.length;
+		if (memchr(value, 0, length) != NULL) {
+			fail(reader, span, "a text with a NUL character");
+			return NULL;
+		}
+		node->text = arena_copy(reader->arena, value, length);
+		node->plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+	} else if (event->type == YAML_SEQUENCE_START_EVENT) {
+		node->kind = YAML_SEQUENCE;
+		read_items(reader, node, YAML_SEQUENCE_END_EVENT, depth);
+	} else {
+		node->kind = YAML_MAPPING;
+		read_items(reader, node, YAML_MAPPING_END_EVENT, depth);
+	}
+	if (name != NULL)
+		reader->anchors[anchor].size = reader->nodes - before;
+	return reader->failed ? NULL : node;
+}
+
+struct yaml_node **yaml_read(struct arena *arena, const struct source *source, struct diagnostics *diagnostics,
+			     size_t *count)
+{
+	struct reader reader = {.arena = arena, .file = source->file, .diagnostics = diagnostics};
+	struct yaml_node **roots = NULL;
+	*count = 0;
+	if (source->length > YAML_BYTES_MAX) {
+		fail(&reader, (struct span){source->file, 1, 1, 1, 1},
+		     arena_printf(arena, "larger than %d MiB", YAML_BYTES_MAX >> 20));
+		return NULL;
+	}
+	if (!yaml_parser_initialize(&reader.parser))
+		abort();
+	yaml_parser_set_encoding(&reader.parser, YAML_UTF8_ENCODING);
+	yaml_parser_set_input_string(&reader.parser, (const unsigned char *)source->text, source->length);
+	yaml_event_t event;
+	bool end = false;
+	while (!end && next(&reader, &event)) {
+		struct yaml_node *root = NULL;
+		if (event.type == YAML_STREAM_END_EVENT)
+			end = true;
+		else if (event.type == YAML_DOCUMENT_START_EVENT)
+			reader.anchor_count = 0, reader.anchors = NULL;
+		else if (event.type != YAML_STREAM_START_EVENT && event.type != YAML_DOCUMENT_END_EVENT)
+			root = read_node(&reader, &event, 1);
+		yaml_event_delete(&event);
+		if (root != NULL && !yaml_is_null(root))
+			*arena_push(arena, roots, *count) = root;
+	}
+	yaml_parser_delete(&reader.parser);
+	return roots;
+}
+
+const struct yaml_node *yaml_get(const struct yaml_node *mapping, const char *key)
+{
+	for (size_t i = 0; mapping->kind == YAML_MAPPING && i + 1 < mapping->count; i += 2)
+		if (strcmp(mapping->items[i]->text, key) == 0)
+			return mapping->items[i + 1];
+	return NULL;
+}
+
+bool yaml_is_null(const struct yaml_node *node)
+{
+	if (node->kind != YAML_SCALAR || !node->plain)
+		return false;
+	static const char *const nulls[] = {"", "~", "null", "Null", "NULL"};
+	for (size_t i = 0; i < sizeof nulls / sizeof *nulls; i++)
+		if (strcmp(node->text, nulls[i]) == 0)
+			return true;
+	return false;
+}

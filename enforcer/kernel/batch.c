@@ -1,0 +1,341 @@
+/* A plan to netlink batches, sent one transaction at a time; the kernel takes each whole or refuses it whole.
+ *
+ * nf_tables works inside sendmsg, so when that returns, every error is in our queue already: nothing has to be waited
+ * for, and since no acks are asked for, the queue holds errors only and does not overflow. */
+#include "enforcer/kernel/socket.h"
+
+#include "compiler/ruleset/netlink.h"
+
+#include <ringfence/plan.h>
+
+#include <libnftnl/chain.h>
+#include <libnftnl/common.h>
+#include <libnftnl/rule.h>
+#include <libnftnl/set.h>
+#include <libnftnl/table.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nfnetlink.h>
+
+enum {
+	MESSAGE_ROOM = 1 << 17,      /* bytes kept free for the message that is being written */
+	ELEMENT_BYTES_MAX = 50000,   /* of a list: attributes are at most 64 KiB long */
+	SEND_BUFFER_LEAST = 1 << 21,
+	RECEIVE_BUFFER = 1 << 22,
+};
+
+/* A batch while it is written. */
+struct batch {
+	char *bytes;
+	size_t size, room;
+	uint32_t first;              /* sequence number of the first message */
+	uint32_t next;
+	struct origin {              /* of each message, by sequence number */
+		const struct operation *operation;
+		size_t index;        /* of the rule, or the first element */
+	} *origins;
+	size_t origin_room;
+};
+
+int kernel_open(struct kernel **result)
+{
+	struct kernel *kernel = calloc(1, sizeof *kernel);
+	int receive = RECEIVE_BUFFER;
+	*result = NULL;
+	if (kernel == NULL)
+		return -ENOMEM;
+	kernel->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	if (kernel->socket == NULL || mnl_socket_bind(kernel->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
+		int error = -errno;
+		kernel_close(kernel);
+		return error;
+	}
+	setsockopt(mnl_socket_get_fd(kernel->socket), SOL_SOCKET, SO_RCVBUFFORCE, &receive, sizeof receive);
+	kernel->sequence = 1;
+	*result = kernel;
+	return 0;
+}
+
+void kernel_close(struct kernel *kernel)
+{
+	if (kernel == NULL)
+		return;
+	if (kernel->socket != NULL)
+		mnl_socket_close(kernel->socket);
+	free(kernel);
+}
+
+uint32_t kernel_port(const struct kernel *kernel)
+{
+	return mnl_socket_get_portid(kernel->socket);
+}
+
+/* ---- writing ---- */
+
+static void reserve(struct batch *batch, size_t room)
+{
+	if (batch->room - batch->size >= room)
+		return;
+	batch->room = (batch->room + room) * 2;
+	batch->bytes = realloc(batch->bytes, batch->room);
+	if (batch->bytes == NULL)
+		abort();
+}
+
+static struct nlmsghdr *begin(struct batch *batch, uint16_t type, uint16_t flags, const struct operation *operation, size_t index)
+{
+	reserve(batch, MESSAGE_ROOM);
+	size_t order = batch->next - batch->first;
+	if (order >= batch->origin_room) {
+		batch->origin_room = batch->origin_room * 2 + 64;
+		batch->origins = realloc(batch->origins, batch->origin_room * sizeof *batch->origins);
+		if (batch->origins == NULL)
+			abort();
+	}
+	batch->origins[order] = (struct origin){operation, index};
+	return nftnl_nlmsg_build_hdr(batch->bytes + batch->size, type, NFPROTO_INET, flags, batch->next++);
+}
+
+static void end(struct batch *batch, const struct nlmsghdr *message)
+{
+	batch->size += message->nlmsg_len;
+}
+
+static void write_mark(struct batch *batch, uint16_t type)
+{
+	reserve(batch, MESSAGE_ROOM);
+	struct nlmsghdr *message = mnl_nlmsg_put_header(batch->bytes + batch->size);
+	message->nlmsg_type = type;
+	message->nlmsg_flags = NLM_F_REQUEST;
+	message->nlmsg_seq = batch->next++;
+	struct nfgenmsg *general = mnl_nlmsg_put_extra_header(message, sizeof *general);
+	*general = (struct nfgenmsg){.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0, .res_id = htons(NFNL_SUBSYS_NFTABLES)};
+	size_t order = message->nlmsg_seq - batch->first;
+	if (order < batch->origin_room)
+		batch->origins[order] = (struct origin){NULL, 0};
+	end(batch, message);
+}
+
+static void write_table(struct batch *batch, const struct operation *operation)
+{
+	struct nlmsghdr *message = begin(batch, NFT_MSG_NEWTABLE, NLM_F_CREATE, operation, 0);
+	mnl_attr_put_strz(message, NFTA_TABLE_NAME, RULESET_TABLE);
+	mnl_attr_put_u32(message, NFTA_TABLE_FLAGS, 0);
+	end(batch, message);
+}
+
+static void write_set(struct batch *batch, const struct operation *operation)
+{
+	struct nlmsghdr *message = begin(batch, NFT_MSG_NEWSET, NLM_F_CREATE, operation, 0);
+	struct nftnl_set *set = netlink_set(operation->set, batch->next);
+	nftnl_set_nlmsg_build_payload(message, set);
+	nftnl_set_free(set);
+	end(batch, message);
+}
+
+static void write_chain(struct batch *batch, const struct operation *operation)
+{
+	const struct chain *chain = operation->chain;
+	struct nlmsghdr *message = begin(batch, NFT_MSG_NEWCHAIN, NLM_F_CREATE, operation, 0);
+	mnl_attr_put_strz(message, NFTA_CHAIN_TABLE, RULESET_TABLE);
+	mnl_attr_put_strz(message, NFTA_CHAIN_NAME, chain->name);
+	if (chain->base) {
+		struct nlattr *hook = mnl_attr_nest_start(message, NFTA_CHAIN_HOOK);
+		mnl_attr_put_u32(message, NFTA_HOOK_HOOKNUM, htonl(chain->hook));
+		mnl_attr_put_u32(message, NFTA_HOOK_PRIORITY, htonl(0));
+		mnl_attr_nest_end(message, hook);
+		mnl_attr_put_u32(message, NFTA_CHAIN_POLICY, htonl(NF_ACCEPT));
+		mnl_attr_put_strz(message, NFTA_CHAIN_TYPE, "filter");
+	}
+	end(batch, message);
+}
+
+static void write_rules(struct batch *batch, const struct operation *operation)
+{
+	for (size_t i = 0; i < operation->chain->rule_count; i++) {
+		struct nlmsghdr *message = begin(batch, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, operation, i);
+		struct nftnl_rule *rule = netlink_rule(operation->chain->name, &operation->chain->rules[i]);
+		nftnl_rule_nlmsg_build_payload(message, rule);
+		nftnl_rule_free(rule);
+		end(batch, message);
+	}
+}
+
+/* A message that names a table and an object of it: NFTA_*_TABLE is 1 everywhere, the name attribute is given. */
+static void write_named(struct batch *batch, const struct operation *operation, uint16_t type, uint16_t attribute)
+{
+	struct nlmsghdr *message = begin(batch, type, 0, operation, 0);
+	mnl_attr_put_strz(message, NFTA_SET_TABLE, RULESET_TABLE);
+	mnl_attr_put_strz(message, attribute, operation->name);
+	end(batch, message);
+}
+
+static void write_elements(struct batch *batch, const struct operation *operation, int64_t at)
+{
+	bool add = operation->kind == OPERATION_ADD_ELEMENTS;
+	for (size_t i = 0; i < operation->element_count;) {
+		struct nlmsghdr *message = begin(batch, add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, add ? NLM_F_CREATE : 0,
+						 operation, i);
+		mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, RULESET_TABLE);
+		mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, operation->name);
+		struct nlattr *list = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
+		for (; i < operation->element_count && message->nlmsg_len < ELEMENT_BYTES_MAX; i++)
+			netlink_element(message, operation->set, &operation->elements[i], at, !add);
+		mnl_attr_nest_end(message, list);
+		end(batch, message);
+	}
+}
+
+static void write_operation(struct batch *batch, const struct operation *operation, int64_t at)
+{
+	switch (operation->kind) {
+	case OPERATION_ADD_TABLE:
+		write_table(batch, operation);
+		break;
+	case OPERATION_ADD_SET:
+		write_set(batch, operation);
+		break;
+	case OPERATION_ADD_CHAIN:
+		write_chain(batch, operation);
+		break;
+	case OPERATION_ADD_RULES:
+		write_rules(batch, operation);
+		break;
+	case OPERATION_FLUSH_CHAIN:
+		write_named(batch, operation, NFT_MSG_DELRULE, NFTA_RULE_CHAIN);
+		break;
+	case OPERATION_DELETE_CHAIN:
+		write_named(batch, operation, NFT_MSG_DELCHAIN, NFTA_CHAIN_NAME);
+		break;
+	case OPERATION_DELETE_SET:
+		write_named(batch, operation, NFT_MSG_DELSET, NFTA_SET_NAME);
+		break;
+	case OPERATION_ADD_ELEMENTS:
+	case OPERATION_DELETE_ELEMENTS:
+		write_elements(batch, operation, at);
+		break;
+	}
+}
+
+/* ---- sending and the answer ---- */
+
+static void describe(char *text, size_t size, const struct batch *batch, uint32_t sequence)
+{
+	static const char *const words[] = {
+		[OPERATION_ADD_TABLE] = "table",	    [OPERATION_ADD_SET] = "set",
+		[OPERATION_ADD_CHAIN] = "chain",	    [OPERATION_ADD_RULES] = "rule",
+		[OPERATION_FLUSH_CHAIN] = "rules of chain", [OPERATION_DELETE_CHAIN] = "the deletion of chain",
+		[OPERATION_DELETE_SET] = "the deletion of set", [OPERATION_ADD_ELEMENTS] = "new elements of set",
+		[OPERATION_DELETE_ELEMENTS] = "the deletion of elements of set"};
+	const struct origin *origin = sequence - batch->first < batch->next - batch->first ? &batch->origins[sequence - batch->first] : NULL;
+	const struct operation *operation = origin != NULL ? origin->operation : NULL;
+	if (operation == NULL) {
+		snprintf(text, size, "the batch");
+	} else if (operation->kind == OPERATION_ADD_RULES) {
+		snprintf(text, size, "rule %zu of chain %s", origin->index + 1, operation->name);
+	} else if (operation->set != NULL && operation->element_count > 0) {
+		FILE *stream = fmemopen(text, size, "w");
+		fprintf(stream, "%s %s (", words[operation->kind], operation->name);
+		element_print(stream, operation->set, &operation->elements[origin->index]);
+		fputs(operation->element_count > 1 ? " and on)" : ")", stream);
+		fclose(stream);
+	} else {
+		snprintf(text, size, "%s %s", words[operation->kind], operation->name);
+	}
+}
+
+/* Reads the errors that are there; the first one counts. */
+static int read_errors(struct kernel *kernel, const struct batch *batch, struct answer *answer)
+{
+	char buffer[1 << 16];
+	for (;;) {
+		ssize_t got = recv(mnl_socket_get_fd(kernel->socket), buffer, sizeof buffer, MSG_DONTWAIT);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			return answer->error;
+		if (got < 0) {
+			answer->error = answer->error != 0 ? answer->error : -errno;
+			if (errno != ENOBUFS)
+				return answer->error;
+			continue;
+		}
+		int left = (int)got;
+		for (struct nlmsghdr *m = (struct nlmsghdr *)(void *)buffer; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
+			const struct nlmsgerr *error = mnl_nlmsg_get_payload(m);
+			bool ours = m->nlmsg_seq - batch->first < batch->next - batch->first;
+			if (m->nlmsg_type != NLMSG_ERROR || !ours || error->error == 0 || answer->error != 0)
+				continue;
+			answer->error = error->error;
+			describe(answer->object, sizeof answer->object, batch, m->nlmsg_seq);
+		}
+	}
+}
+
+static int send_batch(struct kernel *kernel, const struct batch *batch)
+{
+	int fd = mnl_socket_get_fd(kernel->socket);
+	size_t wanted = batch->size + 4096 > SEND_BUFFER_LEAST ? batch->size + 4096 : SEND_BUFFER_LEAST;
+	if (wanted > INT32_MAX / 2)
+		return -E2BIG;
+	if ((int)wanted > kernel->send_buffer) {
+		int size = (int)wanted;
+		if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) != 0)
+			setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+		kernel->send_buffer = size;
+	}
+	const struct sockaddr_nl to = {.nl_family = AF_NETLINK};
+	for (;;) {
+		ssize_t sent = sendto(fd, batch->bytes, batch->size, 0, (const struct sockaddr *)&to, sizeof to);
+		if (sent >= 0)
+			return 0;
+		if (errno != EINTR)
+			return -errno;
+	}
+}
+
+static int apply_transaction(struct kernel *kernel, const struct transaction *transaction, int64_t at, struct answer *answer)
+{
+	struct batch batch = {.first = kernel->sequence, .next = kernel->sequence};
+	batch.origins = calloc(64, sizeof *batch.origins);
+	batch.origin_room = batch.origins != NULL ? 64 : 0;
+	write_mark(&batch, NFNL_MSG_BATCH_BEGIN);
+	for (size_t i = 0; i < transaction->count; i++)
+		write_operation(&batch, &transaction->operations[i], at);
+	write_mark(&batch, NFNL_MSG_BATCH_END);
+	kernel->sequence = batch.next;
+	answer->error = send_batch(kernel, &batch);
+	if (answer->error != 0)
+		snprintf(answer->object, sizeof answer->object, "a batch of %zu bytes", batch.size);
+	else
+		read_errors(kernel, &batch, answer);
+	answer->bytes += batch.size;
+	free(batch.bytes);
+	free(batch.origins);
+	return answer->error;
+}
+
+struct answer kernel_apply(struct kernel *kernel, const struct plan *plan, int64_t at)
+{
+	struct answer answer = {0};
+	size_t operations = 0;
+	for (size_t i = 0; i < plan->count; i++)
+		for (size_t j = 0; j < plan->transactions[i].count; j++)
+			operations += 1 + plan->transactions[i].operations[j].element_count;
+	if (operations > PLAN_OPERATIONS_MAX) {
+		answer.error = -E2BIG;
+		snprintf(answer.object, sizeof answer.object, "a plan of %zu operations", operations);
+		return answer;
+	}
+	for (size_t i = 0; i < plan->count && answer.error == 0; i++) {
+		answer.transaction = i;
+		apply_transaction(kernel, &plan->transactions[i], at, &answer);
+	}
+	return answer;
+}

@@ -1,0 +1,538 @@
+/* The kernel's table to a ruleset: chains, rules, sets and elements of `inet ringfence`, read by dumps.
+ *
+ * Rules come back as expressions and are folded into the statements that netlink.c makes them from. A rule that is not
+ * made of those becomes one without statements, which equals none. The dumps are several, so the kernel's generation id
+ * is asked before and after: a change in between means reading again. */
+#include "enforcer/kernel/socket.h"
+
+#include <ringfence/arena.h>
+#include <ringfence/plan.h>
+
+#include <libnftnl/chain.h>
+#include <libnftnl/common.h>
+#include <libnftnl/expr.h>
+#include <libnftnl/rule.h>
+#include <libnftnl/set.h>
+
+#include <arpa/inet.h>
+#include <endian.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nfnetlink.h>
+
+enum { TRIES = 20, LOADS_MAX = 3 };
+
+struct reading {
+	struct kernel *kernel;
+	struct arena *arena;
+	struct ruleset *ruleset;
+	struct set *set;  /* whose elements are being read */
+	int64_t at;
+	uint32_t generation_id;
+};
+
+/* ---- rules ---- */
+
+/* Fields that are loaded and not yet looked at. */
+struct folding {
+	struct arena *arena;
+	struct rule *rule;
+	enum field loads[LOADS_MAX];
+	uint32_t sizes[LOADS_MAX];
+	size_t load_count;
+	uint32_t mask;      /* of a bitwise on ct state */
+	bool masked;
+	uint8_t nfproto;    /* that the rule has checked */
+	bool unknown;
+};
+
+static struct statement *add(struct folding *f, enum statement_kind kind)
+{
+	struct statement *statement = arena_push(f->arena, f->rule->statements, f->rule->statement_count);
+	statement->kind = kind;
+	statement->field_count = (uint8_t)f->load_count;
+	memcpy(statement->fields, f->loads, f->load_count * sizeof *f->loads);
+	f->load_count = 0;
+	return statement;
+}
+
+/* Notes a load of `size` bytes from `source`, or that nothing of ours loads such. */
+static void load(struct folding *f, int source, uint32_t key, int direction, uint32_t size)
+{
+	for (size_t i = 0; i < FIELD_COUNT && f->load_count < LOADS_MAX; i++) {
+		const struct field_form *form = &field_forms[i];
+		uint8_t family = f->nfproto == NFPROTO_IPV4 ? 4 : f->nfproto == NFPROTO_IPV6 ? 6 : 0;
+		if ((int)form->source != source || form->key != key || form->direction != direction || size > form->size ||
+		    (form->family != 0 && form->family != family))
+			continue;
+		f->sizes[f->load_count] = size != 0 ? size : form->size;
+		f->loads[f->load_count++] = (enum field)i;
+		return;
+	}
+	f->unknown = true;
+}
+
+static void fold_meta(struct folding *f, const struct nftnl_expr *e)
+{
+	if (!nftnl_expr_is_set(e, NFTNL_EXPR_META_DREG))
+		f->unknown = true;
+	else
+		load(f, FROM_META, nftnl_expr_get_u32(e, NFTNL_EXPR_META_KEY), -1, 0);
+}
+
+static void fold_payload(struct folding *f, const struct nftnl_expr *e)
+{
+	uint32_t base = nftnl_expr_get_u32(e, NFTNL_EXPR_PAYLOAD_BASE);
+	int source = base == NFT_PAYLOAD_NETWORK_HEADER ? FROM_NETWORK : base == NFT_PAYLOAD_TRANSPORT_HEADER ? FROM_TRANSPORT : -1;
+	uint32_t size = nftnl_expr_get_u32(e, NFTNL_EXPR_PAYLOAD_LEN);
+	if (!nftnl_expr_is_set(e, NFTNL_EXPR_PAYLOAD_DREG) || size == 0)
+		f->unknown = true;
+	else
+		load(f, source, nftnl_expr_get_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET), -1, size);
+}
+
+static void fold_ct(struct folding *f, const struct nftnl_expr *e)
+{
+	int direction = nftnl_expr_is_set(e, NFTNL_EXPR_CT_DIR) ? nftnl_expr_get_u8(e, NFTNL_EXPR_CT_DIR) : -1;
+	if (nftnl_expr_get_u32(e, NFTNL_EXPR_CT_KEY) == NFT_CT_PROTOCOL)
+		direction = field_forms[FIELD_CT_PROTOCOL].direction; /* the same in both, and not told (nft_ct_get_dump) */
+	if (!nftnl_expr_is_set(e, NFTNL_EXPR_CT_DREG))
+		f->unknown = true;
+	else
+		load(f, FROM_CT, nftnl_expr_get_u32(e, NFTNL_EXPR_CT_KEY), direction, 0);
+}
+
+static void fold_bitwise(struct folding *f, const struct nftnl_expr *e)
+{
+	uint32_t size = 0, xor_size = 0;
+	const uint32_t *mask = nftnl_expr_get(e, NFTNL_EXPR_BITWISE_MASK, &size);
+	const uint32_t *xor = nftnl_expr_get(e, NFTNL_EXPR_BITWISE_XOR, &xor_size);
+	bool ours = mask != NULL && size == sizeof *mask && xor != NULL && xor_size == sizeof *xor && *xor == 0 &&
+		    f->load_count == 1 && f->loads[0] == FIELD_CT_STATE;
+	f->masked = ours;
+	f->unknown = f->unknown || !ours;
+	if (ours)
+		memcpy(&f->mask, mask, sizeof f->mask);
+}
+
+static void fold_compare(struct folding *f, const struct nftnl_expr *e)
+{
+	uint32_t size = 0, op = nftnl_expr_get_u32(e, NFTNL_EXPR_CMP_OP);
+	const void *data = nftnl_expr_get(e, NFTNL_EXPR_CMP_DATA, &size);
+	static const uint32_t zero;
+	if (data == NULL || f->load_count != 1 || size != f->sizes[0] || (op != NFT_CMP_EQ && op != NFT_CMP_NEQ)) {
+		f->unknown = true;
+		return;
+	}
+	enum field field = f->loads[0];
+	if (f->masked) {
+		f->unknown = f->unknown || op != NFT_CMP_NEQ || memcmp(data, &zero, sizeof zero) != 0;
+		memcpy(add(f, STATEMENT_CT_STATE)->value, &f->mask, sizeof f->mask);
+		f->masked = false;
+		return;
+	}
+	bool prefix = size < field_forms[field].size;
+	struct statement *statement = add(f, op == NFT_CMP_NEQ ? STATEMENT_UNEQUAL : prefix ? STATEMENT_PREFIX : STATEMENT_EQUAL);
+	memcpy(statement->value, data, size);
+	statement->prefix = prefix ? (uint8_t)(size * 8) : 0;
+	f->unknown = f->unknown || (prefix && op != NFT_CMP_EQ) || field == FIELD_CT_STATE;
+	/* The check of the family comes from netlink.c and is no statement. */
+	if (field == FIELD_NFPROTO && op == NFT_CMP_EQ) {
+		f->nfproto = statement->value[0];
+		f->rule->statement_count--;
+	}
+}
+
+static void copy_name(struct folding *f, char *name, const char *from)
+{
+	if (from == NULL || strlen(from) >= RULESET_NAME_SIZE)
+		f->unknown = true;
+	else
+		memcpy(name, from, strlen(from) + 1);
+}
+
+static void fold_lookup(struct folding *f, const struct nftnl_expr *e)
+{
+	bool inverted = nftnl_expr_is_set(e, NFTNL_EXPR_LOOKUP_FLAGS) &&
+			nftnl_expr_get_u32(e, NFTNL_EXPR_LOOKUP_FLAGS) == NFT_LOOKUP_F_INV;
+	bool map = nftnl_expr_is_set(e, NFTNL_EXPR_LOOKUP_DREG);
+	f->unknown = f->unknown || f->load_count == 0 || f->masked || (map && inverted);
+	/* An ICMPv6 type, and what nft loads in parts, is only ever compared. */
+	for (size_t i = 0; i < f->load_count; i++)
+		f->unknown = f->unknown || f->sizes[i] != field_forms[f->loads[i]].size;
+	struct statement *statement = add(f, map ? STATEMENT_MAP : inverted ? STATEMENT_NOT_IN : STATEMENT_IN);
+	copy_name(f, statement->set, nftnl_expr_get_str(e, NFTNL_EXPR_LOOKUP_SET));
+}
+
+static void fold_counter(struct folding *f, const struct nftnl_expr *e)
+{
+	(void)e;
+	add(f, STATEMENT_COUNTER);
+}
+
+static void fold_limit(struct folding *f, const struct nftnl_expr *e)
+{
+	struct statement *statement = add(f, STATEMENT_LIMIT);
+	statement->rate = (uint32_t)nftnl_expr_get_u64(e, NFTNL_EXPR_LIMIT_RATE);
+	statement->burst = nftnl_expr_get_u32(e, NFTNL_EXPR_LIMIT_BURST);
+	f->unknown = f->unknown || nftnl_expr_get_u64(e, NFTNL_EXPR_LIMIT_UNIT) != 1 ||
+		     nftnl_expr_get_u32(e, NFTNL_EXPR_LIMIT_TYPE) != NFT_LIMIT_PKTS ||
+		     nftnl_expr_get_u32(e, NFTNL_EXPR_LIMIT_FLAGS) != 0;
+}
+
+static void fold_log(struct folding *f, const struct nftnl_expr *e)
+{
+	const char *prefix = nftnl_expr_get_str(e, NFTNL_EXPR_LOG_PREFIX);
+	struct statement *statement = add(f, STATEMENT_LOG);
+	statement->text = prefix != NULL ? arena_copy(f->arena, prefix, strlen(prefix)) : "";
+	f->unknown = f->unknown || !nftnl_expr_is_set(e, NFTNL_EXPR_LOG_GROUP) ||
+		     nftnl_expr_get_u16(e, NFTNL_EXPR_LOG_GROUP) != RULESET_LOG_GROUP;
+}
+
+static void fold_immediate(struct folding *f, const struct nftnl_expr *e)
+{
+	static const struct {
+		int verdict;
+		enum statement_kind kind;
+	} verdicts[] = {{NF_ACCEPT, STATEMENT_ACCEPT}, {NF_DROP, STATEMENT_DROP}, {NFT_RETURN, STATEMENT_RETURN},
+			{NFT_JUMP, STATEMENT_JUMP}, {NFT_GOTO, STATEMENT_GOTO}};
+	int verdict = (int)nftnl_expr_get_u32(e, NFTNL_EXPR_IMM_VERDICT);
+	const char *chain = nftnl_expr_get_str(e, NFTNL_EXPR_IMM_CHAIN);
+	bool known = false;
+	for (size_t i = 0; i < sizeof verdicts / sizeof *verdicts && !known; i++) {
+		if (verdicts[i].verdict != verdict)
+			continue;
+		struct statement *statement = add(f, verdicts[i].kind);
+		statement->text = chain != NULL ? arena_copy(f->arena, chain, strlen(chain)) : NULL;
+		known = true;
+	}
+	f->unknown = f->unknown || !known || nftnl_expr_get_u32(e, NFTNL_EXPR_IMM_DREG) != NFT_REG_VERDICT;
+}
+
+static int fold_expression(struct nftnl_expr *e, void *context)
+{
+	static const struct {
+		const char *name;
+		void (*fold)(struct folding *, const struct nftnl_expr *);
+	} kinds[] = {{"meta", fold_meta},	{"payload", fold_payload}, {"ct", fold_ct},    {"bitwise", fold_bitwise},
+		     {"cmp", fold_compare},	{"lookup", fold_lookup},   {"counter", fold_counter}, {"limit", fold_limit},
+		     {"log", fold_log}, {"immediate", fold_immediate}};
+	struct folding *f = context;
+	const char *name = nftnl_expr_get_str(e, NFTNL_EXPR_NAME);
+	bool known = false;
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !known; i++) {
+		known = strcmp(kinds[i].name, name) == 0;
+		if (known)
+			kinds[i].fold(f, e);
+	}
+	f->unknown = f->unknown || !known;
+	return MNL_CB_OK;
+}
+
+/* `meta l4proto ipv6-icmp` in front of an ICMPv6 field comes from netlink.c and is no statement. */
+static void drop_protocol_checks(struct rule *rule)
+{
+	for (size_t i = 0; i + 1 < rule->statement_count; i++) {
+		const struct statement *check = &rule->statements[i], *next = check + 1;
+		uint8_t needed = next->field_count > 0 ? field_forms[next->fields[0]].l4proto : 0;
+		if (check->kind != STATEMENT_EQUAL || check->fields[0] != FIELD_L4PROTO || needed == 0 || check->value[0] != needed)
+			continue;
+		memmove(&rule->statements[i], &rule->statements[i + 1], (rule->statement_count - i - 1) * sizeof *rule->statements);
+		rule->statement_count--;
+	}
+}
+
+static int on_rule(const struct nlmsghdr *message, void *context)
+{
+	struct reading *r = context;
+	struct nftnl_rule *object = nftnl_rule_alloc();
+	if (object == NULL)
+		return MNL_CB_ERROR;
+	if (nftnl_rule_nlmsg_parse(message, object) == 0 &&
+	    strcmp(nftnl_rule_get_str(object, NFTNL_RULE_TABLE), RULESET_TABLE) == 0) {
+		struct chain *chain = ruleset_chain(r->ruleset, nftnl_rule_get_str(object, NFTNL_RULE_CHAIN));
+		if (chain != NULL) {
+			struct folding folding = {.arena = r->arena};
+			folding.rule = arena_push(r->arena, chain->rules, chain->rule_count);
+			nftnl_expr_foreach(object, fold_expression, &folding);
+			drop_protocol_checks(folding.rule);
+			if (folding.unknown || folding.load_count > 0)
+				*folding.rule = (struct rule){.comment = "unknown"};
+		}
+	}
+	nftnl_rule_free(object);
+	return MNL_CB_OK;
+}
+
+/* ---- chains and sets ---- */
+
+static int on_chain(const struct nlmsghdr *message, void *context)
+{
+	struct reading *r = context;
+	struct nftnl_chain *object = nftnl_chain_alloc();
+	if (object == NULL)
+		return MNL_CB_ERROR;
+	if (nftnl_chain_nlmsg_parse(message, object) == 0 &&
+	    strcmp(nftnl_chain_get_str(object, NFTNL_CHAIN_TABLE), RULESET_TABLE) == 0) {
+		struct chain *chain = arena_alloc(r->arena, sizeof *chain);
+		/* A name too long to be ours is cut, and then deleted under its whole name by nobody: it stays as difference. */
+		snprintf(chain->name, sizeof chain->name, "%s", nftnl_chain_get_str(object, NFTNL_CHAIN_NAME));
+		chain->base = nftnl_chain_is_set(object, NFTNL_CHAIN_HOOKNUM);
+		chain->hook = chain->base ? nftnl_chain_get_u32(object, NFTNL_CHAIN_HOOKNUM) : 0;
+		/* Another priority or policy is not our hook: a number that equals none makes it differ. */
+		if (chain->base && (nftnl_chain_get_s32(object, NFTNL_CHAIN_PRIO) != 0 ||
+				    nftnl_chain_get_u32(object, NFTNL_CHAIN_POLICY) != NF_ACCEPT))
+			chain->hook = UINT32_MAX;
+		chain->fixed = chain->base || strcmp(chain->name, "dispatch") == 0;
+		*arena_push(r->arena, r->ruleset->chains, r->ruleset->chain_count) = chain;
+	}
+	nftnl_chain_free(object);
+	return MNL_CB_OK;
+}
+
+static int on_set(const struct nlmsghdr *message, void *context)
+{
+	struct reading *r = context;
+	struct nftnl_set *object = nftnl_set_alloc();
+	if (object == NULL)
+		return MNL_CB_ERROR;
+	if (nftnl_set_nlmsg_parse(message, object) == 0 &&
+	    strcmp(nftnl_set_get_str(object, NFTNL_SET_TABLE), RULESET_TABLE) == 0) {
+		struct set *set = arena_alloc(r->arena, sizeof *set);
+		uint32_t flags = nftnl_set_get_u32(object, NFTNL_SET_FLAGS);
+		uint32_t type = nftnl_set_get_u32(object, NFTNL_SET_KEY_TYPE);
+		snprintf(set->name, sizeof set->name, "%s", nftnl_set_get_str(object, NFTNL_SET_NAME));
+		set->key = KEY_TYPE_COUNT;
+		for (size_t i = 0; i < KEY_TYPE_COUNT; i++)
+			if (key_forms[i].datatype == type && key_size((enum key_type)i) == nftnl_set_get_u32(object, NFTNL_SET_KEY_LEN))
+				set->key = (enum key_type)i;
+		set->map = (flags & NFT_SET_MAP) != 0;
+		set->interval = (flags & NFT_SET_INTERVAL) != 0;
+		set->timeout = (flags & NFT_SET_TIMEOUT) != 0;
+		set->size = nftnl_set_is_set(object, NFTNL_SET_DESC_SIZE) ? nftnl_set_get_u32(object, NFTNL_SET_DESC_SIZE) : 0;
+		*arena_push(r->arena, r->ruleset->sets, r->ruleset->set_count) = set;
+	}
+	nftnl_set_free(object);
+	return MNL_CB_OK;
+}
+
+/* ---- elements ---- */
+
+/* The attributes of `nest` by type, those above `most` left out. Returns false when one is too short. */
+static void index_attributes(const struct nlattr *nest, const struct nlattr **table, uint16_t most)
+{
+	const struct nlattr *attribute;
+	memset(table, 0, (most + 1U) * sizeof *table);
+	mnl_attr_for_each_nested(attribute, nest)
+		if (mnl_attr_get_type(attribute) <= most)
+			table[mnl_attr_get_type(attribute)] = attribute;
+}
+
+static void read_key(uint8_t *key, size_t size, const struct nlattr *nest)
+{
+	const struct nlattr *data[NFTA_DATA_MAX + 1];
+	index_attributes(nest, data, NFTA_DATA_MAX);
+	const struct nlattr *value = data[NFTA_DATA_VALUE];
+	if (value != NULL && mnl_attr_get_payload_len(value) <= size)
+		memcpy(key, mnl_attr_get_payload(value), mnl_attr_get_payload_len(value));
+}
+
+static const char *read_jump(struct arena *arena, const struct nlattr *nest)
+{
+	const struct nlattr *data[NFTA_DATA_MAX + 1], *verdict[NFTA_VERDICT_MAX + 1];
+	index_attributes(nest, data, NFTA_DATA_MAX);
+	if (data[NFTA_DATA_VERDICT] == NULL)
+		return "";
+	index_attributes(data[NFTA_DATA_VERDICT], verdict, NFTA_VERDICT_MAX);
+	const struct nlattr *chain = verdict[NFTA_VERDICT_CHAIN], *code = verdict[NFTA_VERDICT_CODE];
+	if (chain == NULL || code == NULL || (int)ntohl(mnl_attr_get_u32(code)) != NFT_JUMP)
+		return ""; /* a verdict that is none of ours equals no chain */
+	return arena_copy(arena, mnl_attr_get_str(chain), mnl_attr_get_payload_len(chain) - 1);
+}
+
+static void read_element(struct reading *r, const struct nlattr *nest)
+{
+	const struct nlattr *a[NFTA_SET_ELEM_MAX + 1];
+	struct set *set = r->set;
+	size_t size = key_size(set->key);
+	index_attributes(nest, a, NFTA_SET_ELEM_MAX);
+	if (a[NFTA_SET_ELEM_KEY] == NULL)
+		return;
+	struct element *element = arena_push(r->arena, set->elements, set->element_count);
+	read_key(element->key, size, a[NFTA_SET_ELEM_KEY]);
+	memcpy(element->end, element->key, sizeof element->end);
+	if (a[NFTA_SET_ELEM_KEY_END] != NULL)
+		read_key(element->end, size, a[NFTA_SET_ELEM_KEY_END]);
+	if (a[NFTA_SET_ELEM_DATA] != NULL)
+		element->chain = read_jump(r->arena, a[NFTA_SET_ELEM_DATA]);
+	if (a[NFTA_SET_ELEM_EXPIRATION] != NULL)
+		element->expires = r->at + (int64_t)((be64toh(mnl_attr_get_u64(a[NFTA_SET_ELEM_EXPIRATION])) + 999) / 1000);
+	uint32_t flags = a[NFTA_SET_ELEM_FLAGS] != NULL ? ntohl(mnl_attr_get_u32(a[NFTA_SET_ELEM_FLAGS])) : 0;
+	if ((flags & NFT_SET_ELEM_INTERVAL_END) != 0)
+		element->expires = -1; /* marks an end until pair_intervals */
+}
+
+static int on_elements(const struct nlmsghdr *message, void *context)
+{
+	struct reading *r = context;
+	const struct nlattr *attribute, *item;
+	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg)) {
+		if (mnl_attr_get_type(attribute) != NFTA_SET_ELEM_LIST_ELEMENTS)
+			continue;
+		mnl_attr_for_each_nested(item, attribute)
+			read_element(r, item);
+	}
+	return MNL_CB_OK;
+}
+
+static int compare_bounds(const void *left, const void *right)
+{
+	const struct element *a = left, *b = right;
+	int order = memcmp(a->key, b->key, sizeof a->key);
+	return order != 0 ? order : (b->expires == -1) - (a->expires == -1);
+}
+
+/* Intervals of one field come as a start and an exclusive end each; they become one element. */
+static void pair_intervals(struct set *set)
+{
+	size_t count = 0;
+	uint8_t family = key_forms[set->key].sizes[0] == 4 ? 4 : 6;
+	if (set->element_count > 1)
+		qsort(set->elements, set->element_count, sizeof *set->elements, compare_bounds);
+	for (size_t i = 0; i < set->element_count; i++) {
+		if (set->elements[i].expires == -1)
+			continue;
+		struct element element = set->elements[i];
+		struct address last = {.family = family};
+		memset(last.bytes, 0xff, address_size(family));
+		if (i + 1 < set->element_count) {
+			memcpy(last.bytes, set->elements[i + 1].key, address_size(family));
+			address_previous(&last);
+		}
+		memcpy(element.end, last.bytes, address_size(family));
+		set->elements[count++] = element;
+	}
+	set->element_count = count;
+}
+
+/* ---- dumps ---- */
+
+/* Sends a dump request and calls `call` for each answer. Returns 0, -EINTR when the table changed meanwhile, or another
+ * negative errno. */
+static int dump(struct reading *r, uint16_t type, const char *set, mnl_cb_t call)
+{
+	char request[MNL_NLMSG_HDRLEN + 512];
+	static _Thread_local char answer[1 << 16];
+	uint32_t sequence = r->kernel->sequence++;
+	struct nlmsghdr *message = nftnl_nlmsg_build_hdr(request, type, NFPROTO_INET, NLM_F_DUMP, sequence);
+	mnl_attr_put_strz(message, NFTA_SET_TABLE, RULESET_TABLE); /* 1 in every kind of request */
+	if (set != NULL)
+		mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, set);
+	if (mnl_socket_sendto(r->kernel->socket, message, message->nlmsg_len) < 0)
+		return -errno;
+	uint32_t port = mnl_socket_get_portid(r->kernel->socket);
+	bool interrupted = false;
+	for (int run = MNL_CB_OK; run > MNL_CB_STOP;) {
+		ssize_t got = mnl_socket_recvfrom(r->kernel->socket, answer, sizeof answer);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		run = mnl_cb_run(answer, (size_t)got, sequence, port, call, r);
+		if (run < 0 && errno == EINTR) { /* NLM_F_DUMP_INTR: read on to the end, then again */
+			interrupted = true;
+			run = MNL_CB_OK;
+			for (struct nlmsghdr *m = (struct nlmsghdr *)(void *)answer; mnl_nlmsg_ok(m, (int)got);) {
+				int left = (int)got;
+				run = m->nlmsg_type == NLMSG_DONE ? MNL_CB_STOP : run;
+				m = mnl_nlmsg_next(m, &left);
+				got = left;
+			}
+		} else if (run < 0) {
+			return errno == ENOENT ? 0 : -errno; /* no such table: nothing there */
+		}
+	}
+	return interrupted ? -EINTR : 0;
+}
+
+static int on_generation(const struct nlmsghdr *message, void *context)
+{
+	struct reading *r = context;
+	const struct nlattr *attribute;
+	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg))
+		if (mnl_attr_get_type(attribute) == NFTA_GEN_ID)
+			r->generation_id = ntohl(mnl_attr_get_u32(attribute));
+	return MNL_CB_STOP;
+}
+
+static int read_generation_id(struct reading *r)
+{
+	char request[MNL_NLMSG_HDRLEN + 64], answer[4096];
+	uint32_t sequence = r->kernel->sequence++;
+	struct nlmsghdr *message = nftnl_nlmsg_build_hdr(request, NFT_MSG_GETGEN, AF_UNSPEC, 0, sequence);
+	if (mnl_socket_sendto(r->kernel->socket, message, message->nlmsg_len) < 0)
+		return -errno;
+	for (;;) {
+		ssize_t got = mnl_socket_recvfrom(r->kernel->socket, answer, sizeof answer);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		return mnl_cb_run(answer, (size_t)got, sequence, 0, on_generation, r) < 0 ? -errno : 0;
+	}
+}
+
+static void find_generation(struct ruleset *ruleset)
+{
+	const struct chain *dispatch = ruleset_chain(ruleset, "dispatch");
+	for (size_t i = 0; dispatch != NULL && i < dispatch->rule_count; i++) {
+		const struct rule *rule = &dispatch->rules[i];
+		const struct statement *last = rule->statement_count == 1 ? &rule->statements[0] : NULL;
+		if (last != NULL && last->kind == STATEMENT_JUMP && last->text != NULL && last->text[0] == 'g')
+			ruleset->generation = (uint32_t)strtoul(last->text + 1, NULL, 10) % GENERATIONS;
+	}
+}
+
+static int read_once(struct reading *r)
+{
+	r->ruleset = arena_alloc(r->arena, sizeof *r->ruleset);
+	r->ruleset->at = r->at;
+	int error = read_generation_id(r);
+	uint32_t before = r->generation_id;
+	if (error == 0)
+		error = dump(r, NFT_MSG_GETCHAIN, NULL, on_chain);
+	if (error == 0)
+		error = dump(r, NFT_MSG_GETRULE, NULL, on_rule);
+	if (error == 0)
+		error = dump(r, NFT_MSG_GETSET, NULL, on_set);
+	for (size_t i = 0; i < r->ruleset->set_count && error == 0; i++) {
+		r->set = r->ruleset->sets[i];
+		if (r->set->key == KEY_TYPE_COUNT)
+			continue; /* of a type that is none of ours */
+		error = dump(r, NFT_MSG_GETSETELEM, r->set->name, on_elements);
+		if (r->set->interval && key_forms[r->set->key].parts == 1)
+			pair_intervals(r->set);
+	}
+	if (error == 0)
+		error = read_generation_id(r);
+	return error == 0 && before != r->generation_id ? -EINTR : error;
+}
+
+int kernel_read(struct kernel *kernel, struct arena *arena, int64_t at, struct ruleset **actual)
+{
+	struct reading reading = {.kernel = kernel, .arena = arena, .at = at};
+	int error = -EINTR;
+	for (int i = 0; i < TRIES && error == -EINTR; i++)
+		error = read_once(&reading);
+	if (error != 0)
+		return error == -EINTR ? -EAGAIN : error;
+	find_generation(reading.ruleset);
+	ruleset_sort(reading.ruleset);
+	*actual = reading.ruleset;
+	return 0;
+}

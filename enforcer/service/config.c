@@ -1,0 +1,149 @@
+/* The daemon's configuration: one YAML mapping, read by the same tables and with the same errors as a policy. */
+#include "enforcer/service/config.h"
+
+#include "compiler/frontend/native.h"
+
+#include <ringfence/arena.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { CONFIG_BYTES_MAX = 1 << 20 };
+
+static void path_read(struct frontend *frontend, const struct yaml_node *node, const char **path)
+{
+	const char *text = scalar_read(frontend, node, "a path");
+	if (text != NULL && text[0] != '/')
+		diagnostics_error(frontend->diagnostics, node->span, "a path must be absolute: the daemon has no directory of its own");
+	else if (text != NULL)
+		*path = text;
+}
+
+static void node_name_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	((struct config *)object)->node = scalar_read(frontend, node, "`node`");
+}
+
+static void policy_directory_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	path_read(frontend, node, &((struct config *)object)->policy_directory);
+}
+
+static const struct key policy_keys[] = {{"directory", true, policy_directory_read}};
+
+static void policy_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	KEYS_READ(frontend, node, policy_keys, "`policy`", object);
+}
+
+static void source_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	(void)object;
+	const char *text = scalar_read(frontend, node, "`source`");
+	if (text != NULL && strcmp(text, "files") != 0)
+		diagnostics_error(frontend->diagnostics, node->span, "version " RINGFENCE_VERSION " knows the source `files` only");
+}
+
+static void workload_directory_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	struct config *config = object;
+	const char *path = NULL;
+	path_read(frontend, node, &path);
+	if (path != NULL)
+		*arena_push(frontend->arena, config->workload_directories, config->workload_directory_count) = path;
+}
+
+static const struct key source_keys[] = {
+	{"source", true, source_read},
+	{"directory", true, workload_directory_read},
+};
+
+static void source_entry_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	KEYS_READ(frontend, node, source_keys, "a workload source", object);
+}
+
+static void sources_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	if (node->kind != YAML_SEQUENCE)
+		diagnostics_error(frontend->diagnostics, node->span, "`workloads` must be a list of sources");
+	else
+		one_or_more_read(frontend, node, "`workloads`", source_entry_read, object);
+}
+
+static void drift_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	const char *text = scalar_read(frontend, node, "`drift`");
+	if (text == NULL)
+		return;
+	((struct config *)object)->repair = strcmp(text, "repair") == 0;
+	if (strcmp(text, "repair") != 0 && strcmp(text, "report") != 0)
+		diagnostics_error(frontend->diagnostics, node->span, "`drift` must be repair or report");
+}
+
+static void socket_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	path_read(frontend, node, &((struct config *)object)->control_socket);
+}
+
+static const struct key control_keys[] = {{"socket", true, socket_read}};
+
+static void control_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	KEYS_READ(frontend, node, control_keys, "`control`", object);
+}
+
+static const struct key config_keys[] = {
+	{"node", false, node_name_read},   {"policy", true, policy_read},   {"workloads", false, sources_read},
+	{"drift", false, drift_read},	   {"control", false, control_read},
+};
+
+/* Reads the file's text, or returns NULL after adding why not. */
+static char *text_read(struct frontend *frontend, const char *path, size_t *length)
+{
+	struct stat status;
+	FILE *stream = fopen(path, "re");
+	if (stream == NULL || fstat(fileno(stream), &status) != 0 || !S_ISREG(status.st_mode) || status.st_size > CONFIG_BYTES_MAX) {
+		const char *why = stream == NULL ? strerror(errno) : "not a regular file of at most 1 MiB";
+		diagnostics_error(frontend->diagnostics, (struct span){0}, "%s: %s", path, why);
+		if (stream != NULL)
+			fclose(stream);
+		return NULL;
+	}
+	char *text = arena_alloc(frontend->arena, (size_t)status.st_size + 1);
+	*length = fread(text, 1, (size_t)status.st_size, stream);
+	fclose(stream);
+	return text;
+}
+
+bool config_read(struct config *config, struct arena *arena, const char *path)
+{
+	struct diagnostics diagnostics;
+	struct frontend frontend;
+	diagnostics_init(&diagnostics, arena);
+	frontend_init(&frontend, arena, &diagnostics);
+	*config = (struct config){.repair = true, .control_socket = "/run/ringfence/control.sock"};
+	size_t length = 0, count = 0;
+	char *text = text_read(&frontend, path, &length);
+	if (text != NULL) {
+		struct source *source = arena_alloc(arena, sizeof *source);
+		*source = (struct source){path, text, length};
+		diagnostics_add_source(&diagnostics, source);
+		struct yaml_node **roots = yaml_read(arena, source, &diagnostics, &count);
+		if (count == 1)
+			KEYS_READ(&frontend, roots[0], config_keys, "the configuration", config);
+		else if (diagnostics.errors == 0)
+			diagnostics_error(&diagnostics, (struct span){path, 1, 1, 1, 1}, "expected one document");
+	}
+	if (config->node == NULL) {
+		char name[256] = "";
+		gethostname(name, sizeof name - 1);
+		config->node = arena_copy(arena, name, strlen(name));
+	}
+	diagnostics_sort(&diagnostics);
+	diagnostics_print(&diagnostics, stderr, false);
+	return diagnostics.errors == 0;
+}

@@ -1,0 +1,22 @@
+/* The daemon's configuration file. */
+#ifndef ENFORCER_SERVICE_CONFIG_H
+#define ENFORCER_SERVICE_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct arena;
+
+struct config {
+	const char *node;             /* default: the host name */
+	const char *policy_directory;
+	const char **workload_directories;
+	size_t workload_directory_count;
+	bool repair;                  /* drift: repair (default), or only report */
+	const char *control_socket;
+};
+
+/* Reads the file at `path` into `config`, in `arena`. Returns false after printing every problem to stderr. */
+bool config_read(struct config *config, struct arena *arena, const char *path);
+
+#endif

@@ -1,0 +1,350 @@
+/* Turns connections to a Unix socket into calls of one function, without ever waiting for a peer.
+ *
+ * A peer is whoever the kernel says it is (SO_PEERCRED): the mode of the file is not trusted alone, and a stranger is
+ * closed before a byte of his is read (CVE-2026-4948). Connections live in a fixed array: a flood costs no memory.
+ * While it is full nobody is accepted; the timers free it. */
+#include "enforcer/service/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define SECOND_US 1000000ULL
+
+/* It reads while `answer` is NULL, and writes after that. `fd` -1: the place is free. */
+struct connection {
+	struct control *control;
+	int fd;
+	sd_event_source *io, *timer;
+	size_t have;
+	char *answer;
+	size_t length, sent;
+	char request[CONTROL_REQUEST_MAX];
+};
+
+struct control {
+	sd_event *event;
+	control_answer *answer;
+	void *context;
+	struct sockaddr_un address;
+	int fd;
+	sd_event_source *listener, *retry;
+	bool bound; /* dev and ino are those of our socket */
+	dev_t dev;
+	ino_t ino;
+	struct connection connections[CONTROL_CONNECTIONS_MAX];
+};
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+
+static void drop_json(json_t **json)
+{
+	json_decref(*json);
+}
+
+static void connection_close(struct connection *connection)
+{
+	if (connection->fd < 0)
+		return;
+	connection->io = sd_event_source_disable_unref(connection->io);
+	connection->timer = sd_event_source_disable_unref(connection->timer);
+	close(connection->fd);
+	connection->fd = -1;
+	free(connection->answer);
+	connection->answer = NULL;
+	connection->have = connection->length = connection->sent = 0;
+	sd_event_source_set_enabled(connection->control->listener, SD_EVENT_ON);
+}
+
+static json_t *error_answer(const char *text)
+{
+	return json_pack("{s:i,s:s}", "version", 1, "error", text);
+}
+
+static json_t *answer_line(struct control *control, const char *line, size_t length)
+{
+	__attribute__((cleanup(drop_json))) json_t *request = json_loadb(line, length, JSON_REJECT_DUPLICATES, NULL);
+	const char *command = json_string_value(json_object_get(request, "command"));
+	json_t *answer;
+
+	if (command == NULL)
+		return error_answer("a request is one line of JSON, an object with the string \"command\"");
+	answer = control->answer(control->context, command, request);
+	return answer != NULL ? answer : error_answer("unknown command");
+}
+
+/* Sends what the socket takes. Closes the connection at the end, or when the peer has gone. */
+static void connection_write(struct connection *connection)
+{
+	while (connection->sent < connection->length) {
+		ssize_t n = send(connection->fd, connection->answer + connection->sent,
+				 connection->length - connection->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN && sd_event_source_set_io_events(connection->io, EPOLLOUT) >= 0)
+			return;
+		if (n < 0)
+			break;
+		connection->sent += (size_t)n;
+	}
+	connection_close(connection);
+}
+
+/* Takes the reference to `answer`. */
+static void connection_answer(struct connection *connection, json_t *answer)
+{
+	__attribute__((cleanup(drop_json))) json_t *owned = answer;
+	char *text = json_dumps(owned, JSON_COMPACT);
+
+	if (text == NULL) {
+		connection_close(connection);
+		return;
+	}
+	connection->answer = text;
+	connection->length = strlen(text) + 1;
+	text[connection->length - 1] = '\n'; /* where the NUL was: from here on it is bytes with a length */
+	connection_write(connection);
+}
+
+static void connection_read(struct connection *connection)
+{
+	while (connection->have < sizeof connection->request) {
+		char *start = connection->request + connection->have, *newline;
+		ssize_t n = recv(connection->fd, start, sizeof connection->request - connection->have, MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n <= 0) {
+			connection_close(connection);
+			return;
+		}
+		connection->have += (size_t)n;
+		newline = memchr(start, '\n', (size_t)n);
+		if (newline != NULL) {
+			connection_answer(connection, answer_line(connection->control, connection->request,
+								  (size_t)(newline - connection->request)));
+			return;
+		}
+	}
+	connection_answer(connection, error_answer("a request has at most 4096 bytes"));
+}
+
+static int on_connection(sd_event_source *source, int fd, uint32_t events, void *context)
+{
+	struct connection *connection = context;
+
+	(void)source, (void)fd, (void)events;
+	if (connection->answer == NULL)
+		connection_read(connection);
+	else
+		connection_write(connection);
+	return 0;
+}
+
+static int on_timeout(sd_event_source *source, uint64_t now, void *context)
+{
+	(void)source, (void)now;
+	connection_close(context);
+	return 0;
+}
+
+static bool peer_is_trusted(int fd)
+{
+	struct ucred peer;
+	socklen_t size = sizeof peer;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || size != sizeof peer)
+		return false;
+	return peer.uid == 0 || peer.uid == geteuid();
+}
+
+static struct connection *free_connection(struct control *control)
+{
+	for (size_t i = 0; i < CONTROL_CONNECTIONS_MAX; i++)
+		if (control->connections[i].fd < 0)
+			return &control->connections[i];
+	return NULL;
+}
+
+/* Takes `fd`. */
+static void connection_open(struct connection *connection, int fd)
+{
+	sd_event *event = connection->control->event;
+
+	connection->fd = fd;
+	if (sd_event_add_io(event, &connection->io, fd, EPOLLIN, on_connection, connection) < 0 ||
+	    sd_event_add_time_relative(event, &connection->timer, CLOCK_MONOTONIC, CONTROL_SECONDS * SECOND_US, 0,
+				       on_timeout, connection) < 0)
+		connection_close(connection);
+}
+
+static int on_retry(sd_event_source *source, uint64_t now, void *context)
+{
+	struct control *control = context;
+
+	(void)source, (void)now;
+	control->retry = sd_event_source_disable_unref(control->retry);
+	sd_event_source_set_enabled(control->listener, SD_EVENT_ON);
+	return 0;
+}
+
+/* Out of descriptors or memory: the waiting peer stays readable, so look again in a second and not at once. */
+static void pause_listener(struct control *control)
+{
+	if (control->retry == NULL && sd_event_add_time_relative(control->event, &control->retry, CLOCK_MONOTONIC,
+								 SECOND_US, 0, on_retry, control) >= 0)
+		sd_event_source_set_enabled(control->listener, SD_EVENT_OFF);
+}
+
+static int on_listener(sd_event_source *source, int listener, uint32_t events, void *context)
+{
+	struct control *control = context;
+	struct connection *connection = free_connection(control);
+	int fd;
+
+	(void)events;
+	if (connection == NULL) {
+		sd_event_source_set_enabled(source, SD_EVENT_OFF); /* until connection_close */
+		return 0;
+	}
+	fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			pause_listener(control);
+		return 0;
+	}
+	if (peer_is_trusted(fd))
+		connection_open(connection, fd);
+	else
+		close(fd);
+	return 0;
+}
+
+/* Opens the directory of `path`, made when missing. */
+static int open_parent(const char *path)
+{
+	char parent[sizeof((struct sockaddr_un *)NULL)->sun_path];
+	const char *slash = strrchr(path, '/');
+	size_t length = slash == NULL || slash == path ? 1 : (size_t)(slash - path);
+	int fd;
+
+	memcpy(parent, slash == NULL ? "." : path, length);
+	parent[length] = '\0';
+	if (mkdir(parent, 0755) != 0 && errno != EEXIST)
+		return -errno;
+	fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* Removes a socket on which nobody listens any more. */
+static int remove_stale(const struct sockaddr_un *address)
+{
+	__attribute__((cleanup(close_fd))) int probe = -1;
+	struct stat status;
+
+	if (lstat(address->sun_path, &status) != 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(status.st_mode))
+		return -EEXIST;
+	probe = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (probe < 0)
+		return -errno;
+	if (connect(probe, (const struct sockaddr *)address, sizeof *address) == 0 || errno == EAGAIN)
+		return -EADDRINUSE;
+	if (errno != ECONNREFUSED)
+		return -errno;
+	return unlink(address->sun_path) == 0 || errno == ENOENT ? 0 : -errno;
+}
+
+/* Two daemons that start together would each take the other's new socket for stale: hence the lock on the directory. */
+static int control_bind(struct control *control)
+{
+	__attribute__((cleanup(close_fd))) int parent = open_parent(control->address.sun_path);
+	struct stat status;
+	int error;
+
+	if (parent < 0)
+		return parent;
+	if (flock(parent, LOCK_EX | LOCK_NB) != 0)
+		return errno == EWOULDBLOCK ? -EADDRINUSE : -errno;
+	error = remove_stale(&control->address);
+	if (error != 0)
+		return error;
+	control->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	/* bind(2) makes the file with the mode of the socket's inode, so it is 0600 from the start (net/unix/af_unix.c)
+	 */
+	if (control->fd < 0 || fchmod(control->fd, 0600) != 0 ||
+	    bind(control->fd, (const struct sockaddr *)&control->address, sizeof control->address) != 0)
+		return -errno;
+	if (lstat(control->address.sun_path, &status) != 0)
+		return -errno;
+	control->bound = true;
+	control->dev = status.st_dev;
+	control->ino = status.st_ino;
+	return listen(control->fd, CONTROL_CONNECTIONS_MAX) == 0 ? 0 : -errno;
+}
+
+int control_create(struct control **control, sd_event *event, const char *path, control_answer *answer, void *context)
+{
+	struct control *made;
+	int error;
+
+	*control = NULL;
+	if (path[0] == '\0' || strlen(path) >= sizeof made->address.sun_path)
+		return path[0] == '\0' ? -EINVAL : -ENAMETOOLONG;
+	made = calloc(1, sizeof *made);
+	if (made == NULL)
+		return -ENOMEM;
+	made->event = sd_event_ref(event);
+	made->answer = answer;
+	made->context = context;
+	made->address.sun_family = AF_UNIX;
+	memcpy(made->address.sun_path, path, strlen(path) + 1);
+	made->fd = -1;
+	for (size_t i = 0; i < CONTROL_CONNECTIONS_MAX; i++)
+		made->connections[i] = (struct connection){.control = made, .fd = -1};
+
+	error = control_bind(made);
+	if (error == 0)
+		error = sd_event_add_io(event, &made->listener, made->fd, EPOLLIN, on_listener, made);
+	if (error < 0) {
+		control_destroy(made);
+		return error;
+	}
+	*control = made;
+	return 0;
+}
+
+void control_destroy(struct control *control)
+{
+	struct stat status;
+
+	if (control == NULL)
+		return;
+	for (size_t i = 0; i < CONTROL_CONNECTIONS_MAX; i++)
+		connection_close(&control->connections[i]);
+	sd_event_source_disable_unref(control->retry);
+	sd_event_source_disable_unref(control->listener);
+	if (control->bound && lstat(control->address.sun_path, &status) == 0 && status.st_dev == control->dev &&
+	    status.st_ino == control->ino)
+		unlink(control->address.sun_path);
+	if (control->fd >= 0)
+		close(control->fd);
+	sd_event_unref(control->event);
+	free(control);
+}

@@ -1,0 +1,41 @@
+/* The daemon: keeps the kernel's table as the sources say. */
+#ifndef ENFORCER_SERVICE_DAEMON_H
+#define ENFORCER_SERVICE_DAEMON_H
+
+#include "enforcer/desired/state.h"
+#include "enforcer/service/config.h"
+#include "enforcer/service/drift_log.h"
+
+#include <ringfence/reconcile.h>
+
+struct daemon {
+	struct config config;
+	struct state *state;
+	struct kernel *kernel;
+	struct arena *arena;         /* of `enforced` */
+	struct ruleset *enforced;    /* what the kernel was last made to hold; NULL: nothing yet */
+	size_t workload_count;       /* in the world that `enforced` was made from */
+	json_t *conflicts;           /* names of its workloads in conflict */
+	int64_t next_expiry;         /* the first `until` of it still to come, Unix time; 0: none */
+	int64_t since;               /* Unix time from which this generation and revision hold */
+	char revision[17];           /* of the policy in force */
+	bool ready;                  /* an apply was read back and found whole */
+	bool differs;                /* the kernel's table is not what it should be */
+	char *difference;            /* in words, or NULL */
+	char *error;                 /* why the last apply failed, or NULL */
+	size_t resyncs;              /* notifications lost, table read whole */
+	struct drift_log drift;
+};
+
+/* Makes the kernel hold what the state says. Nothing happens before there is a policy. Returns 0 or a negative errno; then
+ * the rules that were in force still are. */
+int daemon_enforce(struct daemon *daemon, enum change change);
+
+/* Reads the table whole and compares it with what should be there; repairs it where the configuration says so. */
+void daemon_check(struct daemon *daemon);
+
+/* Answers of the control socket. */
+json_t *daemon_status(const struct daemon *daemon);
+json_t *daemon_drift(struct daemon *daemon);
+
+#endif

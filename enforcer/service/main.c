@@ -1,0 +1,424 @@
+/* ringfenced: the event loop. Sources, the kernel's notifications, timers and the control socket meet here.
+ *
+ * Ending the daemon, in whatever way, leaves the table in force. */
+#include "enforcer/kernel/monitor.h"
+#include "enforcer/service/control.h"
+#include "enforcer/service/daemon.h"
+#include "enforcer/service/privileges.h"
+#include "enforcer/sources/directory.h"
+
+#include <ringfence/arena.h>
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+#include <time.h>
+
+enum {
+	POLICY_QUIET_MS = 100,   /* a checkout writes many files: read when they have been quiet for so long */
+	POLICY_WAIT_MS = 2000,   /* but never wait longer */
+	CHECK_SECONDS = 60,      /* the whole table is compared even when nobody told of a change */
+	REOPEN_SECONDS = 1,      /* directories that went away, or were swapped by a link */
+	WORKLOAD_EVENTS_MAX = 32 /* more at once become one new generation */
+};
+
+struct watch {
+	struct loop *loop;
+	struct directory *directory; /* NULL: not there yet */
+	sd_event_source *source;
+	const char *path;
+	bool policy;
+};
+
+struct file_event {
+	enum directory_event kind;
+	char *path;
+};
+
+struct loop {
+	struct daemon daemon;
+	struct arena *arena;
+	sd_event *events;
+	struct monitor *monitor;
+	struct control *control;
+	struct watch *watches;
+	size_t watch_count;
+	sd_event_source *policy_timer, *expiry_timer, *tick;
+	uint64_t policy_first; /* monotonic microseconds of the first change not yet read; 0: none */
+	unsigned ticks;
+	bool told_ready;
+};
+
+static double monotonic_seconds(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* After each change: tells systemd, and sets the timer of the next expiry. */
+static void after_change(struct loop *loop)
+{
+	const struct daemon *daemon = &loop->daemon;
+	int64_t next = daemon->next_expiry;
+	sd_event_source_set_time(loop->expiry_timer, (uint64_t)next * 1000000);
+	sd_event_source_set_enabled(loop->expiry_timer, next > 0 ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+	if (daemon->enforced == NULL)
+		return;
+	sd_notifyf(0, "%sSTATUS=generation %u, %zu workloads%s", daemon->ready && !loop->told_ready ? "READY=1\n" : "",
+		   daemon->enforced->generation, daemon->workload_count,
+		   daemon->differs ? ", the table differs from the policy" : "");
+	loop->told_ready = loop->told_ready || daemon->ready;
+}
+
+static void read_policy(struct loop *loop)
+{
+	struct daemon *daemon = &loop->daemon;
+	int result = state_read_policy(daemon->state, daemon->config.policy_directory);
+	loop->policy_first = 0;
+	if (result < 0)
+		fprintf(stderr, "%sringfenced: the policy is refused; %s\n", state_policy_errors(daemon->state),
+			state_has_policy(daemon->state) ? "the last good one stays in force" : "what the kernel holds stays as it is");
+	if (result > 0 && daemon_enforce(daemon, CHANGE_ANY) == 0)
+		fprintf(stderr, "ringfenced: policy %s is in force, generation %u\n", daemon->revision, daemon->enforced->generation);
+	after_change(loop);
+}
+
+static int on_policy_timer(sd_event_source *source, uint64_t usec, void *context)
+{
+	(void)source;
+	(void)usec;
+	read_policy(context);
+	return 0;
+}
+
+/* Reads the policy when it has been quiet for a moment. */
+static void policy_changed(struct loop *loop)
+{
+	uint64_t now = 0;
+	sd_event_now(loop->events, CLOCK_MONOTONIC, &now);
+	if (loop->policy_first == 0)
+		loop->policy_first = now;
+	uint64_t quiet = now + POLICY_QUIET_MS * 1000, latest = loop->policy_first + POLICY_WAIT_MS * 1000;
+	sd_event_source_set_time(loop->policy_timer, quiet < latest ? quiet : latest);
+	sd_event_source_set_enabled(loop->policy_timer, SD_EVENT_ONESHOT);
+}
+
+/* ---- workload files ---- */
+
+struct events {
+	struct file_event *items;
+	size_t count;
+};
+
+static void collect(void *context, enum directory_event kind, const char *path)
+{
+	struct events *events = context;
+	struct file_event *items = realloc(events->items, (events->count + 1) * sizeof *items);
+	if (items == NULL)
+		abort();
+	events->items = items;
+	events->items[events->count++] = (struct file_event){kind, strdup(path)};
+}
+
+/* Reads what one event concerns; returns how many workloads differ. */
+static int take_event(struct loop *loop, struct watch *watch, const struct file_event *event)
+{
+	struct state *state = loop->daemon.state;
+	int changes = 0;
+	switch (event->kind) {
+	case DIRECTORY_CHANGED:
+		changes = state_read_workloads(state, event->path);
+		if (changes < 0)
+			fprintf(stderr, "ringfenced: %s does not check; what it said before stays in force\n", event->path);
+		break;
+	case DIRECTORY_REMOVED:
+		changes = state_forget_workloads(state, event->path);
+		break;
+	case DIRECTORY_RESCAN:
+		changes = 2 * state_scan_workloads(state, watch->path); /* more than one thing may have changed */
+		break;
+	case DIRECTORY_LOST:
+		fprintf(stderr, "ringfenced: %s is gone; its workloads stay as they were\n", watch->path);
+		break;
+	}
+	return changes > 0 ? changes : 0;
+}
+
+/* One workload at a time is a change in place; a flood is one new generation. */
+static void take_events(struct loop *loop, struct watch *watch, struct events *events)
+{
+	bool flood = events->count > WORKLOAD_EVENTS_MAX;
+	int sum = 0;
+	for (size_t i = 0; i < events->count; i++) {
+		int changes = take_event(loop, watch, &events->items[i]);
+		sum += changes;
+		if (!flood && changes > 0)
+			daemon_enforce(&loop->daemon, changes == 1 ? CHANGE_ONE_WORKLOAD : CHANGE_ANY);
+		free(events->items[i].path);
+	}
+	if (flood && sum > 0)
+		daemon_enforce(&loop->daemon, CHANGE_ANY);
+	free(events->items);
+	if (sum > 0)
+		after_change(loop);
+}
+
+static void policy_event(void *context, enum directory_event kind, const char *path)
+{
+	struct watch *watch = context;
+	(void)path;
+	if (kind == DIRECTORY_LOST)
+		fprintf(stderr, "ringfenced: %s is gone; the last good policy stays in force\n", watch->path);
+	policy_changed(watch->loop);
+}
+
+static int on_directory(sd_event_source *source, int fd, uint32_t revents, void *context)
+{
+	struct watch *watch = context;
+	struct events events = {0};
+	(void)source;
+	(void)fd;
+	(void)revents;
+	if (watch->policy) {
+		directory_read(watch->directory, policy_event, watch);
+		return 0;
+	}
+	directory_read(watch->directory, collect, &events);
+	take_events(watch->loop, watch, &events);
+	return 0;
+}
+
+/* Watches a directory that is there, or comes back; reads it whole. */
+static void open_watch(struct watch *watch)
+{
+	struct loop *loop = watch->loop;
+	int changed = 0;
+	if (watch->directory == NULL) {
+		changed = directory_create(&watch->directory, watch->path, watch->policy) == 0;
+		if (changed)
+			sd_event_add_io(loop->events, &watch->source, directory_fd(watch->directory), EPOLLIN, on_directory, watch);
+	} else {
+		changed = directory_reopen(watch->directory) == 1;
+	}
+	if (!changed)
+		return;
+	if (watch->policy)
+		policy_changed(loop);
+	else if (state_scan_workloads(loop->daemon.state, watch->path) > 0 && loop->daemon.enforced != NULL)
+		daemon_enforce(&loop->daemon, CHANGE_ANY);
+}
+
+/* ---- the kernel ---- */
+
+struct foreign {
+	struct loop *loop;
+	size_t count;
+	double received;
+};
+
+static void on_change(void *context, const struct monitor_change *change)
+{
+	struct foreign *foreign = context;
+	struct daemon *daemon = &foreign->loop->daemon;
+	if (change->port_id == kernel_port(daemon->kernel) || daemon->enforced == NULL)
+		return;
+	foreign->count++;
+	drift_log_add(&daemon->drift, change, foreign->received);
+}
+
+static int on_monitor(sd_event_source *source, int fd, uint32_t revents, void *context)
+{
+	struct loop *loop = context;
+	struct foreign foreign = {.loop = loop, .received = monotonic_seconds()};
+	(void)source;
+	(void)fd;
+	(void)revents;
+	int error = monitor_read(loop->monitor, on_change, &foreign);
+	if (error == -ENOBUFS)
+		loop->daemon.resyncs++;
+	if (error < 0 && error != -ENOBUFS)
+		fprintf(stderr, "ringfenced: cannot read the kernel's notifications: %s\n", strerror(-error));
+	if (foreign.count > 0 || error < 0) {
+		daemon_check(&loop->daemon);
+		after_change(loop);
+	}
+	return 0;
+}
+
+/* ---- timers, signals, control ---- */
+
+static int on_expiry(sd_event_source *source, uint64_t usec, void *context)
+{
+	struct loop *loop = context;
+	(void)source;
+	(void)usec;
+	daemon_enforce(&loop->daemon, CHANGE_ANY);
+	after_change(loop);
+	return 0;
+}
+
+static int on_tick(sd_event_source *source, uint64_t usec, void *context)
+{
+	struct loop *loop = context;
+	for (size_t i = 0; i < loop->watch_count; i++)
+		open_watch(&loop->watches[i]);
+	if (++loop->ticks % CHECK_SECONDS == 0)
+		daemon_check(&loop->daemon);
+	if (loop->daemon.enforced == NULL || loop->daemon.error != NULL)
+		daemon_enforce(&loop->daemon, CHANGE_ANY); /* what failed is tried again */
+	after_change(loop);
+	sd_event_source_set_time(source, usec + REOPEN_SECONDS * 1000000);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *context)
+{
+	(void)source;
+	(void)info;
+	read_policy(context);
+	return 0;
+}
+
+static json_t *answer(void *context, const char *command, json_t *request)
+{
+	struct loop *loop = context;
+	(void)request;
+	if (strcmp(command, "status") == 0)
+		return daemon_status(&loop->daemon);
+	if (strcmp(command, "drift") == 0)
+		return daemon_drift(&loop->daemon);
+	return NULL;
+}
+
+/* ---- start and end ---- */
+
+static int fail(const char *what, int error)
+{
+	fprintf(stderr, "ringfenced: %s: %s\n", what, strerror(-error));
+	return error;
+}
+
+static int open_loop(struct loop *loop)
+{
+	sigset_t signals;
+	uint64_t now = 0;
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	int error = sd_event_new(&loop->events);
+	if (error < 0)
+		return error;
+	sd_event_now(loop->events, CLOCK_MONOTONIC, &now);
+	const int results[] = {
+		sd_event_add_signal(loop->events, NULL, SIGTERM, NULL, NULL),
+		sd_event_add_signal(loop->events, NULL, SIGINT, NULL, NULL),
+		sd_event_add_signal(loop->events, NULL, SIGHUP, on_hangup, loop),
+		sd_event_add_time(loop->events, &loop->policy_timer, CLOCK_MONOTONIC, UINT64_MAX, 0, on_policy_timer, loop),
+		sd_event_add_time(loop->events, &loop->expiry_timer, CLOCK_REALTIME, UINT64_MAX, 1, on_expiry, loop),
+		sd_event_add_time(loop->events, &loop->tick, CLOCK_MONOTONIC, now + REOPEN_SECONDS * 1000000, 0, on_tick, loop),
+		sd_event_add_io(loop->events, NULL, monitor_fd(loop->monitor), EPOLLIN, on_monitor, loop),
+	};
+	for (size_t i = 0; i < sizeof results / sizeof *results && error >= 0; i++)
+		error = results[i];
+	return error < 0 ? error : 0;
+}
+
+static int start(struct loop *loop)
+{
+	struct daemon *daemon = &loop->daemon;
+	int error;
+	if ((error = kernel_open(&daemon->kernel)) < 0)
+		return fail("cannot reach nf_tables", error);
+	if ((error = monitor_create(&loop->monitor)) < 0)
+		return fail("cannot subscribe to nf_tables", error);
+	if ((error = open_loop(loop)) < 0)
+		return fail("cannot make the event loop", error);
+	if ((error = control_create(&loop->control, loop->events, daemon->config.control_socket, answer, loop)) < 0)
+		return fail(daemon->config.control_socket, error);
+	if ((error = privileges_drop()) < 0)
+		return fail("cannot give up privileges (CAP_NET_ADMIN is needed)", error);
+	daemon->state = state_create(daemon->config.node);
+	loop->watch_count = daemon->config.workload_directory_count + 1;
+	loop->watches = arena_alloc(loop->arena, loop->watch_count * sizeof *loop->watches);
+	for (size_t i = 0; i < loop->watch_count; i++) {
+		loop->watches[i] = (struct watch){.loop = loop, .policy = i == 0};
+		loop->watches[i].path =
+			i == 0 ? daemon->config.policy_directory : daemon->config.workload_directories[i - 1];
+		open_watch(&loop->watches[i]);
+		if (loop->watches[i].directory == NULL)
+			fprintf(stderr, "ringfenced: %s is not there yet\n", loop->watches[i].path);
+	}
+	read_policy(loop);
+	return 0;
+}
+
+static void finish(struct loop *loop)
+{
+	struct daemon *daemon = &loop->daemon;
+	for (size_t i = 0; i < loop->watch_count; i++) {
+		sd_event_source_unref(loop->watches[i].source);
+		directory_destroy(loop->watches[i].directory);
+	}
+	control_destroy(loop->control);
+	sd_event_source_unref(loop->policy_timer);
+	sd_event_source_unref(loop->expiry_timer);
+	sd_event_source_unref(loop->tick);
+	sd_event_unref(loop->events);
+	monitor_destroy(loop->monitor);
+	kernel_close(daemon->kernel);
+	state_destroy(daemon->state);
+	drift_log_finish(&daemon->drift);
+	free(daemon->difference);
+	free(daemon->error);
+	json_decref(daemon->conflicts);
+	arena_free(daemon->arena);
+	arena_free(loop->arena);
+}
+
+static int usage(FILE *stream)
+{
+	fputs("usage: ringfenced [--config FILE] [--check]\n\n"
+	      "  -c, --config FILE  the configuration (/etc/ringfence/ringfenced.yaml)\n"
+	      "      --check        say whether the configuration is sound, and end\n"
+	      "      --version      the version\n",
+	      stream);
+	return stream == stdout ? EXIT_SUCCESS : 2;
+}
+
+int main(int count, char **words)
+{
+	static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
+						{"version", no_argument, NULL, 'V'},	  {"help", no_argument, NULL, 'h'},
+						{NULL, 0, NULL, 0}};
+	const char *path = "/etc/ringfence/ringfenced.yaml";
+	bool check = false;
+	int letter;
+	while ((letter = getopt_long(count, words, "c:h", options, NULL)) != -1) {
+		if (letter == 'h')
+			return usage(stdout);
+		if (letter == 'V')
+			return puts("ringfenced " RINGFENCE_VERSION) < 0;
+		if (letter == '?')
+			return usage(stderr);
+		if (letter == 'c')
+			path = optarg;
+		check = check || letter == 'k';
+	}
+	if (optind < count)
+		return usage(stderr);
+	static struct loop loop;
+	loop.arena = arena_create();
+	int status = 2;
+	if (config_read(&loop.daemon.config, loop.arena, path) && (check || start(&loop) == 0))
+		status = check ? EXIT_SUCCESS : sd_event_loop(loop.events) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	finish(&loop);
+	return status;
+}

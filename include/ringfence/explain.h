@@ -1,0 +1,53 @@
+/* Questions about flows: who is meant, what is the verdict, who reaches whom. All answers come from verdict_of. */
+#ifndef RINGFENCE_EXPLAIN_H
+#define RINGFENCE_EXPLAIN_H
+
+#include <ringfence/verdict.h>
+
+struct arena;
+
+/* The endpoints that a word of the command line stands for: a workload at each of its addresses, a service's workloads,
+ * or one that carries just the labels it requires, an address, or a built-in peer. */
+struct endpoints {
+	struct endpoint *items;
+	size_t count;
+	const struct service *service; /* set when the word names one */
+};
+
+/* Resolves [workload:|service:]NAMESPACE/NAME, an address, or any, cluster, world, node. Returns NULL, or why not. */
+const char *endpoints_find(struct arena *arena, const struct world *world, const char *word, struct endpoints *endpoints);
+
+/* One endpoint that stands for a service without inventory. */
+struct endpoint endpoint_of_service(struct arena *arena, const struct service *service);
+
+/* Resolves PORT/PROTOCOL, or a name that the destination declares. Returns NULL, or why not. */
+const char *flow_port_find(struct arena *arena, const struct world *world, const struct endpoints *to, const char *word,
+			   uint16_t *protocol, uint16_t *port);
+
+/* The verdict for all pairs of endpoints of one family: the first that is denied, else the first. `flow` gets the pair. */
+struct verdict verdict_of_endpoints(const struct world *world, const struct endpoints *from, const struct endpoints *to,
+				    uint16_t protocol, uint16_t port, struct flow *flow);
+
+/* Names an end as people do: shop/web-1 (10.0.1.11). Returns text in `arena`. */
+const char *endpoint_name(struct arena *arena, const struct endpoint *end);
+
+/* What decided a side, in words, and the statement it stands in (NULL span file: none). */
+const char *side_text(const struct side *side, struct span *span);
+
+/* A pair that may talk, and on which ports. */
+struct reachable {
+	const char *from, *to;
+	struct port_range ports;
+	const struct allow *allow;
+};
+
+struct reach {
+	struct reachable *items;
+	size_t count;
+};
+
+/* Lists what may reach what, sorted by names: services, networks and built-in peers, or with `workloads` the workloads
+ * of the inventory. Each line was asked of verdict_of. */
+struct reach reach_list(struct arena *arena, const struct world *world, bool workloads);
+
+#endif

@@ -1,0 +1,42 @@
+/* From files to a policy and an inventory: what every program and test reads its input with. */
+#ifndef RINGFENCE_FRONTEND_H
+#define RINGFENCE_FRONTEND_H
+
+#include <ringfence/inventory.h>
+
+struct yaml_node;
+
+enum { FILES_MAX = 100000, DIRECTORY_DEPTH_MAX = 32 };
+
+struct document {
+	const struct yaml_node *root;
+	const char *name_space;
+};
+
+/* A reading in progress. Everything lives in `arena`. */
+struct frontend {
+	struct arena *arena;
+	struct diagnostics *diagnostics;
+	bool inventory_only; /* policy in these files is an error: they are written by whoever starts workloads */
+	struct document *documents;
+	size_t document_count, file_count, skipped_count;
+	struct policy policy;
+	struct inventory inventory;
+	uint64_t hash;     /* of the text of all files, FNV-1a */
+	char revision[17]; /* the same in hexadecimal, set by frontend_finish */
+};
+
+void frontend_init(struct frontend *frontend, struct arena *arena, struct diagnostics *diagnostics);
+
+/* Reads a file, or every .yaml, .yml and .json file below a directory in the order of names; names that start with a
+ * dot are passed over. Problems become diagnostics. */
+void frontend_add_path(struct frontend *frontend, const char *path);
+
+/* Reads one text as if it were the file `name`; both must live as long as the arena. */
+void frontend_add_text(struct frontend *frontend, const char *name, const char *text, size_t length);
+
+/* Resolves names, checks that nothing is defined twice, and fills `policy` and `inventory`, sorted by name, with the
+ * look-ups of inventory.h ready. They are whole only when no error was added to the diagnostics. */
+void frontend_finish(struct frontend *frontend);
+
+#endif

@@ -1,0 +1,141 @@
+/* A policy after reading: what the statements of all documents say, with every name resolved.
+ *
+ * Plain arrays, made once and then only read. Everything lives in the arena that policy_read was given. */
+#ifndef RINGFENCE_POLICY_H
+#define RINGFENCE_POLICY_H
+
+#include <ringfence/address.h>
+#include <ringfence/diagnostic.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct arena;
+
+struct label {
+	const char *key, *value;
+};
+
+struct labels {
+	struct label *items;
+	size_t count;
+};
+
+enum requirement_kind { REQUIRE_IN, REQUIRE_NOT_IN, REQUIRE_EXISTS, REQUIRE_ABSENT };
+
+/* One entry of a label selector. A workload without the key passes NOT_IN. */
+struct requirement {
+	enum requirement_kind kind;
+	const char *key;
+	const char **values;
+	size_t value_count;
+};
+
+/* Every requirement must hold; an empty selector matches everything in its scope. */
+struct selector {
+	struct requirement *items;
+	size_t count;
+};
+
+/* A protocol number of IP, or any of them. */
+enum { PROTOCOL_TCP = 6, PROTOCOL_UDP = 17, PROTOCOL_ANY = 256 };
+
+/* Ports `first` to `last` of one protocol; 0 to 65535 where the protocol is PROTOCOL_ANY. */
+struct port_range {
+	uint16_t protocol;
+	uint16_t first, last;
+};
+
+struct named_port {
+	const char *name;
+	struct port_range port;
+};
+
+struct service {
+	const char *name_space, *name;
+	struct selector workloads;
+	struct named_port *ports;
+	size_t port_count;
+	struct span span;
+};
+
+/* A set of addresses: inside one of `cidrs` and outside every one of `except`. */
+struct network {
+	const char *name_space, *name;
+	struct prefix *cidrs, *except;
+	size_t cidr_count, except_count;
+	struct span span;
+};
+
+enum peer_kind { PEER_SERVICE, PEER_NETWORK, PEER_LABELS, PEER_ANY, PEER_CLUSTER, PEER_WORLD, PEER_NODE };
+enum namespace_scope { NAMESPACES_LISTED, NAMESPACES_ANY, NAMESPACES_LABELS };
+
+/* One end of an allow. Which fields hold follows from `kind`. */
+struct peer {
+	enum peer_kind kind;
+	const struct service *service;
+	const struct network *network; /* also for an inline cidr */
+	struct selector labels;
+	enum namespace_scope scope;
+	const char **namespaces; /* NAMESPACES_LISTED */
+	size_t namespace_count;
+	struct selector namespace_labels; /* NAMESPACES_LABELS */
+	const char *name;                 /* as written, for reports */
+	struct span span;
+};
+
+/* A destination of an allow with the ports it opens there. */
+struct target {
+	struct peer peer;
+	struct port_range *ports;
+	size_t port_count;
+	const char **container_ports; /* names looked up in the destination workload */
+	size_t container_port_count;
+};
+
+struct allow {
+	struct peer *from;
+	size_t from_count;
+	struct target *to;
+	size_t to_count;
+	int64_t until; /* Unix time in seconds from which the allow is gone; 0: never */
+	const char *why, *owner;
+	struct span span;
+};
+
+enum unmatched { UNMATCHED_DEFAULT, UNMATCHED_DENY, UNMATCHED_ALLOW };
+
+struct policy {
+	struct service **services;
+	size_t service_count;
+	struct network **networks;
+	size_t network_count;
+	struct allow **allows;
+	size_t allow_count;
+	enum unmatched unmatched;
+	struct span unmatched_span;
+};
+
+/* Whether workloads that no service selects are isolated: as `unmatched` says, else where any service exists. */
+bool policy_isolates_unmatched(const struct policy *policy);
+
+/* Whether `selector` matches `labels`. */
+bool selector_matches(const struct selector *selector, const struct labels *labels);
+
+/* Whether `network` holds `address`. */
+bool network_contains(const struct network *network, const struct address *address);
+
+/* Reads PORT/PROTOCOL, FIRST-LAST/PROTOCOL or any. Returns NULL, or why not. */
+const char *port_range_parse(struct port_range *port, const char *text);
+
+/* Writes a port the way port_range_parse reads it, and returns `text`, which has room for 32 bytes. */
+char *port_range_format(const struct port_range *port, char *text);
+
+/* Reads an RFC 3339 time, or a date, which is valid to its end (UTC). Returns NULL, or why not. */
+const char *time_parse(int64_t *seconds, const char *text);
+
+/* Writes `seconds` as an RFC 3339 time in UTC, and returns `text`, which has room for 32 bytes. */
+char *time_print(int64_t seconds, char *text);
+
+#endif

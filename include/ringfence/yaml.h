@@ -1,0 +1,39 @@
+/* YAML and JSON text as a tree of nodes, each with its place in the file. */
+#ifndef RINGFENCE_YAML_H
+#define RINGFENCE_YAML_H
+
+#include <ringfence/diagnostic.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Limits of one file; each is an error in the file when it is passed. */
+enum {
+	YAML_BYTES_MAX = 64 << 20,
+	YAML_DEPTH_MAX = 48,
+	YAML_NODES_MAX = 8000000, /* aliases count as what they stand for */
+};
+
+enum yaml_kind { YAML_SCALAR, YAML_SEQUENCE, YAML_MAPPING };
+
+struct yaml_node {
+	enum yaml_kind kind;
+	struct span span;
+	const char *text; /* scalar: NUL-terminated; text with NUL inside is refused while reading */
+	bool plain;       /* scalar: not quoted */
+	struct yaml_node **items; /* sequence: the entries; mapping: key, value, key, value … */
+	size_t count;             /* of items */
+};
+
+/* Reads every document of `source` and appends its root to the returned array. Errors go to `diagnostics`, duplicate keys
+ * among them; documents before a syntax error are returned. Empty documents are left out. */
+struct yaml_node **yaml_read(struct arena *arena, const struct source *source, struct diagnostics *diagnostics,
+			     size_t *count);
+
+/* The value of `key` in a mapping, or NULL. */
+const struct yaml_node *yaml_get(const struct yaml_node *mapping, const char *key);
+
+/* Whether the node is null: ~, null, or nothing. */
+bool yaml_is_null(const struct yaml_node *node);
+
+#endif

@@ -1,0 +1,68 @@
+#!/bin/bash
+# Killing the daemon opens nothing and cuts nothing; what it restores equals what a new one would make (past failures 14, 15).
+. "$(dirname "$0")/lib.sh"
+
+shop
+daemon_start
+table_text node >"$WORK/before"
+
+start "$WORK/stream" on web1 "$PROBE" stream "${ADDRESS4[api1]}" 8080 tcp 4
+stream=$STARTED_PID
+start "$WORK/stream6" on web1 "$PROBE" stream "${ADDRESS6[api1]}" 8080 udp 4
+stream6=$STARTED_PID
+sleep 0.3
+daemon_kill
+table_text node >"$WORK/killed"
+same_text "kill -9 leaves the table as it is" "$WORK/before" "$WORK/killed"
+denied web1 db1 5432 tcp "while the daemon is dead"
+allowed web1 api1 8080 tcp "while the daemon is dead"
+killed=$("$PROBE" now)
+
+daemon_start
+table_text node >"$WORK/after"
+same_text "a restarted daemon enforces the same table" "$WORK/before" "$WORK/after"
+restarted=$("$PROBE" now)
+wait "$stream" "$stream6"
+for file in stream stream6; do
+	lost=$(awk -v from="$killed" '
+		$1 == "in" && $5 > from { if (last && $4 > last + 1) lost += $4 - last - 1 }
+		$1 == "in" { last = $4 }
+		END { print lost + 0 }' "$WORK/$file")
+	equal "an established flow loses no message over the restart ($file)" 0 "$lost"
+	check "and goes on after it ($file)" test \
+		"$(awk -v time="$restarted" '$1 == "in" && $5 > time { n++ } END { print n + 0 }' "$WORK/$file")" -gt 100
+done
+
+# Another daemon, on another node that never had one.
+namespace fresh
+sed -e "s|control.sock|fresh.sock|" "$WORK/ringfenced.yaml" >"$WORK/fresh.yaml"
+start "$WORK/fresh.log" on fresh "$RINGFENCED" --config "$WORK/fresh.yaml"
+fresh_ready() { grep -q '"ready":true' <<<"$("$RINGFENCE" status --socket "$WORK/fresh.sock" --format json | tr -d ' \n')"; }
+await 10 fresh_ready || note "$(cat "$WORK/fresh.log" "$WORK/fresh.log.err")"
+table_text fresh >"$WORK/fresh.table"
+same_text "the restored table equals that of a fresh daemon" "$WORK/fresh.table" "$WORK/after"
+stop "$STARTED_PID"
+
+# What changed while it was dead counts when it is back.
+daemon_kill
+workload_file web1 shop 'app: retired'
+daemon_start
+await 5 sh -c "! ip netns exec $PREFIX-web1 $PROBE try - ${ADDRESS4[api1]} 8080 tcp 100" || true
+denied web1 api1 8080 tcp "relabelled while the daemon was dead"
+
+# A node that comes up with a policy that does not check enforces its last good state, even with an empty kernel.
+workload_file web1 shop 'app: web'
+await 5 sh -c "ip netns exec $PREFIX-web1 $PROBE try - ${ADDRESS4[api1]} 8080 tcp 100" || true
+daemon_kill
+on node nft delete table inet ringfence
+printf 'ringfence: v1\nservices: [\n' >"$POLICY/shop.yaml"
+daemon_config repair
+on node "$RINGFENCED" --config "$WORK/ringfenced.yaml" >>"$WORK/daemon.log" 2>&1 &
+DAEMON_PID=$!
+STARTED+=("$DAEMON_PID")
+await 10 status_has '"ok":false' || not_ok "the daemon answers"
+await 5 on node nft list table inet ringfence || not_ok "the last good state is loaded"
+denied web1 db1 5432 tcp "a reboot with a broken policy"
+allowed web1 api1 8080 tcp "a reboot with a broken policy"
+daemon_stop
+finish

@@ -1,0 +1,93 @@
+#!/bin/bash
+# `compile | nft -f` and `apply` make the same table, replace only that table, and can be repeated.
+. "$(dirname "$0")/lib.sh"
+
+shop
+policy_shop \
+	'{from: web, to: api}' \
+	'{from: api, to: payments, ports: [443/tcp, 8000-8100/udp]}' \
+	'{from: any, to: web, ports: [http]}' \
+	'{from: {cidr: 198.51.100.0/24, except: [198.51.100.64/26]}, to: api, ports: [any]}' \
+	'{from: web, to: db, ports: [sql], until: "2099-01-01T00:00:00Z", why: SHOP-1}' \
+	'{from: web, to: {cidr: "2001:db8:20::/64"}, ports: [icmpv6/echo-request]}' \
+	'{from: web, to: {cidr: 198.51.100.0/24}, ports: [icmp/echo-request, icmp]}' \
+	'{from: node, to: api, ports: [metrics-of-nobody]}'
+# The last one does not check: that too must be seen here and not be applied.
+namespace text
+namespace netlink
+for name in text netlink; do
+	on "$name" nft -f - <<-END
+		table inet foreign {
+			set friends { type ipv4_addr; elements = { 192.0.2.7 } }
+			chain input { type filter hook input priority 10; ip saddr @friends counter accept; }
+		}
+		table ip ringfence { chain other_family { counter; } }
+	END
+	on "$name" nft -s list ruleset >"$WORK/$name.foreign"
+done
+inputs=(--node node-a -i "$WORKLOADS" "$POLICY")
+code=0
+"$RINGFENCE" compile "${inputs[@]}" >"$WORK/broken.nft" 2>"$WORK/broken.err" || code=$?
+equal "a policy that does not check has status 2" 2 "$code"
+check "and prints no ruleset" test ! -s "$WORK/broken.nft"
+code=0
+on netlink "$RINGFENCE" apply "${inputs[@]}" >/dev/null 2>&1 || code=$?
+equal "apply refuses it too" 2 "$code"
+on netlink nft -s list ruleset >"$WORK/refused"
+same_text "and changes nothing" "$WORK/netlink.foreign" "$WORK/refused"
+sed -i '/metrics-of-nobody/d' "$POLICY/shop.yaml"
+
+loaded() { # NAMESPACE COMMAND...
+	local name=$1
+	shift
+	if "$@" >"$WORK/$name.out" 2>&1; then ok "$name: loads"; else
+		not_ok "$name: loads"
+		note "$(tail -n 20 "$WORK/$name.out")"
+	fi
+}
+
+check "compile" "$RINGFENCE" compile "${inputs[@]}" -o "$WORK/node-a.nft"
+"$RINGFENCE" compile "${inputs[@]}" >"$WORK/again.nft"
+same_text "compile makes the same bytes again, to a file or to stdout" "$WORK/node-a.nft" "$WORK/again.nft"
+check "nft --check accepts the text" on text nft --check -f "$WORK/node-a.nft"
+for round in first second; do
+	loaded text on text nft -f "$WORK/node-a.nft"
+	loaded netlink on netlink "$RINGFENCE" apply "${inputs[@]}"
+	table_text text >"$WORK/text.$round"
+	table_text netlink >"$WORK/netlink.$round"
+	same_text "$round load: the kernel lists the same table" "$WORK/text.$round" "$WORK/netlink.$round"
+done
+same_text "loading the text again replaces" "$WORK/text.first" "$WORK/text.second"
+same_text "applying again replaces" "$WORK/netlink.first" "$WORK/netlink.second"
+check "the table has rules" grep -q dispatch "$WORK/text.second"
+check "every allow leads to its file and line" grep -q 'shop.yaml:' "$WORK/text.second"
+
+code=0
+on netlink "$RINGFENCE" apply --dry-run "${inputs[@]}" >"$WORK/dry" || code=$?
+equal "apply --dry-run: no difference, status 0" 0 "$code"
+
+# A smaller policy over a larger one: nothing of the old stays.
+policy_shop
+"$RINGFENCE" compile "${inputs[@]}" >"$WORK/node-a.nft"
+code=0
+on netlink "$RINGFENCE" apply --dry-run "${inputs[@]}" >"$WORK/dry" || code=$?
+equal "apply --dry-run: a difference, status 1" 1 "$code"
+table_text netlink >"$WORK/netlink.dry"
+same_text "apply --dry-run changes nothing" "$WORK/netlink.second" "$WORK/netlink.dry"
+loaded text on text nft -f "$WORK/node-a.nft"
+loaded netlink on netlink "$RINGFENCE" apply "${inputs[@]}"
+table_text text >"$WORK/text.third"
+table_text netlink >"$WORK/netlink.third"
+same_text "a smaller policy: the same table" "$WORK/text.third" "$WORK/netlink.third"
+
+for name in text netlink; do
+	on "$name" nft delete table inet ringfence
+	on "$name" nft -s list ruleset >"$WORK/$name.left"
+	same_text "$name: the tables of others are as they were" "$WORK/$name.foreign" "$WORK/$name.left"
+done
+
+# And the text enforces what the daemon would.
+loaded node on node nft -f "$WORK/node-a.nft"
+allowed web1 api1 8080 tcp "from the text"
+denied web1 db1 5432 tcp "from the text"
+finish
