@@ -170,24 +170,26 @@ static struct port_range *entry_ports(struct arena *arena, const struct class *c
 
 /* Calls for each peer across: the other end of an egress entry is its target, of an ingress entry each `from`. */
 static void for_each_peer(struct arena *arena, struct class *class, const struct world *world,
-			  void (*call)(struct arena *, struct class *, const struct world *, const struct class_entry *,
-				       const struct peer *))
+			  const struct identities *identities,
+			  void (*call)(struct arena *, struct class *, const struct world *, const struct identities *,
+				       const struct class_entry *, const struct peer *))
 {
 	for (size_t i = 0; i < class->entry_count; i++) {
 		const struct class_entry *entry = &class->entries[i];
 		if (class->direction == EGRESS) {
-			call(arena, class, world, entry, &entry->target->peer);
+			call(arena, class, world, identities, entry, &entry->target->peer);
 			continue;
 		}
 		for (size_t j = 0; j < entry->allow->from_count; j++)
-			call(arena, class, world, entry, &entry->allow->from[j]);
+			call(arena, class, world, identities, entry, &entry->allow->from[j]);
 	}
 }
 
 static void declare_peer(struct arena *arena, struct class *class, const struct world *world,
-			 const struct class_entry *entry, const struct peer *peer)
+			 const struct identities *identities, const struct class_entry *entry, const struct peer *peer)
 {
 	(void)world;
+	(void)identities;
 	const struct target *target = entry->target;
 	size_t count = 0;
 	const struct port_range *ports = entry_ports(arena, class, entry, NULL, &count);
@@ -217,24 +219,35 @@ static void fill_networks(struct arena *arena, struct class *class, const struct
 	}
 }
 
-static void fill_workloads(struct arena *arena, struct class *class, const struct world *world,
-			   const struct class_entry *entry, const struct peer *peer)
+/* Puts every address of one workload; one that an older workload has is not its own. */
+static void fill_workload(struct arena *arena, struct class *class, const struct world *world,
+			  const struct class_entry *entry, const struct workload *workload, const struct port_range *ports,
+			  size_t count)
 {
-	const struct peer by_label = {.kind = PEER_LABELS};
+	static const struct peer by_label = {.kind = PEER_LABELS};
+	for (size_t i = 0; i < workload->address_count; i++) {
+		const struct address_range range = {workload->addresses[i], workload->addresses[i]};
+		if (workload->conflict && inventory_at(world->inventory, &range.first) != workload)
+			continue;
+		for (size_t j = 0; j < count; j++)
+			put(arena, class, entry->allow, &by_label, &ports[j], &range);
+	}
+}
+
+static void fill_workloads(struct arena *arena, struct class *class, const struct world *world,
+			   const struct identities *identities, const struct class_entry *entry, const struct peer *peer)
+{
 	const struct endpoint other = {.stands_for = PEER_ANY};
-	bool names_only = peer->kind == PEER_ANY;
-	for (size_t i = 0; i < world->inventory->workload_count; i++) {
-		const struct workload *workload = world->inventory->workloads[i];
+	for (size_t i = 0; i < identities->count; i++) {
+		const struct identity *identity = identities->items[i];
+		const struct endpoint end = {.workload = identity->members[0]};
 		size_t count = 0;
-		struct port_range *ports = entry_ports(arena, class, entry, workload, &count);
-		for (size_t j = 0; j < workload->address_count; j++) {
-			struct endpoint end = {.workload = workload, .has_address = true, .address = workload->addresses[j]};
-			struct address_range range = {end.address, end.address};
-			if (inventory_at(world->inventory, &end.address) != workload || !peer_matches(world, peer, &end, &other))
-				continue;
-			for (size_t k = names_only ? entry->target->port_count : 0; k < count; k++)
-				put(arena, class, entry->allow, &by_label, &ports[k], &range);
-		}
+		if (!peer_matches(world, peer, &end, &other))
+			continue;
+		struct port_range *ports = entry_ports(arena, class, entry, identity->members[0], &count);
+		size_t known = peer->kind == PEER_ANY ? entry->target->port_count : 0; /* those are in the networks already */
+		for (size_t j = 0; j < identity->member_count; j++)
+			fill_workload(arena, class, world, entry, identity->members[j], ports + known, count - known);
 	}
 }
 
@@ -251,13 +264,13 @@ static void fill_node(struct arena *arena, struct class *class, const struct wor
 }
 
 static void fill_peer(struct arena *arena, struct class *class, const struct world *world,
-		      const struct class_entry *entry, const struct peer *peer)
+		      const struct identities *identities, const struct class_entry *entry, const struct peer *peer)
 {
 	switch (peer->kind) {
 	case PEER_ANY:
 		fill_networks(arena, class, entry, peer);
 		if (class->direction == EGRESS && entry->target->container_port_count > 0)
-			fill_workloads(arena, class, world, entry, peer);
+			fill_workloads(arena, class, world, identities, entry, peer);
 		break;
 	case PEER_NETWORK:
 		fill_networks(arena, class, entry, peer);
@@ -265,7 +278,7 @@ static void fill_peer(struct arena *arena, struct class *class, const struct wor
 	case PEER_SERVICE:
 	case PEER_LABELS:
 	case PEER_CLUSTER:
-		fill_workloads(arena, class, world, entry, peer);
+		fill_workloads(arena, class, world, identities, entry, peer);
 		break;
 	case PEER_NODE:
 		fill_node(arena, class, world, entry, peer);
@@ -290,12 +303,107 @@ struct class *class_of(struct arena *arena, struct classes *classes, const struc
 	struct class *class = arena_alloc(arena, sizeof *class);
 	*class = new;
 	name_class(classes, class, generation);
-	for_each_peer(arena, class, world, declare_peer);
+	for_each_peer(arena, class, world, NULL, declare_peer);
 	*arena_push(arena, classes->items, classes->count) = class;
 	return class;
 }
 
-void class_fill(struct arena *arena, struct class *class, const struct world *world)
+void class_fill(struct arena *arena, struct class *class, const struct world *world, const struct identities *identities)
 {
-	for_each_peer(arena, class, world, fill_peer);
+	for_each_peer(arena, class, world, identities, fill_peer);
+}
+
+/* ---- identities ---- */
+
+/* Everything that a selector, a service or a named port can see of a workload, as bytes between NULs. */
+static const char *identity_key(struct arena *arena, const struct workload *workload, size_t *length)
+{
+	char *text = NULL;
+	size_t size = 0;
+	const char *parts[] = {workload->name_space, workload->node != NULL ? workload->node : "", workload->conflict ? "!" : ""};
+	for (size_t i = 0; i < 3; i++)
+		size += strlen(parts[i]) + 1;
+	for (size_t i = 0; i < workload->labels.count; i++)
+		size += strlen(workload->labels.items[i].key) + strlen(workload->labels.items[i].value) + 2;
+	for (size_t i = 0; i < workload->port_count; i++)
+		size += strlen(workload->ports[i].name) + 1 + sizeof workload->ports[i].port;
+	char *at = text = arena_alloc(arena, size);
+	for (size_t i = 0; i < 3; i++)
+		at = stpcpy(at, parts[i]) + 1;
+	for (size_t i = 0; i < workload->labels.count; i++) {
+		at = stpcpy(at, workload->labels.items[i].key) + 1;
+		at = stpcpy(at, workload->labels.items[i].value) + 1;
+	}
+	for (size_t i = 0; i < workload->port_count; i++) {
+		at = stpcpy(at, workload->ports[i].name) + 1;
+		memcpy(at, &workload->ports[i].port, sizeof workload->ports[i].port);
+		at += sizeof workload->ports[i].port;
+	}
+	*length = size;
+	return text;
+}
+
+/* The identity with this key, made when it is new. */
+static struct identity *identity_at(struct arena *arena, struct identities *identities, const char *key, size_t length)
+{
+	uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
+	for (size_t i = 0; i < length; i++)
+		hash = (hash ^ (unsigned char)key[i]) * 0x100000001b3;
+	struct identity **bucket = &identities->buckets[hash & (identities->bucket_count - 1)];
+	for (struct identity *identity = *bucket; identity != NULL; identity = identity->next)
+		if (identity->key_length == length && memcmp(identity->key, key, length) == 0)
+			return identity;
+	struct identity *identity = arena_alloc(arena, sizeof *identity);
+	*identity = (struct identity){.key = key, .key_length = length, .next = *bucket};
+	*bucket = identity;
+	*arena_push(arena, identities->items, identities->count) = identity;
+	return identity;
+}
+
+struct identities identities_make(struct arena *arena, const struct inventory *inventory)
+{
+	struct identities identities = {.bucket_count = 64};
+	while (identities.bucket_count < inventory->workload_count)
+		identities.bucket_count *= 2;
+	identities.buckets = arena_alloc(arena, identities.bucket_count * sizeof(struct identity *));
+	identities.of = arena_alloc(arena, (inventory->workload_count + 1) * sizeof(struct identity *));
+	for (size_t i = 0; i < inventory->workload_count; i++) {
+		size_t length = 0;
+		const char *key = identity_key(arena, inventory->workloads[i], &length);
+		struct identity *identity = identity_at(arena, &identities, key, length);
+		*arena_push(arena, identity->members, identity->member_count) = inventory->workloads[i];
+		identities.of[i] = identity;
+	}
+	return identities;
+}
+
+static bool in_network(const struct peer *peer, const struct address *address)
+{
+	return peer->kind == PEER_NETWORK && network_contains(peer->network, address);
+}
+
+/* Whether the policy speaks of the address by a network, so that it can have other rules than its identity. */
+static bool address_matters(const struct world *world, const struct address *address, enum direction direction)
+{
+	for (size_t i = 0; i < world->policy->allow_count; i++) {
+		const struct allow *allow = world->policy->allows[i];
+		bool from = direction == EGRESS;
+		for (size_t j = 0; j < peer_count(allow, from); j++)
+			if (in_network(peer_at(allow, from, j), address))
+				return true;
+	}
+	return false;
+}
+
+struct class *class_of_member(struct arena *arena, struct classes *classes, const struct world *world, uint32_t generation,
+			      struct identity *identity, const struct endpoint *end, enum direction direction)
+{
+	if (address_matters(world, &end->address, direction))
+		return class_of(arena, classes, world, generation, end, direction);
+	if (!identity->classified[direction]) {
+		const struct endpoint any_address = {.workload = end->workload};
+		identity->classes[direction] = class_of(arena, classes, world, generation, &any_address, direction);
+		identity->classified[direction] = true;
+	}
+	return identity->classes[direction];
 }

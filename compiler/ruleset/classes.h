@@ -38,6 +38,28 @@ struct class_entry {
 	size_t port_count;
 };
 
+/* Workloads that no selector can tell apart: same namespace, labels, node and ports. Peers are matched once for each. */
+struct identity {
+	const struct workload **members; /* in the order of the inventory */
+	size_t member_count;
+	struct class *classes[2];        /* of members whose address is in no network of the policy; by direction */
+	bool classified[2];
+	const char *key;
+	size_t key_length;
+	struct identity *next;           /* with the same hash */
+};
+
+struct identities {
+	struct identity **items;
+	size_t count;
+	struct identity **buckets;
+	size_t bucket_count;
+	struct identity **of;            /* for each workload of the inventory */
+};
+
+/* Groups the workloads of an inventory. */
+struct identities identities_make(struct arena *arena, const struct inventory *inventory);
+
 struct class {
 	enum direction direction;
 	const struct service *service; /* that isolates it, or NULL: unmatched */
@@ -61,7 +83,11 @@ struct classes {
 struct class *class_of(struct arena *arena, struct classes *classes, const struct world *world, uint32_t generation,
 		       const struct endpoint *end, enum direction direction);
 
+/* The same for a member of `identity`, asked once for all members where the address cannot matter. */
+struct class *class_of_member(struct arena *arena, struct classes *classes, const struct world *world, uint32_t generation,
+			      struct identity *identity, const struct endpoint *end, enum direction direction);
+
 /* Fills the groups of a class with the peers that its entries name, known workloads among them. */
-void class_fill(struct arena *arena, struct class *class, const struct world *world);
+void class_fill(struct arena *arena, struct class *class, const struct world *world, const struct identities *identities);
 
 #endif

@@ -25,6 +25,7 @@ struct lowering {
 	const struct world *world;
 	struct ruleset *ruleset;
 	struct classes classes;
+	struct identities identities;
 	/* by family: index 0 for IPv4, 1 for IPv6 */
 	struct set *local[2], *self[2], *egress[2], *ingress[2], *guard[2], *pool[2];
 	struct set *guarded;
@@ -291,7 +292,7 @@ static const char *class_origin(struct lowering *l, const struct class *class, c
 
 static void add_class(struct lowering *l, struct class *class)
 {
-	class_fill(l->arena, class, l->world);
+	class_fill(l->arena, class, l->world, &l->identities);
 	struct chain *chain = add_chain(l, class->chain);
 	for (size_t i = 0; i < class->group_count; i++) {
 		add_group_set(l, class, &class->groups[i]);
@@ -314,16 +315,16 @@ static bool is_local(const struct workload *workload, const char *node)
 	return node == NULL || (workload->node != NULL && strcmp(workload->node, node) == 0);
 }
 
-static void add_workload(struct lowering *l, const struct workload *workload)
+static void add_workload(struct lowering *l, const struct workload *workload, struct identity *identity)
 {
 	for (size_t i = 0; i < workload->address_count; i++) {
 		const struct address *address = &workload->addresses[i];
 		struct endpoint end = {.workload = workload, .has_address = true, .address = *address};
 		size_t family = address->family == 6;
-		if (inventory_at(l->world->inventory, address) != workload)
+		if (workload->conflict && inventory_at(l->world->inventory, address) != workload)
 			continue; /* an older workload has it */
-		struct class *out = class_of(l->arena, &l->classes, l->world, l->ruleset->generation, &end, EGRESS);
-		struct class *in = class_of(l->arena, &l->classes, l->world, l->ruleset->generation, &end, INGRESS);
+		struct class *out = class_of_member(l->arena, &l->classes, l->world, l->ruleset->generation, identity, &end, EGRESS);
+		struct class *in = class_of_member(l->arena, &l->classes, l->world, l->ruleset->generation, identity, &end, INGRESS);
 		put_address(l, l->local[family], address, NULL);
 		if (out != NULL)
 			put_address(l, l->egress[family], address, out->chain);
@@ -581,11 +582,12 @@ struct ruleset *ruleset_lower(struct arena *arena, const struct world *world, co
 	l.ruleset = arena_alloc(arena, sizeof *l.ruleset);
 	l.ruleset->generation = generation;
 	l.ruleset->at = world->at;
+	l.identities = identities_make(arena, world->inventory);
 	add_common_sets(&l);
 	add_pools(&l, node);
 	for (size_t i = 0; i < world->inventory->workload_count; i++)
 		if (is_local(world->inventory->workloads[i], node))
-			add_workload(&l, world->inventory->workloads[i]);
+			add_workload(&l, world->inventory->workloads[i], l.identities.of[i]);
 	add_dead_ends(&l);
 	for (size_t i = 0; i < l.classes.count; i++)
 		add_class(&l, l.classes.items[i]);

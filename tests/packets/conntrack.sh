@@ -14,7 +14,7 @@ serve 8080 payments
 daemon_start
 
 # An allow with an end, and no daemon there when it comes.
-start "$WORK/until" on web1 "$PROBE" stream "${ADDRESS4[db1]}" 5432 tcp $((END - $(date +%s) + 2))
+start "$WORK/until" web1 "$PROBE" stream "${ADDRESS4[db1]}" 5432 tcp $((END - $(date +%s) + 2))
 until=$STARTED_PID
 allowed web1 db1 5432 tcp "before the end of the allow"
 daemon_kill
@@ -32,7 +32,7 @@ denied web1 db1 5432 tcp "and the restarted daemon does not open it again"
 # conntrack -F in the middle of connections: the next packet of the client heals them.
 heal() { # NAME TO PROTOCOL
 	local flushed
-	start "$WORK/heal" on web1 "$PROBE" stream "$2" 8080 "$3" 2
+	start "$WORK/heal" web1 "$PROBE" stream "$2" 8080 "$3" 2
 	sleep 0.5
 	on node conntrack -F 2>/dev/null
 	flushed=$("$PROBE" now)
@@ -60,7 +60,7 @@ for family in 4 6; do
 	declare -n address=ADDRESS$family
 	case $family in 4) small=900 large=1000 ;; 6) small=1300 large=1400 ;; esac
 	for peer in api1 payments; do
-		start "$WORK/mtu" on web1 "$PROBE" stream "${address[$peer]}" 8080 udp 2 5555
+		start "$WORK/mtu" web1 "$PROBE" stream "${address[$peer]}" 8080 udp 2 5555
 		sleep 0.4
 		third=db1
 		on "$third" "$PROBE" too-big eth0 "$MAC" "${address[$third]}" "$small" "${address[web1]}" 5555 "${address[$peer]}" 8080

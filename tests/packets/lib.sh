@@ -85,10 +85,17 @@ await() { # SECONDS COMMAND...
 
 # ---- namespaces ----
 
-start() { # FILE COMMAND...; runs in the background with its output in FILE; its pid is in $STARTED_PID
+# Becomes a command in a namespace. In the background, `$!` is then the command and not a shell that waits for it.
+become() { # NAME COMMAND...
+	local name=$PREFIX-$1
+	shift
+	exec ip netns exec "$name" "$@"
+}
+
+start() { # FILE NAME COMMAND...; runs in the background with its output in FILE; its pid is in $STARTED_PID
 	local file=$1
 	shift
-	"$@" >"$file" 2>"$file.err" &
+	become "$@" >"$file" 2>"$file.err" &
 	STARTED_PID=$!
 	STARTED+=("$STARTED_PID")
 }
@@ -102,10 +109,11 @@ cleanup() {
 	local pid name
 	set +e
 	trap '' INT TERM
+	exec 2>/dev/null # bash would tell of every process that it ends here
 	for pid in ${STARTED[@]+"${STARTED[@]}"}; do kill -KILL "$pid" 2>/dev/null; done
 	wait 2>/dev/null
 	for name in ${NAMESPACES[@]+"${NAMESPACES[@]}"}; do ip netns del "$name" 2>/dev/null; done
-	if [ -n "${KEEP:-}" ]; then echo "# kept: $WORK" >&2; else rm -rf "$WORK"; fi
+	rm -rf "$WORK"
 }
 
 namespace() { # NAME; makes rfPID-NAME with lo up
@@ -211,7 +219,7 @@ serve() { # PORT[,PORT...] NAME...
 	shift
 	for name in "$@"; do
 		[ -z "${SERVER[$name]:-}" ] || stop "${SERVER[$name]}"
-		start "$WORK/serve-$name.log" on "$(place_of "$name")" "$PROBE" serve \
+		start "$WORK/serve-$name.log" "$(place_of "$name")" "$PROBE" serve \
 			"${ADDRESS4[$name]},${ADDRESS6[$name]}" "$ports" both
 		SERVER[$name]=$STARTED_PID
 	done
@@ -268,7 +276,7 @@ daemon_config() { # DRIFT
 
 daemon_start() { # [repair|report]
 	daemon_config "${1:-repair}"
-	on node "$RINGFENCED" --config "$WORK/ringfenced.yaml" >>"$WORK/daemon.log" 2>&1 &
+	become node "$RINGFENCED" --config "$WORK/ringfenced.yaml" >>"$WORK/daemon.log" 2>&1 &
 	DAEMON_PID=$!
 	STARTED+=("$DAEMON_PID")
 	await 10 ready || {
@@ -292,7 +300,7 @@ daemon_kill() { stop "$DAEMON_PID" KILL; }
 
 # Starts to log every transaction of the router's nftables.
 watch() {
-	start "$WORK/commits" on node "$PROBE" watch
+	start "$WORK/commits" node "$PROBE" watch
 	await 5 grep -q ready "$WORK/commits"
 }
 
@@ -340,7 +348,7 @@ expect() { # WANT WORD FROM TO PORT PROTOCOL [TEXT [BYTES]]
 	local want=$1 word=$2 from=$3 to=$4 port=$5 protocol=$6 text=${7:-} bytes=${8:-5}
 	local address code jobs=()
 	for address in $(addresses_of "$to"); do
-		on "$(place_of "$from")" "$PROBE" try "$(source_for "$from" "$address")" "$address" "$port" "$protocol" \
+		become "$(place_of "$from")" "$PROBE" try "$(source_for "$from" "$address")" "$address" "$port" "$protocol" \
 			"${TRY_MS:-300}" "$bytes" >"$WORK/try-${#jobs[@]}" 2>&1 &
 		jobs+=("$!")
 	done
@@ -369,7 +377,8 @@ denied() { expect 1 denied "$@"; }
 # ---- the kernel's table ----
 
 # The table as nft lists it, without what depends on the moment: counters, the rest of a timeout, the number of the
-# generation, and the order of elements, which for some kinds of set is that of a hash with a random seed.
+# generation, and the order of elements (that of a hash with a random seed for some kinds of set) and of sets and chains
+# (that in which they were made).
 table_text() { # NAMESPACE
 	on "$1" nft -s list table inet ringfence | sed -E 's/\bg[0-9]+(_|\b)/g\1/g; s/ (timeout|expires) [0-9a-z]+/ \1/g; s/ expires//g' | awk '
 		/elements = \{/ { inside = 1; text = ""; sub(/.*elements = \{/, "") }
@@ -390,7 +399,7 @@ table_text() { # NAMESPACE
 			for (i = 1; i <= count; i++) print "\t\t\t" parts[i]
 			next
 		}
-		{ print }'
+		{ print }' | sed '1d;$d' | awk 'BEGIN { RS = "" } { printf "%s\n%c", $0, 0 }' | sort -z | tr '\0' '\n'
 }
 
 same_text() { # TEXT FILE FILE

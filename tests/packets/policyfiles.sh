@@ -70,12 +70,11 @@ allowed web1 api1 8080 tcp "the policy is back"
 denied web1 db1 5432 tcp "the policy is back"
 
 # The source of the workloads goes away: what was known stays.
-cp -r "$WORKLOADS" "$WORK/kept"
-rm -rf "$WORKLOADS"
+mv "$WORKLOADS" "$WORK/kept"
 sleep 0.7
 allowed web1 api1 8080 tcp "the workload directory is gone"
 denied web1 db1 5432 tcp "the workload directory is gone"
-cp -r "$WORK/kept" "$WORKLOADS"
+mv "$WORK/kept" "$WORKLOADS"
 sleep 1.5
 allowed web1 api1 8080 tcp "the workload directory is back"
 change workload_file web1 shop 'app: retired'

@@ -6,9 +6,9 @@ shop
 daemon_start
 table_text node >"$WORK/before"
 
-start "$WORK/stream" on web1 "$PROBE" stream "${ADDRESS4[api1]}" 8080 tcp 4
+start "$WORK/stream" web1 "$PROBE" stream "${ADDRESS4[api1]}" 8080 tcp 4
 stream=$STARTED_PID
-start "$WORK/stream6" on web1 "$PROBE" stream "${ADDRESS6[api1]}" 8080 udp 4
+start "$WORK/stream6" web1 "$PROBE" stream "${ADDRESS6[api1]}" 8080 udp 4
 stream6=$STARTED_PID
 sleep 0.3
 daemon_kill
@@ -36,7 +36,7 @@ done
 # Another daemon, on another node that never had one.
 namespace fresh
 sed -e "s|control.sock|fresh.sock|" "$WORK/ringfenced.yaml" >"$WORK/fresh.yaml"
-start "$WORK/fresh.log" on fresh "$RINGFENCED" --config "$WORK/fresh.yaml"
+start "$WORK/fresh.log" fresh "$RINGFENCED" --config "$WORK/fresh.yaml"
 fresh_ready() { grep -q '"ready":true' <<<"$("$RINGFENCE" status --socket "$WORK/fresh.sock" --format json | tr -d ' \n')"; }
 await 10 fresh_ready || note "$(cat "$WORK/fresh.log" "$WORK/fresh.log.err")"
 table_text fresh >"$WORK/fresh.table"
@@ -57,7 +57,7 @@ daemon_kill
 on node nft delete table inet ringfence
 printf 'ringfence: v1\nservices: [\n' >"$POLICY/shop.yaml"
 daemon_config repair
-on node "$RINGFENCED" --config "$WORK/ringfenced.yaml" >>"$WORK/daemon.log" 2>&1 &
+become node "$RINGFENCED" --config "$WORK/ringfenced.yaml" >>"$WORK/daemon.log" 2>&1 &
 DAEMON_PID=$!
 STARTED+=("$DAEMON_PID")
 await 10 status_has '"ok":false' || not_ok "the daemon answers"

@@ -20,7 +20,7 @@ revoked() { # TEXT COMMAND...: streams from web1 to api1 run while the command t
 	for flow in tcp-IPv4 tcp-IPv6 udp-IPv4 udp-IPv6; do
 		local to=${ADDRESS4[api1]}
 		[ "${flow#*-}" = IPv4 ] || to=${ADDRESS6[api1]}
-		start "$WORK/stream-$flow" on web1 "$PROBE" stream "$to" 8080 "${flow%-*}" 2
+		start "$WORK/stream-$flow" web1 "$PROBE" stream "$to" 8080 "${flow%-*}" 2
 		pids+=("$STARTED_PID")
 	done
 	sleep 0.7

@@ -5,7 +5,7 @@
 shop
 on node sh -c 'echo 1 >/proc/sys/net/ipv4/conf/all/route_localnet'
 for name in web1 api1 db1; do on node sh -c "echo 2 >/proc/sys/net/ipv6/conf/veth-$name/accept_ra"; done
-start "$WORK/serve-loopback.log" on node "$PROBE" serve 127.0.0.1 7000 udp
+start "$WORK/serve-loopback.log" node "$PROBE" serve 127.0.0.1 7000 udp
 await 5 grep -q ready "$WORK/serve-loopback.log"
 
 arrived() { grep -c "^in udp $2 " "$WORK/serve-$1.log" || true; } # SERVER SOURCE

@@ -9,8 +9,6 @@ policy_shop \
 	'{from: any, to: web, ports: [http]}' \
 	'{from: {cidr: 198.51.100.0/24, except: [198.51.100.64/26]}, to: api, ports: [any]}' \
 	'{from: web, to: db, ports: [sql], until: "2099-01-01T00:00:00Z", why: SHOP-1}' \
-	'{from: web, to: {cidr: "2001:db8:20::/64"}, ports: [icmpv6/echo-request]}' \
-	'{from: web, to: {cidr: 198.51.100.0/24}, ports: [icmp/echo-request, icmp]}' \
 	'{from: node, to: api, ports: [metrics-of-nobody]}'
 # The last one does not check: that too must be seen here and not be applied.
 namespace text
@@ -21,7 +19,9 @@ for name in text netlink; do
 			set friends { type ipv4_addr; elements = { 192.0.2.7 } }
 			chain input { type filter hook input priority 10; ip saddr @friends counter accept; }
 		}
-		table ip ringfence { chain other_family { counter; } }
+		table ip ringfence {
+			chain other_family { counter; }
+		}
 	END
 	on "$name" nft -s list ruleset >"$WORK/$name.foreign"
 done

@@ -34,7 +34,7 @@ denied web2 api1 8080 tcp "removed"
 denied world web2 8080 tcp "removed, from the world"
 
 # A file with a mistake in it leaves the other workloads and its own last state alone.
-workload_file web4 shop 'app: [web'
+workload_file web4 shop 'app: [web' 10.0.1.24
 sleep 0.5
 allowed web1 api1 8080 tcp "another workload's file is broken"
 denied web1 db1 5432 tcp "another workload's file is broken"
