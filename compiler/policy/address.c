@@ -83,10 +83,11 @@ int address_compare(const struct address *a, const struct address *b)
 
 bool prefix_contains(const struct prefix *prefix, const struct address *address)
 {
-	if (prefix->address.family != address->family)
+	size_t whole = prefix->length / 8;
+	uint8_t mask = (uint8_t)(0xff00 >> prefix->length % 8);
+	if (prefix->address.family != address->family || memcmp(prefix->address.bytes, address->bytes, whole) != 0)
 		return false;
-	struct address network = fill(*address, prefix->length, false);
-	return address_compare(&network, &prefix->address) == 0;
+	return mask == 0 || ((prefix->address.bytes[whole] ^ address->bytes[whole]) & mask) == 0;
 }
 
 struct address_range prefix_range(const struct prefix *prefix)

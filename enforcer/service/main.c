@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +25,8 @@ enum {
 	POLICY_WAIT_MS = 2000,   /* but never wait longer */
 	CHECK_SECONDS = 60,      /* the whole table is compared even when nobody told of a change */
 	REOPEN_SECONDS = 1,      /* directories that went away, or were swapped by a link */
-	WORKLOAD_EVENTS_MAX = 32 /* more at once become one new generation */
+	WORKLOAD_EVENTS_MAX = 32, /* more at once become one new generation */
+	MEMORY_KEPT = 32 << 20,  /* bytes freed that are not given back to the system */
 };
 
 struct watch {
@@ -414,6 +416,9 @@ int main(int count, char **words)
 	}
 	if (optind < count)
 		return usage(stderr);
+	/* Each change builds a ruleset and frees the one before: keep the memory, or page faults are most of the cost. */
+	mallopt(M_MMAP_THRESHOLD, MEMORY_KEPT);
+	mallopt(M_TRIM_THRESHOLD, MEMORY_KEPT);
 	static struct loop loop;
 	loop.arena = arena_create();
 	int status = 2;
