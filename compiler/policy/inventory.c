@@ -5,17 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct at {
+struct node_place {
 	struct address address;
-	const void *owner;
-	bool conflict;
+	const struct node *node;
 };
 
 /* Arrays sorted by what they are looked up by. */
 struct inventory_index {
 	const struct workload **by_name;
-	struct at *workload_at, *node_at;
-	size_t workload_at_count, node_at_count;
+	struct place *places;
+	size_t place_count;
+	struct node_place *nodes;
+	size_t node_count;
 };
 
 static int compare_workloads(const void *left, const void *right)
@@ -25,28 +26,36 @@ static int compare_workloads(const void *left, const void *right)
 	return order != 0 ? order : strcmp(a->name, b->name);
 }
 
-static int compare_at(const void *left, const void *right)
-{
-	return address_compare(&((const struct at *)left)->address, &((const struct at *)right)->address);
-}
-
 /* In a conflict the workload that is not in conflict has the address. */
-static int compare_owners(const void *left, const void *right)
+static int compare_places(const void *left, const void *right)
 {
-	int order = compare_at(left, right);
-	return order != 0 ? order : ((const struct at *)left)->conflict - ((const struct at *)right)->conflict;
+	const struct place *a = left, *b = right;
+	int order = address_compare(&a->address, &b->address);
+	return order != 0 ? order : a->workload->conflict - b->workload->conflict;
 }
 
-/* Sorts, and keeps the first owner of each address. Returns how many remain. */
-static size_t sort_owners(struct at *items, size_t count)
+static int compare_node_places(const void *left, const void *right)
 {
-	size_t kept = 0;
+	return address_compare(&((const struct node_place *)left)->address, &((const struct node_place *)right)->address);
+}
+
+static void index_places(struct inventory *inventory, struct arena *arena)
+{
+	struct inventory_index *index = inventory->index;
+	size_t count = 0, kept = 0;
+	for (size_t i = 0; i < inventory->workload_count; i++)
+		count += inventory->workloads[i]->address_count;
+	index->places = arena_alloc(arena, (count + 1) * sizeof *index->places);
+	count = 0;
+	for (size_t i = 0; i < inventory->workload_count; i++)
+		for (size_t j = 0; j < inventory->workloads[i]->address_count; j++)
+			index->places[count++] = (struct place){inventory->workloads[i]->addresses[j], inventory->workloads[i]};
 	if (count > 1)
-		qsort(items, count, sizeof *items, compare_owners);
+		qsort(index->places, count, sizeof *index->places, compare_places);
 	for (size_t i = 0; i < count; i++)
-		if (kept == 0 || compare_at(&items[kept - 1], &items[i]) != 0)
-			items[kept++] = items[i];
-	return kept;
+		if (kept == 0 || address_compare(&index->places[kept - 1].address, &index->places[i].address) != 0)
+			index->places[kept++] = index->places[i];
+	index->place_count = kept;
 }
 
 void inventory_index(struct inventory *inventory, struct arena *arena)
@@ -54,21 +63,23 @@ void inventory_index(struct inventory *inventory, struct arena *arena)
 	struct inventory_index *index = arena_alloc(arena, sizeof *index);
 	inventory->index = index;
 	index->by_name = arena_alloc(arena, (inventory->workload_count + 1) * sizeof *index->by_name);
-	for (size_t i = 0; i < inventory->workload_count; i++) {
-		const struct workload *workload = inventory->workloads[i];
-		index->by_name[i] = workload;
-		for (size_t j = 0; j < workload->address_count; j++)
-			*arena_push(arena, index->workload_at, index->workload_at_count) =
-				(struct at){workload->addresses[j], workload, workload->conflict};
-	}
-	for (size_t i = 0; i < inventory->node_count; i++)
-		for (size_t j = 0; j < inventory->nodes[i]->address_count; j++)
-			*arena_push(arena, index->node_at, index->node_at_count) =
-				(struct at){inventory->nodes[i]->addresses[j], inventory->nodes[i], false};
+	for (size_t i = 0; i < inventory->workload_count; i++)
+		index->by_name[i] = inventory->workloads[i];
 	if (inventory->workload_count > 1)
 		qsort(index->by_name, inventory->workload_count, sizeof *index->by_name, compare_workloads);
-	index->workload_at_count = sort_owners(index->workload_at, index->workload_at_count);
-	index->node_at_count = sort_owners(index->node_at, index->node_at_count);
+	for (size_t i = 0; i < inventory->node_count; i++)
+		for (size_t j = 0; j < inventory->nodes[i]->address_count; j++)
+			*arena_push(arena, index->nodes, index->node_count) =
+				(struct node_place){inventory->nodes[i]->addresses[j], inventory->nodes[i]};
+	if (index->node_count > 1)
+		qsort(index->nodes, index->node_count, sizeof *index->nodes, compare_node_places);
+	index_places(inventory, arena);
+}
+
+const struct place *inventory_places(const struct inventory *inventory, size_t *count)
+{
+	*count = inventory->index->place_count;
+	return inventory->index->places;
 }
 
 const struct workload *inventory_workload(const struct inventory *inventory, const char *name_space, const char *name)
@@ -82,21 +93,30 @@ const struct workload *inventory_workload(const struct inventory *inventory, con
 	return found != NULL ? *found : NULL;
 }
 
-static const void *find_at(const struct at *items, size_t count, const struct address *address)
+static int compare_address_places(const void *address, const void *place)
 {
-	struct at key = {.address = *address};
-	const struct at *found = count > 0 ? bsearch(&key, items, count, sizeof key, compare_at) : NULL;
-	return found != NULL ? found->owner : NULL;
+	return address_compare(address, &((const struct place *)place)->address);
+}
+
+static int compare_address_nodes(const void *address, const void *place)
+{
+	return address_compare(address, &((const struct node_place *)place)->address);
 }
 
 const struct workload *inventory_at(const struct inventory *inventory, const struct address *address)
 {
-	return find_at(inventory->index->workload_at, inventory->index->workload_at_count, address);
+	const struct inventory_index *index = inventory->index;
+	const struct place *place = index->place_count == 0 ? NULL
+		: bsearch(address, index->places, index->place_count, sizeof *index->places, compare_address_places);
+	return place != NULL ? place->workload : NULL;
 }
 
 const struct node *inventory_node_at(const struct inventory *inventory, const struct address *address)
 {
-	return find_at(inventory->index->node_at, inventory->index->node_at_count, address);
+	const struct inventory_index *index = inventory->index;
+	const struct node_place *place = index->node_count == 0 ? NULL
+		: bsearch(address, index->nodes, index->node_count, sizeof *index->nodes, compare_address_nodes);
+	return place != NULL ? place->node : NULL;
 }
 
 const struct name_space *inventory_namespace(const struct inventory *inventory, const char *name)

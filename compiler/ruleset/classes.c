@@ -219,35 +219,25 @@ static void fill_networks(struct arena *arena, struct class *class, const struct
 	}
 }
 
-/* Puts every address of one workload; one that an older workload has is not its own. */
-static void fill_workload(struct arena *arena, struct class *class, const struct world *world,
-			  const struct class_entry *entry, const struct workload *workload, const struct port_range *ports,
-			  size_t count)
-{
-	static const struct peer by_label = {.kind = PEER_LABELS};
-	for (size_t i = 0; i < workload->address_count; i++) {
-		const struct address_range range = {workload->addresses[i], workload->addresses[i]};
-		if (workload->conflict && inventory_at(world->inventory, &range.first) != workload)
-			continue;
-		for (size_t j = 0; j < count; j++)
-			put(arena, class, entry->allow, &by_label, &ports[j], &range);
-	}
-}
-
 static void fill_workloads(struct arena *arena, struct class *class, const struct world *world,
 			   const struct identities *identities, const struct class_entry *entry, const struct peer *peer)
 {
+	static const struct peer by_label = {.kind = PEER_LABELS};
 	const struct endpoint other = {.stands_for = PEER_ANY};
 	for (size_t i = 0; i < identities->count; i++) {
 		const struct identity *identity = identities->items[i];
-		const struct endpoint end = {.workload = identity->members[0]};
+		const struct endpoint end = {.workload = identity->first};
 		size_t count = 0;
 		if (!peer_matches(world, peer, &end, &other))
 			continue;
-		struct port_range *ports = entry_ports(arena, class, entry, identity->members[0], &count);
+		struct port_range *ports = entry_ports(arena, class, entry, identity->first, &count);
 		size_t known = peer->kind == PEER_ANY ? entry->target->port_count : 0; /* those are in the networks already */
-		for (size_t j = 0; j < identity->member_count; j++)
-			fill_workload(arena, class, world, entry, identity->members[j], ports + known, count - known);
+		for (size_t family = 0; family < 2; family++)
+			for (size_t j = 0; j < identity->member_counts[family]; j++) {
+				const struct address *address = &identity->members[family][j].address;
+				for (size_t k = known; k < count; k++)
+					put(arena, class, entry->allow, &by_label, &ports[k], &(struct address_range){*address, *address});
+			}
 	}
 }
 
@@ -363,42 +353,57 @@ static struct identity *identity_at(struct arena *arena, struct identities *iden
 struct identities identities_make(struct arena *arena, const struct inventory *inventory)
 {
 	struct identities identities = {.bucket_count = 64};
+	size_t count = 0;
+	const struct place *places = inventory_places(inventory, &count);
 	while (identities.bucket_count < inventory->workload_count)
 		identities.bucket_count *= 2;
 	identities.buckets = arena_alloc(arena, identities.bucket_count * sizeof(struct identity *));
-	identities.of = arena_alloc(arena, (inventory->workload_count + 1) * sizeof(struct identity *));
-	for (size_t i = 0; i < inventory->workload_count; i++) {
-		size_t length = 0;
-		const char *key = identity_key(arena, inventory->workloads[i], &length);
+	identities.of = arena_alloc(arena, (count + 1) * sizeof(struct identity *));
+	for (size_t i = 0; i < count; i++) {
+		size_t length = 0, family = places[i].address.family == 6;
+		const char *key = identity_key(arena, places[i].workload, &length);
 		struct identity *identity = identity_at(arena, &identities, key, length);
-		*arena_push(arena, identity->members, identity->member_count) = inventory->workloads[i];
+		identity->first = places[i].workload;
+		*arena_push(arena, identity->members[family], identity->member_counts[family]) = places[i];
 		identities.of[i] = identity;
 	}
 	return identities;
 }
 
-static bool in_network(const struct peer *peer, const struct address *address)
+static void add_network(struct arena *arena, struct classes *classes, enum direction direction, const struct peer *peer)
 {
-	return peer->kind == PEER_NETWORK && network_contains(peer->network, address);
+	bool known = peer->kind != PEER_NETWORK;
+	for (size_t i = 0; i < classes->network_counts[direction] && !known; i++)
+		known = classes->networks[direction][i] == peer->network;
+	if (!known)
+		*arena_push(arena, classes->networks[direction], classes->network_counts[direction]) = peer->network;
+}
+
+void classes_init(struct classes *classes, struct arena *arena, const struct policy *policy)
+{
+	*classes = (struct classes){0};
+	for (size_t i = 0; i < policy->allow_count; i++) {
+		const struct allow *allow = policy->allows[i];
+		for (size_t j = 0; j < allow->from_count; j++)
+			add_network(arena, classes, EGRESS, &allow->from[j]);
+		for (size_t j = 0; j < allow->to_count; j++)
+			add_network(arena, classes, INGRESS, &allow->to[j].peer);
+	}
 }
 
 /* Whether the policy speaks of the address by a network, so that it can have other rules than its identity. */
-static bool address_matters(const struct world *world, const struct address *address, enum direction direction)
+static bool address_matters(const struct classes *classes, const struct address *address, enum direction direction)
 {
-	for (size_t i = 0; i < world->policy->allow_count; i++) {
-		const struct allow *allow = world->policy->allows[i];
-		bool from = direction == EGRESS;
-		for (size_t j = 0; j < peer_count(allow, from); j++)
-			if (in_network(peer_at(allow, from, j), address))
-				return true;
-	}
+	for (size_t i = 0; i < classes->network_counts[direction]; i++)
+		if (network_contains(classes->networks[direction][i], address))
+			return true;
 	return false;
 }
 
 struct class *class_of_member(struct arena *arena, struct classes *classes, const struct world *world, uint32_t generation,
 			      struct identity *identity, const struct endpoint *end, enum direction direction)
 {
-	if (address_matters(world, &end->address, direction))
+	if (address_matters(classes, &end->address, direction))
 		return class_of(arena, classes, world, generation, end, direction);
 	if (!identity->classified[direction]) {
 		const struct endpoint any_address = {.workload = end->workload};

@@ -40,8 +40,9 @@ struct class_entry {
 
 /* Workloads that no selector can tell apart: same namespace, labels, node and ports. Peers are matched once for each. */
 struct identity {
-	const struct workload **members; /* in the order of the inventory */
-	size_t member_count;
+	struct place *members[2]; /* their addresses, by family: 0 for IPv4, 1 for IPv6, each in order */
+	size_t member_counts[2];
+	const struct workload *first;
 	struct class *classes[2];        /* of members whose address is in no network of the policy; by direction */
 	bool classified[2];
 	const char *key;
@@ -54,7 +55,7 @@ struct identities {
 	size_t count;
 	struct identity **buckets;
 	size_t bucket_count;
-	struct identity **of;            /* for each workload of the inventory */
+	struct identity **of;            /* for each place of the inventory */
 };
 
 /* Groups the workloads of an inventory. */
@@ -76,7 +77,12 @@ struct class {
 struct classes {
 	struct class **items;
 	size_t count;
+	const struct network **networks[2]; /* that stand on the own side of an allow, by direction: each once */
+	size_t network_counts[2];
 };
+
+/* Starts without classes. */
+void classes_init(struct classes *classes, struct arena *arena, const struct policy *policy);
 
 /* Returns the class of `end`, a workload at one of its addresses, in a direction, made when it is new; NULL when the
  * workload is not isolated. */

@@ -1,8 +1,12 @@
-/* The tables of fields and key types, and what follows from them alone: sizes, order, and the text of an element. */
+/* The tables of fields and key types, and what follows from them alone: sizes, order, the text of an element, the checks
+ * that a rule needs before its fields, and with those whether two rules do the same. */
+#include "compiler/ruleset/netlink.h"
+
 #include <ringfence/arena.h>
 #include <ringfence/plan.h>
 
 #include <arpa/inet.h>
+#include <linux/netfilter.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +24,7 @@ const struct field_form field_forms[FIELD_COUNT] = {
 	[FIELD_IP6_SADDR] = {"ip6 saddr", 16, 6, FROM_NETWORK, 8, -1, 0},
 	[FIELD_IP6_DADDR] = {"ip6 daddr", 16, 6, FROM_NETWORK, 24, -1, 0},
 	[FIELD_IP6_HOPLIMIT] = {"ip6 hoplimit", 1, 6, FROM_NETWORK, 7, -1, 0},
-	[FIELD_ICMPV6_TYPE] = {"icmpv6 type", 1, 0, FROM_TRANSPORT, 0, -1, IPPROTO_ICMPV6},
+	[FIELD_ICMPV6_TYPE] = {"icmpv6 type", 1, 6, FROM_TRANSPORT, 0, -1, IPPROTO_ICMPV6},
 	[FIELD_CT_STATE] = {"ct state", 4, 0, FROM_CT, NFT_CT_STATE, -1, 0},
 	[FIELD_CT_SOURCE4] = {"ct original ip saddr", 4, 0, FROM_CT, NFT_CT_SRC_IP, ORIGINAL, 0},
 	[FIELD_CT_SOURCE6] = {"ct original ip6 saddr", 16, 0, FROM_CT, NFT_CT_SRC_IP6, ORIGINAL, 0},
@@ -59,6 +63,19 @@ size_t key_size(enum key_type key)
 	return size;
 }
 
+void interface_print(FILE *stream, const uint8_t *name)
+{
+	size_t length = strnlen((const char *)name, 15); /* IFNAMSIZ, without the NUL */
+	fputc('"', stream);
+	for (size_t i = 0; i < length; i++) {
+		bool plain = name[i] > ' ' && name[i] < 0x7f && name[i] != '"' && name[i] != '\\';
+		/* An asterisk at the end would mean all interfaces that begin so (nft(8), "ifname"). */
+		fputs(name[i] == '*' && i + 1 == length ? "\\" : "", stream);
+		fputc(plain ? name[i] : '_', stream);
+	}
+	fputc('"', stream);
+}
+
 static void print_part(FILE *stream, const struct key_form *form, size_t part, const uint8_t *bytes)
 {
 	char text[ADDRESS_TEXT_SIZE];
@@ -81,7 +98,7 @@ static void print_part(FILE *stream, const struct key_form *form, size_t part, c
 		fprintf(stream, "%u", ntohs(port));
 		break;
 	case PART_INTERFACE:
-		fprintf(stream, "\"%.*s\"", (int)strnlen((const char *)bytes, 15), (const char *)bytes);
+		interface_print(stream, bytes);
 		break;
 	}
 }
@@ -116,7 +133,10 @@ void ruleset_sort(struct ruleset *ruleset)
 	for (size_t i = 0; i < ruleset->set_count; i++) {
 		struct set *set = ruleset->sets[i];
 		size_t kept = 0;
-		if (set->element_count > 1)
+		bool sorted = true;
+		for (size_t j = 1; j < set->element_count && sorted; j++)
+			sorted = compare_whole(&set->elements[j - 1], &set->elements[j]) <= 0;
+		if (!sorted)
 			qsort(set->elements, set->element_count, sizeof *set->elements, compare_whole);
 		for (size_t j = 0; j < set->element_count; j++)
 			if (kept == 0 || compare_whole(&set->elements[kept - 1], &set->elements[j]) != 0)
@@ -141,23 +161,100 @@ struct chain *ruleset_chain(const struct ruleset *ruleset, const char *name)
 	return NULL;
 }
 
+/* ---- rules ---- */
+
+static const struct statement *check(struct expansion *e, enum field field, uint8_t value)
+{
+	e->check = (struct statement){.kind = STATEMENT_EQUAL, .fields = {field}, .field_count = 1, .value = {value}};
+	*(field == FIELD_NFPROTO ? &e->nfproto : &e->l4proto) = value;
+	return &e->check;
+}
+
+const struct statement *expansion_next(struct expansion *e)
+{
+	if (e->next == e->rule->statement_count)
+		return NULL;
+	const struct statement *statement = &e->rule->statements[e->next];
+	for (size_t i = 0; i < statement->field_count; i++) {
+		const struct field_form *form = &field_forms[statement->fields[i]];
+		uint8_t nfproto = form->family == 4 ? NFPROTO_IPV4 : form->family == 6 ? NFPROTO_IPV6 : 0;
+		if (form->l4proto != 0 && e->l4proto == form->l4proto)
+			continue; /* which tells the family too */
+		if (nfproto != 0 && e->nfproto != nfproto)
+			return check(e, FIELD_NFPROTO, nfproto);
+		if (form->l4proto != 0)
+			return check(e, FIELD_L4PROTO, form->l4proto);
+	}
+	if (statement->kind == STATEMENT_EQUAL && statement->fields[0] == FIELD_NFPROTO)
+		e->nfproto = statement->value[0];
+	if (statement->kind == STATEMENT_EQUAL && statement->fields[0] == FIELD_L4PROTO)
+		e->l4proto = statement->value[0];
+	e->next++;
+	return statement;
+}
+
 static bool same_text(const char *a, const char *b)
 {
-	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+	char safe_a[NETLINK_TEXT_MAX], safe_b[NETLINK_TEXT_MAX];
+	if (a == NULL || b == NULL)
+		return a == b;
+	return strcmp(netlink_text(safe_a, a), netlink_text(safe_b, b)) == 0;
+}
+
+/* The bits that a comparison looks at: a prefix of all of a field's bits is the field. */
+static unsigned compared_bits(const struct statement *statement)
+{
+	return statement->kind == STATEMENT_PREFIX ? statement->prefix : field_forms[statement->fields[0]].size * 8U;
+}
+
+static bool same_bits(const struct statement *a, const struct statement *b)
+{
+	unsigned bits = compared_bits(a), bytes = bits / 8, rest = bits % 8;
+	if (bits != compared_bits(b) || memcmp(a->value, b->value, bytes) != 0)
+		return false;
+	return rest == 0 || (a->value[bytes] ^ b->value[bytes]) >> (8 - rest) == 0;
 }
 
 static bool statement_equal(const struct statement *a, const struct statement *b)
 {
-	return a->kind == b->kind && a->field_count == b->field_count &&
-	       memcmp(a->fields, b->fields, a->field_count * sizeof *a->fields) == 0 &&
-	       memcmp(a->value, b->value, sizeof a->value) == 0 && a->prefix == b->prefix && strcmp(a->set, b->set) == 0 &&
-	       same_text(a->text, b->text) && a->rate == b->rate && a->burst == b->burst;
+	bool prefixes = (a->kind == STATEMENT_PREFIX && b->kind == STATEMENT_EQUAL) ||
+			(a->kind == STATEMENT_EQUAL && b->kind == STATEMENT_PREFIX);
+	if ((a->kind != b->kind && !prefixes) || a->field_count != b->field_count ||
+	    memcmp(a->fields, b->fields, a->field_count * sizeof *a->fields) != 0)
+		return false;
+	switch (a->kind) {
+	case STATEMENT_EQUAL:
+	case STATEMENT_UNEQUAL:
+	case STATEMENT_PREFIX:
+	case STATEMENT_CT_STATE:
+		return same_bits(a, b);
+	case STATEMENT_IN:
+	case STATEMENT_NOT_IN:
+	case STATEMENT_MAP:
+		return strcmp(a->set, b->set) == 0;
+	case STATEMENT_LIMIT:
+		return a->rate == b->rate && a->burst == b->burst;
+	case STATEMENT_LOG:
+	case STATEMENT_JUMP:
+	case STATEMENT_GOTO:
+		return same_text(a->text, b->text);
+	case STATEMENT_COUNTER:
+	case STATEMENT_ACCEPT:
+	case STATEMENT_DROP:
+	case STATEMENT_RETURN:
+		return true;
+	}
+	return false;
 }
 
 bool rule_equal(const struct rule *a, const struct rule *b)
 {
-	bool equal = a->statement_count == b->statement_count && a->statement_count > 0;
-	for (size_t i = 0; equal && i < a->statement_count; i++)
-		equal = statement_equal(&a->statements[i], &b->statements[i]);
+	struct expansion left = {.rule = a}, right = {.rule = b};
+	bool equal = a->statement_count > 0 && b->statement_count > 0, more = true;
+	while (equal && more) {
+		const struct statement *x = expansion_next(&left), *y = expansion_next(&right);
+		more = x != NULL && y != NULL;
+		equal = more ? statement_equal(x, y) : x == y;
+	}
 	return equal;
 }

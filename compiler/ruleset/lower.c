@@ -315,36 +315,39 @@ static bool is_local(const struct workload *workload, const char *node)
 	return node == NULL || (workload->node != NULL && strcmp(workload->node, node) == 0);
 }
 
-static void add_workload(struct lowering *l, const struct workload *workload, struct identity *identity)
+/* A local workload at one of its addresses. They come in the order of addresses, so the sets need little sorting. */
+static void add_place(struct lowering *l, const struct place *place, struct identity *identity)
 {
-	for (size_t i = 0; i < workload->address_count; i++) {
-		const struct address *address = &workload->addresses[i];
-		struct endpoint end = {.workload = workload, .has_address = true, .address = *address};
-		size_t family = address->family == 6;
-		if (workload->conflict && inventory_at(l->world->inventory, address) != workload)
-			continue; /* an older workload has it */
-		struct class *out = class_of_member(l->arena, &l->classes, l->world, l->ruleset->generation, identity, &end, EGRESS);
-		struct class *in = class_of_member(l->arena, &l->classes, l->world, l->ruleset->generation, identity, &end, INGRESS);
-		put_address(l, l->local[family], address, NULL);
-		if (out != NULL)
-			put_address(l, l->egress[family], address, out->chain);
-		if (in != NULL)
-			put_address(l, l->ingress[family], address, in->chain);
-		for (size_t j = 0; j < workload->address_count; j++)
-			if (workload->addresses[j].family == address->family &&
-			    inventory_at(l->world->inventory, &workload->addresses[j]) == workload)
-				put_pair(l, l->self[family], address->bytes, address_size(address->family), &workload->addresses[j]);
-		if (workload->interface != NULL) {
-			char name[16] = "";
-			memcpy(name, workload->interface, strnlen(workload->interface, 15));
-			put_pair(l, l->guard[family], name, sizeof name, address);
-		}
-	}
+	const struct workload *workload = place->workload;
+	const struct address *address = &place->address;
+	const struct endpoint end = {.workload = workload, .has_address = true, .address = *address};
+	size_t family = address->family == 6;
+	struct class *out = class_of_member(l->arena, &l->classes, l->world, l->ruleset->generation, identity, &end, EGRESS);
+	struct class *in = class_of_member(l->arena, &l->classes, l->world, l->ruleset->generation, identity, &end, INGRESS);
+	put_address(l, l->local[family], address, NULL);
+	if (out != NULL)
+		put_address(l, l->egress[family], address, out->chain);
+	if (in != NULL)
+		put_address(l, l->ingress[family], address, in->chain);
+	for (size_t i = 0; i < workload->address_count; i++)
+		if (workload->addresses[i].family == address->family &&
+		    (!workload->conflict || inventory_at(l->world->inventory, &workload->addresses[i]) == workload))
+			put_pair(l, l->self[family], address->bytes, address_size(address->family), &workload->addresses[i]);
 	if (workload->interface != NULL) {
-		struct element *element = add_element(l, l->guarded);
-		put_part(element->key, 0, workload->interface, strnlen(workload->interface, 15));
-		memcpy(element->end, element->key, sizeof element->end);
+		char name[16] = "";
+		memcpy(name, workload->interface, strnlen(workload->interface, 15));
+		put_pair(l, l->guard[family], name, sizeof name, address);
 	}
+}
+
+/* Every interface of a local workload is guarded, also that of one in conflict, which may then send nothing. */
+static void add_interface(struct lowering *l, const struct workload *workload)
+{
+	if (workload->interface == NULL)
+		return;
+	struct element *element = add_element(l, l->guarded);
+	put_part(element->key, 0, workload->interface, strnlen(workload->interface, 15));
+	memcpy(element->end, element->key, sizeof element->end);
 }
 
 /* Addresses that the node gives to workloads, less the node's own. */
@@ -582,12 +585,18 @@ struct ruleset *ruleset_lower(struct arena *arena, const struct world *world, co
 	l.ruleset = arena_alloc(arena, sizeof *l.ruleset);
 	l.ruleset->generation = generation;
 	l.ruleset->at = world->at;
+	classes_init(&l.classes, arena, world->policy);
 	l.identities = identities_make(arena, world->inventory);
 	add_common_sets(&l);
 	add_pools(&l, node);
+	size_t count = 0;
+	const struct place *places = inventory_places(world->inventory, &count);
+	for (size_t i = 0; i < count; i++)
+		if (is_local(places[i].workload, node))
+			add_place(&l, &places[i], l.identities.of[i]);
 	for (size_t i = 0; i < world->inventory->workload_count; i++)
 		if (is_local(world->inventory->workloads[i], node))
-			add_workload(&l, world->inventory->workloads[i], l.identities.of[i]);
+			add_interface(&l, world->inventory->workloads[i]);
 	add_dead_ends(&l);
 	for (size_t i = 0; i < l.classes.count; i++)
 		add_class(&l, l.classes.items[i]);

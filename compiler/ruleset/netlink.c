@@ -35,12 +35,6 @@ char *netlink_text(char *safe, const char *text)
 
 /* ---- expressions ---- */
 
-/* What a rule has established so far, so that no check is made twice. */
-struct context {
-	struct nftnl_rule *rule;
-	uint8_t nfproto, l4proto;
-};
-
 static struct nftnl_expr *make(const char *name)
 {
 	struct nftnl_expr *expression = nftnl_expr_alloc(name);
@@ -49,48 +43,31 @@ static struct nftnl_expr *make(const char *name)
 	return expression;
 }
 
-static void load_meta(struct context *c, uint32_t key, uint32_t reg)
+static void load_meta(struct nftnl_rule *rule, uint32_t key, uint32_t reg)
 {
 	struct nftnl_expr *e = make("meta");
 	nftnl_expr_set_u32(e, NFTNL_EXPR_META_KEY, key);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_META_DREG, reg);
-	nftnl_rule_add_expr(c->rule, e);
+	nftnl_rule_add_expr(rule, e);
 }
 
-static void compare(struct context *c, uint32_t op, const void *data, uint32_t size)
+static void compare(struct nftnl_rule *rule, uint32_t op, const void *data, uint32_t size)
 {
 	struct nftnl_expr *e = make("cmp");
 	nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_OP, op);
 	nftnl_expr_set(e, NFTNL_EXPR_CMP_DATA, data, size);
-	nftnl_rule_add_expr(c->rule, e);
-}
-
-/* The checks that the field needs before it. */
-static void require(struct context *c, enum field field)
-{
-	const struct field_form *form = &field_forms[field];
-	uint8_t nfproto = form->family == 4 ? NFPROTO_IPV4 : form->family == 6 ? NFPROTO_IPV6 : 0;
-	if (form->l4proto != 0 && c->l4proto != form->l4proto) {
-		load_meta(c, NFT_META_L4PROTO, NFT_REG_1);
-		compare(c, NFT_CMP_EQ, &form->l4proto, 1);
-		c->l4proto = form->l4proto;
-	}
-	if (nfproto != 0 && c->nfproto != nfproto) {
-		load_meta(c, NFT_META_NFPROTO, NFT_REG_1);
-		compare(c, NFT_CMP_EQ, &nfproto, 1);
-		c->nfproto = nfproto;
-	}
+	nftnl_rule_add_expr(rule, e);
 }
 
 /* Loads the first `size` bytes of a field into register `reg`. */
-static void load(struct context *c, enum field field, uint32_t size, uint32_t reg)
+static void load(struct nftnl_rule *rule, enum field field, uint32_t size, uint32_t reg)
 {
 	const struct field_form *form = &field_forms[field];
 	struct nftnl_expr *e;
 	switch (form->source) {
 	case FROM_META:
-		load_meta(c, form->key, reg);
+		load_meta(rule, form->key, reg);
 		break;
 	case FROM_NETWORK:
 	case FROM_TRANSPORT:
@@ -100,7 +77,7 @@ static void load(struct context *c, enum field field, uint32_t size, uint32_t re
 				   form->source == FROM_NETWORK ? NFT_PAYLOAD_NETWORK_HEADER : NFT_PAYLOAD_TRANSPORT_HEADER);
 		nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, form->key);
 		nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, size);
-		nftnl_rule_add_expr(c->rule, e);
+		nftnl_rule_add_expr(rule, e);
 		break;
 	case FROM_CT:
 		e = make("ct");
@@ -108,70 +85,89 @@ static void load(struct context *c, enum field field, uint32_t size, uint32_t re
 		nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, form->key);
 		if (form->direction >= 0)
 			nftnl_expr_set_u8(e, NFTNL_EXPR_CT_DIR, (uint8_t)form->direction);
-		nftnl_rule_add_expr(c->rule, e);
+		nftnl_rule_add_expr(rule, e);
 		break;
 	}
 }
 
-/* The register `offset` bytes behind the first, in the 16-byte or the 4-byte numbering (nf_tables.h, enum nft_registers). */
-static uint32_t register_at(size_t offset)
+uint32_t netlink_register(size_t offset)
 {
 	return offset % 16 == 0 ? NFT_REG_1 + (uint32_t)offset / 16 : NFT_REG32_00 + (uint32_t)offset / 4;
 }
 
-static void load_all(struct context *c, const struct statement *statement)
+static void load_all(struct nftnl_rule *rule, const struct statement *statement)
 {
 	size_t offset = 0;
-	for (size_t i = 0; i < statement->field_count; i++)
-		require(c, statement->fields[i]);
 	for (size_t i = 0; i < statement->field_count; i++) {
 		uint32_t size = field_forms[statement->fields[i]].size;
-		load(c, statement->fields[i], size, register_at(offset));
+		load(rule, statement->fields[i], size, netlink_register(offset));
 		offset += (size + 3) / 4 * 4;
 	}
 }
 
-static void add_lookup(struct context *c, const struct statement *statement)
+static void add_lookup(struct nftnl_rule *rule, const struct statement *statement)
 {
 	struct nftnl_expr *e = make("lookup");
-	load_all(c, statement);
+	load_all(rule, statement);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
 	nftnl_expr_set_str(e, NFTNL_EXPR_LOOKUP_SET, statement->set);
 	if (statement->kind == STATEMENT_MAP)
 		nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT);
 	if (statement->kind == STATEMENT_NOT_IN)
 		nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
-	nftnl_rule_add_expr(c->rule, e);
+	nftnl_rule_add_expr(rule, e);
 }
 
-static void add_compare(struct context *c, const struct statement *statement)
+/* Register 1 &= `mask`. */
+static void add_mask(struct nftnl_rule *rule, const void *mask, uint32_t size)
 {
-	enum field field = statement->fields[0];
-	/* Prefixes are whole bytes here, and nft then loads just those. */
-	uint32_t size = statement->kind == STATEMENT_PREFIX ? statement->prefix / 8 : field_forms[field].size;
-	require(c, field);
-	load(c, field, size, NFT_REG_1);
-	compare(c, statement->kind == STATEMENT_UNEQUAL ? NFT_CMP_NEQ : NFT_CMP_EQ, statement->value, size);
-	if (field == FIELD_L4PROTO && statement->kind == STATEMENT_EQUAL)
-		c->l4proto = statement->value[0];
-}
-
-static void add_state(struct context *c, const struct statement *statement)
-{
-	const uint32_t zero = 0;
+	static const uint8_t zero[16];
 	struct nftnl_expr *e = make("bitwise");
-	load(c, FIELD_CT_STATE, sizeof zero, NFT_REG_1);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_OP, NFT_BITWISE_BOOL);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_LEN, sizeof zero);
-	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_MASK, statement->value, sizeof zero);
-	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, &zero, sizeof zero);
-	nftnl_rule_add_expr(c->rule, e);
-	compare(c, NFT_CMP_NEQ, &zero, sizeof zero);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_LEN, size);
+	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_MASK, mask, size);
+	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, zero, size);
+	nftnl_rule_add_expr(rule, e);
 }
 
-static void add_limit(struct context *c, const struct statement *statement)
+static void add_compare(struct nftnl_rule *rule, const struct statement *statement)
+{
+	enum field field = statement->fields[0];
+	uint32_t size = field_forms[field].size;
+	load(rule, field, size, NFT_REG_1);
+	compare(rule, statement->kind == STATEMENT_UNEQUAL ? NFT_CMP_NEQ : NFT_CMP_EQ, statement->value, size);
+}
+
+/* Of a prefix of whole bytes nft compares just those, and of a header loads no more; any other is masked. */
+static void add_prefix(struct nftnl_rule *rule, const struct statement *statement)
+{
+	enum field field = statement->fields[0];
+	uint32_t size = field_forms[field].size, bits = statement->prefix < size * 8 ? statement->prefix : size * 8;
+	uint8_t mask[16] = {0}, value[16];
+	for (uint32_t i = 0; i < size; i++) {
+		mask[i] = bits >= i * 8 + 8 ? 0xff : bits <= i * 8 ? 0 : (uint8_t)(0xff00 >> (bits - i * 8));
+		value[i] = statement->value[i] & mask[i];
+	}
+	bool whole_bytes = bits > 0 && bits % 8 == 0;
+	if (whole_bytes)
+		size = bits / 8;
+	load(rule, field, size, NFT_REG_1);
+	if (!whole_bytes)
+		add_mask(rule, mask, size);
+	compare(rule, NFT_CMP_EQ, value, size);
+}
+
+static void add_state(struct nftnl_rule *rule, const struct statement *statement)
+{
+	const uint32_t zero = 0;
+	load(rule, FIELD_CT_STATE, sizeof zero, NFT_REG_1);
+	add_mask(rule, statement->value, sizeof zero);
+	compare(rule, NFT_CMP_NEQ, &zero, sizeof zero);
+}
+
+static void add_limit(struct nftnl_rule *rule, const struct statement *statement)
 {
 	struct nftnl_expr *e = make("limit");
 	nftnl_expr_set_u64(e, NFTNL_EXPR_LIMIT_RATE, statement->rate);
@@ -179,91 +175,99 @@ static void add_limit(struct context *c, const struct statement *statement)
 	nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_BURST, statement->burst);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_FLAGS, 0);
-	nftnl_rule_add_expr(c->rule, e);
+	nftnl_rule_add_expr(rule, e);
 }
 
-static void add_log(struct context *c, const struct statement *statement)
+static void add_log(struct nftnl_rule *rule, const struct statement *statement)
 {
 	char text[NETLINK_TEXT_MAX];
 	struct nftnl_expr *e = make("log");
 	nftnl_expr_set_str(e, NFTNL_EXPR_LOG_PREFIX, netlink_text(text, statement->text));
 	nftnl_expr_set_u16(e, NFTNL_EXPR_LOG_GROUP, RULESET_LOG_GROUP);
-	nftnl_rule_add_expr(c->rule, e);
+	nftnl_rule_add_expr(rule, e);
 }
 
-static void add_verdict(struct context *c, uint32_t verdict, const char *chain)
+static void add_verdict(struct nftnl_rule *rule, uint32_t verdict, const char *chain)
 {
 	struct nftnl_expr *e = make("immediate");
 	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_VERDICT, verdict);
 	if (chain != NULL)
 		nftnl_expr_set_str(e, NFTNL_EXPR_IMM_CHAIN, chain);
-	nftnl_rule_add_expr(c->rule, e);
+	nftnl_rule_add_expr(rule, e);
 }
 
-static void add_statement(struct context *c, const struct statement *statement)
+static void add_statement(struct nftnl_rule *rule, const struct statement *statement)
 {
 	switch (statement->kind) {
 	case STATEMENT_EQUAL:
 	case STATEMENT_UNEQUAL:
+		add_compare(rule, statement);
+		break;
 	case STATEMENT_PREFIX:
-		add_compare(c, statement);
+		add_prefix(rule, statement);
 		break;
 	case STATEMENT_CT_STATE:
-		add_state(c, statement);
+		add_state(rule, statement);
 		break;
 	case STATEMENT_IN:
 	case STATEMENT_NOT_IN:
 	case STATEMENT_MAP:
-		add_lookup(c, statement);
+		add_lookup(rule, statement);
 		break;
 	case STATEMENT_COUNTER:
-		nftnl_rule_add_expr(c->rule, make("counter"));
+		nftnl_rule_add_expr(rule, make("counter"));
 		break;
 	case STATEMENT_LIMIT:
-		add_limit(c, statement);
+		add_limit(rule, statement);
 		break;
 	case STATEMENT_LOG:
-		add_log(c, statement);
+		add_log(rule, statement);
 		break;
 	case STATEMENT_ACCEPT:
-		add_verdict(c, NF_ACCEPT, NULL);
+		add_verdict(rule, NF_ACCEPT, NULL);
 		break;
 	case STATEMENT_DROP:
-		add_verdict(c, NF_DROP, NULL);
+		add_verdict(rule, NF_DROP, NULL);
 		break;
 	case STATEMENT_RETURN:
-		add_verdict(c, (uint32_t)NFT_RETURN, NULL);
+		add_verdict(rule, (uint32_t)NFT_RETURN, NULL);
 		break;
 	case STATEMENT_JUMP:
-		add_verdict(c, (uint32_t)NFT_JUMP, statement->text);
+		add_verdict(rule, (uint32_t)NFT_JUMP, statement->text);
 		break;
 	case STATEMENT_GOTO:
-		add_verdict(c, (uint32_t)NFT_GOTO, statement->text);
+		add_verdict(rule, (uint32_t)NFT_GOTO, statement->text);
 		break;
 	}
 }
 
+static void add_comment(struct nftnl_rule *rule, const char *comment)
+{
+	char text[NETLINK_TEXT_MAX];
+	struct nftnl_udata_buf *buffer = nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN);
+	if (buffer == NULL)
+		abort();
+	nftnl_udata_put_strz(buffer, NFTNL_UDATA_RULE_COMMENT, netlink_text(text, comment));
+	nftnl_rule_set_data(rule, NFTNL_RULE_USERDATA, nftnl_udata_buf_data(buffer), nftnl_udata_buf_len(buffer));
+	nftnl_udata_buf_free(buffer);
+}
+
 struct nftnl_rule *netlink_rule(const char *chain, const struct rule *rule)
 {
-	struct context context = {.rule = nftnl_rule_alloc()};
-	if (context.rule == NULL)
+	struct expansion expansion = {.rule = rule};
+	struct nftnl_rule *object = nftnl_rule_alloc();
+	const struct statement *statement;
+	if (object == NULL)
 		abort();
-	nftnl_rule_set_u32(context.rule, NFTNL_RULE_FAMILY, NFPROTO_INET);
-	nftnl_rule_set_str(context.rule, NFTNL_RULE_TABLE, RULESET_TABLE);
-	nftnl_rule_set_str(context.rule, NFTNL_RULE_CHAIN, chain);
-	for (size_t i = 0; i < rule->statement_count; i++)
-		add_statement(&context, &rule->statements[i]);
-	if (rule->comment != NULL) {
-		char text[NETLINK_TEXT_MAX];
-		struct nftnl_udata_buf *buffer = nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN);
-		if (buffer == NULL)
-			abort();
-		nftnl_udata_put_strz(buffer, NFTNL_UDATA_RULE_COMMENT, netlink_text(text, rule->comment));
-		nftnl_rule_set_data(context.rule, NFTNL_RULE_USERDATA, nftnl_udata_buf_data(buffer), nftnl_udata_buf_len(buffer));
-		nftnl_udata_buf_free(buffer);
-	}
-	return context.rule;
+	nftnl_rule_set_u32(object, NFTNL_RULE_FAMILY, NFPROTO_INET);
+	nftnl_rule_set_str(object, NFTNL_RULE_TABLE, RULESET_TABLE);
+	nftnl_rule_set_str(object, NFTNL_RULE_CHAIN, chain);
+	while ((statement = expansion_next(&expansion)) != NULL)
+		add_statement(object, statement);
+	if (rule->comment != NULL)
+		add_comment(object, rule->comment);
+	return object;
 }
 
 /* ---- sets ---- */

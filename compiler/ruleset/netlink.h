@@ -14,6 +14,24 @@ enum { NETLINK_TEXT_MAX = 128 }; /* of comments (nft's limit) and log prefixes (
  * replaced: a quote in a name must not end a string (past failures, 37). Returns `safe`. */
 char *netlink_text(char *safe, const char *text);
 
+/* Prints an interface's name in quotes, such that nft takes it as it is. */
+void interface_print(FILE *stream, const uint8_t *name);
+
+/* A walk through a rule's statements and the checks of family and protocol that nft, and so netlink_rule, puts before a
+ * field of a header. Begins as {.rule = RULE}. */
+struct expansion {
+	const struct rule *rule;
+	size_t next;
+	uint8_t nfproto, l4proto; /* established so far */
+	struct statement check;
+};
+
+/* Returns the next statement, borrowed until the next call, or NULL. */
+const struct statement *expansion_next(struct expansion *expansion);
+
+/* The register `offset` bytes behind the first, in the 16-byte or the 4-byte numbering (nf_tables.h, enum nft_registers). */
+uint32_t netlink_register(size_t offset);
+
 /* A rule of `chain`; the caller frees it with nftnl_rule_free. */
 struct nftnl_rule *netlink_rule(const char *chain, const struct rule *rule);
 

@@ -6,7 +6,6 @@
 
 #include <ringfence/ruleset.h>
 
-#include <arpa/inet.h>
 #include <linux/netfilter.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,15 +15,16 @@ static const char *const hook_names[] = {
 
 static void print_value(FILE *stream, enum field field, const uint8_t *value)
 {
+	const struct field_form *form = &field_forms[field];
 	char text[ADDRESS_TEXT_SIZE];
-	struct address address = {.family = field_forms[field].size == 4 ? 4 : 6};
+	struct address address = {.family = form->size == 4 ? 4 : 6};
 	if (field == FIELD_IIFNAME) {
-		fprintf(stream, "\"%.15s\"", (const char *)value);
-	} else if (field_forms[field].source == FROM_NETWORK && field_forms[field].size >= 4) {
-		memcpy(address.bytes, value, field_forms[field].size);
+		interface_print(stream, value);
+	} else if (form->size >= 4) {
+		memcpy(address.bytes, value, form->size);
 		fputs(address_format(&address, text), stream);
 	} else {
-		fprintf(stream, "%u", value[0]);
+		fprintf(stream, "%u", form->size == 2 ? value[0] << 8 | value[1] : value[0]);
 	}
 }
 
@@ -36,17 +36,20 @@ static void print_fields(FILE *stream, const struct statement *statement)
 
 static void print_states(FILE *stream, const struct statement *statement)
 {
-	static const char *const names[] = {"invalid", "established", "related", "new", NULL, NULL, "untracked"};
 	/* linux/netfilter/nf_conntrack_common.h: NF_CT_STATE_INVALID_BIT, NF_CT_STATE_BIT, NF_CT_STATE_UNTRACKED_BIT. */
-	static const uint32_t bits[] = {1, 2, 4, 8, 0, 0, 64};
+	static const char *const names[32] = {[0] = "invalid", "established", "related", "new", [6] = "untracked"};
 	uint32_t value;
 	const char *comma = "";
 	memcpy(&value, statement->value, sizeof value);
 	fputs("ct state ", stream);
-	for (size_t i = 0; i < sizeof bits / sizeof *bits; i++) {
-		if ((value & bits[i]) == 0)
+	for (size_t i = 0; i < 32; i++) {
+		if ((value >> i & 1) == 0)
 			continue;
-		fprintf(stream, "%s%s", comma, names[i]);
+		fputs(comma, stream);
+		if (names[i] != NULL)
+			fputs(names[i], stream);
+		else
+			fprintf(stream, "0x%x", 1U << i);
 		comma = ",";
 	}
 }
@@ -113,6 +116,17 @@ void rule_print(FILE *stream, const struct ruleset *ruleset, const struct rule *
 	}
 }
 
+/* In days and seconds: nft takes no more than 8 digits of a unit (nftables, src/datatype.c, str2int). */
+static void print_timeout(FILE *stream, int64_t seconds)
+{
+	enum { DAY = 86400 };
+	fputs(" timeout ", stream);
+	if (seconds >= DAY)
+		fprintf(stream, "%lldd", (long long)(seconds / DAY));
+	if (seconds < DAY || seconds % DAY != 0)
+		fprintf(stream, "%llds", (long long)(seconds % DAY));
+}
+
 static void print_elements(FILE *stream, const struct set *set, int64_t at)
 {
 	const char *before = "\t\telements = { ";
@@ -123,7 +137,7 @@ static void print_elements(FILE *stream, const struct set *set, int64_t at)
 		fputs(before, stream);
 		element_print(stream, set, element);
 		if (element->expires != 0)
-			fprintf(stream, " timeout %llds", (long long)(element->expires - at));
+			print_timeout(stream, element->expires - at);
 		if (element->chain != NULL)
 			fprintf(stream, " : jump %s", element->chain);
 		before = ",\n\t\t\t     ";

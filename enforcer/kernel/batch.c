@@ -39,6 +39,7 @@ struct batch {
 	struct origin {              /* of each message, by sequence number */
 		const struct operation *operation;
 		size_t index;        /* of the rule, or the first element */
+		size_t at;           /* where the message begins in `bytes` */
 	} *origins;
 	size_t origin_room;
 };
@@ -46,7 +47,7 @@ struct batch {
 int kernel_open(struct kernel **result)
 {
 	struct kernel *kernel = calloc(1, sizeof *kernel);
-	int receive = RECEIVE_BUFFER;
+	int receive = RECEIVE_BUFFER, yes = 1;
 	*result = NULL;
 	if (kernel == NULL)
 		return -ENOMEM;
@@ -57,6 +58,9 @@ int kernel_open(struct kernel **result)
 		return error;
 	}
 	setsockopt(mnl_socket_get_fd(kernel->socket), SOL_SOCKET, SO_RCVBUFFORCE, &receive, sizeof receive);
+	/* Errors then say which attribute, and do not carry the whole message back (netlink(7)). */
+	setsockopt(mnl_socket_get_fd(kernel->socket), SOL_NETLINK, NETLINK_EXT_ACK, &yes, sizeof yes);
+	setsockopt(mnl_socket_get_fd(kernel->socket), SOL_NETLINK, NETLINK_CAP_ACK, &yes, sizeof yes);
 	kernel->sequence = 1;
 	*result = kernel;
 	return 0;
@@ -88,17 +92,23 @@ static void reserve(struct batch *batch, size_t room)
 		abort();
 }
 
-static struct nlmsghdr *begin(struct batch *batch, uint16_t type, uint16_t flags, const struct operation *operation, size_t index)
+/* Notes what the next message is for. */
+static void note(struct batch *batch, const struct operation *operation, size_t index)
 {
-	reserve(batch, MESSAGE_ROOM);
 	size_t order = batch->next - batch->first;
+	reserve(batch, MESSAGE_ROOM);
 	if (order >= batch->origin_room) {
 		batch->origin_room = batch->origin_room * 2 + 64;
 		batch->origins = realloc(batch->origins, batch->origin_room * sizeof *batch->origins);
 		if (batch->origins == NULL)
 			abort();
 	}
-	batch->origins[order] = (struct origin){operation, index};
+	batch->origins[order] = (struct origin){operation, index, batch->size};
+}
+
+static struct nlmsghdr *begin(struct batch *batch, uint16_t type, uint16_t flags, const struct operation *operation, size_t index)
+{
+	note(batch, operation, index);
 	return nftnl_nlmsg_build_hdr(batch->bytes + batch->size, type, NFPROTO_INET, flags, batch->next++);
 }
 
@@ -109,16 +119,13 @@ static void end(struct batch *batch, const struct nlmsghdr *message)
 
 static void write_mark(struct batch *batch, uint16_t type)
 {
-	reserve(batch, MESSAGE_ROOM);
+	note(batch, NULL, 0);
 	struct nlmsghdr *message = mnl_nlmsg_put_header(batch->bytes + batch->size);
 	message->nlmsg_type = type;
 	message->nlmsg_flags = NLM_F_REQUEST;
 	message->nlmsg_seq = batch->next++;
 	struct nfgenmsg *general = mnl_nlmsg_put_extra_header(message, sizeof *general);
 	*general = (struct nfgenmsg){.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0, .res_id = htons(NFNL_SUBSYS_NFTABLES)};
-	size_t order = message->nlmsg_seq - batch->first;
-	if (order < batch->origin_room)
-		batch->origins[order] = (struct origin){NULL, 0};
 	end(batch, message);
 }
 
@@ -225,56 +232,105 @@ static void write_operation(struct batch *batch, const struct operation *operati
 
 /* ---- sending and the answer ---- */
 
-static void describe(char *text, size_t size, const struct batch *batch, uint32_t sequence)
+/* The place, counted from the message's first, of the element whose attribute stands `offset` bytes into the message. An
+ * interval's end is no element of its own. */
+static size_t element_at(const struct nlmsghdr *message, uint32_t offset)
+{
+	const struct nlattr *attribute, *item, *part;
+	size_t count = 0;
+	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg)) {
+		if (mnl_attr_get_type(attribute) != NFTA_SET_ELEM_LIST_ELEMENTS)
+			continue;
+		mnl_attr_for_each_nested(item, attribute) {
+			bool is_end = false;
+			mnl_attr_for_each_nested(part, item)
+				is_end = is_end || mnl_attr_get_type(part) == NFTA_SET_ELEM_FLAGS;
+			count += !is_end;
+			if ((uint32_t)((const char *)item - (const char *)message) >= offset)
+				return count > 0 ? count - 1 : 0;
+		}
+	}
+	return 0;
+}
+
+/* Writes which object the message with this number was about. `offset` of the attribute in it; 0: not known. */
+static void describe(char *text, size_t size, const struct batch *batch, uint32_t sequence, uint32_t offset)
 {
 	static const char *const words[] = {
 		[OPERATION_ADD_TABLE] = "table",	    [OPERATION_ADD_SET] = "set",
 		[OPERATION_ADD_CHAIN] = "chain",	    [OPERATION_ADD_RULES] = "rule",
 		[OPERATION_FLUSH_CHAIN] = "rules of chain", [OPERATION_DELETE_CHAIN] = "the deletion of chain",
-		[OPERATION_DELETE_SET] = "the deletion of set", [OPERATION_ADD_ELEMENTS] = "new elements of set",
-		[OPERATION_DELETE_ELEMENTS] = "the deletion of elements of set"};
-	const struct origin *origin = sequence - batch->first < batch->next - batch->first ? &batch->origins[sequence - batch->first] : NULL;
-	const struct operation *operation = origin != NULL ? origin->operation : NULL;
+		[OPERATION_DELETE_SET] = "the deletion of set", [OPERATION_ADD_ELEMENTS] = "element",
+		[OPERATION_DELETE_ELEMENTS] = "the deletion of element"};
+	const struct origin *origin = &batch->origins[sequence - batch->first];
+	const struct operation *operation = origin->operation;
 	if (operation == NULL) {
 		snprintf(text, size, "the batch");
 	} else if (operation->kind == OPERATION_ADD_RULES) {
 		snprintf(text, size, "rule %zu of chain %s", origin->index + 1, operation->name);
-	} else if (operation->set != NULL && operation->element_count > 0) {
+	} else if (operation->element_count > 0) {
+		const struct nlmsghdr *message = (const void *)(batch->bytes + origin->at);
+		size_t index = origin->index + (offset > 0 ? element_at(message, offset) : 0);
 		FILE *stream = fmemopen(text, size, "w");
-		fprintf(stream, "%s %s (", words[operation->kind], operation->name);
-		element_print(stream, operation->set, &operation->elements[origin->index]);
-		fputs(operation->element_count > 1 ? " and on)" : ")", stream);
+		if (stream == NULL)
+			return;
+		fprintf(stream, "%s ", words[operation->kind]);
+		element_print(stream, operation->set, &operation->elements[index]);
+		fprintf(stream, "%s of set %s", offset == 0 && operation->element_count > 1 ? " (or a later one)" : "", operation->name);
 		fclose(stream);
 	} else {
 		snprintf(text, size, "%s %s", words[operation->kind], operation->name);
 	}
 }
 
-/* Reads the errors that are there; the first one counts. */
-static int read_errors(struct kernel *kernel, const struct batch *batch, struct answer *answer)
+/* Where in the refused message the attribute stands that was refused, or 0 (nlmsgerr of linux/netlink.h). */
+static uint32_t refused_offset(const struct nlmsghdr *m)
+{
+	const struct nlmsgerr *error = mnl_nlmsg_get_payload(m);
+	const struct nlattr *attribute;
+	size_t skip = sizeof *error;
+	if ((m->nlmsg_flags & NLM_F_ACK_TLVS) == 0)
+		return 0;
+	if ((m->nlmsg_flags & NLM_F_CAPPED) == 0)
+		skip += error->msg.nlmsg_len - sizeof error->msg;
+	mnl_attr_for_each(attribute, m, skip)
+		if (mnl_attr_get_type(attribute) == NLMSGERR_ATTR_OFFS && mnl_attr_get_payload_len(attribute) == sizeof(uint32_t))
+			return mnl_attr_get_u32(attribute);
+	return 0;
+}
+
+static void note_error(const struct nlmsghdr *m, const struct batch *batch, struct answer *answer)
+{
+	const struct nlmsgerr *error = mnl_nlmsg_get_payload(m);
+	bool ours = m->nlmsg_seq - batch->first < batch->next - batch->first;
+	if (m->nlmsg_type != NLMSG_ERROR || !ours || error->error == 0 || answer->error != 0)
+		return;
+	answer->error = error->error;
+	describe(answer->object, sizeof answer->object, batch, m->nlmsg_seq, refused_offset(m));
+}
+
+/* Reads the errors that are there; the first one counts. Lost ones are an error only when none is left to tell. */
+static void read_errors(struct kernel *kernel, const struct batch *batch, struct answer *answer)
 {
 	char buffer[1 << 16];
+	int lost = 0;
 	for (;;) {
 		ssize_t got = recv(mnl_socket_get_fd(kernel->socket), buffer, sizeof buffer, MSG_DONTWAIT);
-		if (got < 0 && errno == EINTR)
+		if (got < 0 && (errno == EINTR || errno == ENOBUFS)) {
+			lost = errno == ENOBUFS ? -ENOBUFS : lost;
 			continue;
-		if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-			return answer->error;
+		}
 		if (got < 0) {
-			answer->error = answer->error != 0 ? answer->error : -errno;
-			if (errno != ENOBUFS)
-				return answer->error;
-			continue;
+			lost = errno == EAGAIN || errno == EWOULDBLOCK ? lost : -errno;
+			break;
 		}
 		int left = (int)got;
-		for (struct nlmsghdr *m = (struct nlmsghdr *)(void *)buffer; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
-			const struct nlmsgerr *error = mnl_nlmsg_get_payload(m);
-			bool ours = m->nlmsg_seq - batch->first < batch->next - batch->first;
-			if (m->nlmsg_type != NLMSG_ERROR || !ours || error->error == 0 || answer->error != 0)
-				continue;
-			answer->error = error->error;
-			describe(answer->object, sizeof answer->object, batch, m->nlmsg_seq);
-		}
+		for (struct nlmsghdr *m = (struct nlmsghdr *)(void *)buffer; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left))
+			note_error(m, batch, answer);
+	}
+	if (answer->error == 0 && lost != 0) {
+		answer->error = lost;
+		snprintf(answer->object, sizeof answer->object, "the batch, whose answer was lost");
 	}
 }
 
@@ -303,8 +359,6 @@ static int send_batch(struct kernel *kernel, const struct batch *batch)
 static int apply_transaction(struct kernel *kernel, const struct transaction *transaction, int64_t at, struct answer *answer)
 {
 	struct batch batch = {.first = kernel->sequence, .next = kernel->sequence};
-	batch.origins = calloc(64, sizeof *batch.origins);
-	batch.origin_room = batch.origins != NULL ? 64 : 0;
 	write_mark(&batch, NFNL_MSG_BATCH_BEGIN);
 	for (size_t i = 0; i < transaction->count; i++)
 		write_operation(&batch, &transaction->operations[i], at);

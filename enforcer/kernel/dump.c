@@ -5,6 +5,8 @@
  * is asked before and after: a change in between means reading again. */
 #include "enforcer/kernel/socket.h"
 
+#include "compiler/ruleset/netlink.h"
+
 #include <ringfence/arena.h>
 #include <ringfence/plan.h>
 
@@ -38,16 +40,16 @@ struct reading {
 
 /* ---- rules ---- */
 
-/* Fields that are loaded and not yet looked at. */
+/* What has been loaded and not yet looked at. Expressions become statements one by one; checks stay for now. */
 struct folding {
 	struct arena *arena;
 	struct rule *rule;
 	enum field loads[LOADS_MAX];
 	uint32_t sizes[LOADS_MAX];
 	size_t load_count;
-	uint32_t mask;      /* of a bitwise on ct state */
+	size_t offset;      /* of the register that the next load goes to */
+	uint8_t mask[16];   /* of a bitwise on the one field that is loaded */
 	bool masked;
-	uint8_t nfproto;    /* that the rule has checked */
 	bool unknown;
 };
 
@@ -58,20 +60,22 @@ static struct statement *add(struct folding *f, enum statement_kind kind)
 	statement->field_count = (uint8_t)f->load_count;
 	memcpy(statement->fields, f->loads, f->load_count * sizeof *f->loads);
 	f->load_count = 0;
+	f->offset = 0;
+	f->masked = false;
 	return statement;
 }
 
-/* Notes a load of `size` bytes from `source`, or that nothing of ours loads such. */
-static void load(struct folding *f, int source, uint32_t key, int direction, uint32_t size)
+/* Notes a load of `size` bytes (0: all) into register `reg`, or that nothing of ours loads such. */
+static void load(struct folding *f, int source, uint32_t key, int direction, uint32_t size, uint32_t reg)
 {
-	for (size_t i = 0; i < FIELD_COUNT && f->load_count < LOADS_MAX; i++) {
+	f->unknown = f->unknown || f->masked || f->load_count == LOADS_MAX || reg != netlink_register(f->offset);
+	for (size_t i = 0; i < FIELD_COUNT && !f->unknown; i++) {
 		const struct field_form *form = &field_forms[i];
-		uint8_t family = f->nfproto == NFPROTO_IPV4 ? 4 : f->nfproto == NFPROTO_IPV6 ? 6 : 0;
-		if ((int)form->source != source || form->key != key || form->direction != direction || size > form->size ||
-		    (form->family != 0 && form->family != family))
+		if ((int)form->source != source || form->key != key || form->direction != direction || size > form->size)
 			continue;
 		f->sizes[f->load_count] = size != 0 ? size : form->size;
 		f->loads[f->load_count++] = (enum field)i;
+		f->offset += (form->size + 3U) / 4 * 4;
 		return;
 	}
 	f->unknown = true;
@@ -79,10 +83,7 @@ static void load(struct folding *f, int source, uint32_t key, int direction, uin
 
 static void fold_meta(struct folding *f, const struct nftnl_expr *e)
 {
-	if (!nftnl_expr_is_set(e, NFTNL_EXPR_META_DREG))
-		f->unknown = true;
-	else
-		load(f, FROM_META, nftnl_expr_get_u32(e, NFTNL_EXPR_META_KEY), -1, 0);
+	load(f, FROM_META, nftnl_expr_get_u32(e, NFTNL_EXPR_META_KEY), -1, 0, nftnl_expr_get_u32(e, NFTNL_EXPR_META_DREG));
 }
 
 static void fold_payload(struct folding *f, const struct nftnl_expr *e)
@@ -90,10 +91,9 @@ static void fold_payload(struct folding *f, const struct nftnl_expr *e)
 	uint32_t base = nftnl_expr_get_u32(e, NFTNL_EXPR_PAYLOAD_BASE);
 	int source = base == NFT_PAYLOAD_NETWORK_HEADER ? FROM_NETWORK : base == NFT_PAYLOAD_TRANSPORT_HEADER ? FROM_TRANSPORT : -1;
 	uint32_t size = nftnl_expr_get_u32(e, NFTNL_EXPR_PAYLOAD_LEN);
-	if (!nftnl_expr_is_set(e, NFTNL_EXPR_PAYLOAD_DREG) || size == 0)
-		f->unknown = true;
-	else
-		load(f, source, nftnl_expr_get_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET), -1, size);
+	f->unknown = f->unknown || size == 0;
+	load(f, source, nftnl_expr_get_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET), -1, size,
+	     nftnl_expr_get_u32(e, NFTNL_EXPR_PAYLOAD_DREG));
 }
 
 static void fold_ct(struct folding *f, const struct nftnl_expr *e)
@@ -101,51 +101,73 @@ static void fold_ct(struct folding *f, const struct nftnl_expr *e)
 	int direction = nftnl_expr_is_set(e, NFTNL_EXPR_CT_DIR) ? nftnl_expr_get_u8(e, NFTNL_EXPR_CT_DIR) : -1;
 	if (nftnl_expr_get_u32(e, NFTNL_EXPR_CT_KEY) == NFT_CT_PROTOCOL)
 		direction = field_forms[FIELD_CT_PROTOCOL].direction; /* the same in both, and not told (nft_ct_get_dump) */
-	if (!nftnl_expr_is_set(e, NFTNL_EXPR_CT_DREG))
-		f->unknown = true;
-	else
-		load(f, FROM_CT, nftnl_expr_get_u32(e, NFTNL_EXPR_CT_KEY), direction, 0);
+	load(f, FROM_CT, nftnl_expr_get_u32(e, NFTNL_EXPR_CT_KEY), direction, 0, nftnl_expr_get_u32(e, NFTNL_EXPR_CT_DREG));
 }
 
 static void fold_bitwise(struct folding *f, const struct nftnl_expr *e)
 {
+	static const uint8_t zero[16];
 	uint32_t size = 0, xor_size = 0;
-	const uint32_t *mask = nftnl_expr_get(e, NFTNL_EXPR_BITWISE_MASK, &size);
-	const uint32_t *xor = nftnl_expr_get(e, NFTNL_EXPR_BITWISE_XOR, &xor_size);
-	bool ours = mask != NULL && size == sizeof *mask && xor != NULL && xor_size == sizeof *xor && *xor == 0 &&
-		    f->load_count == 1 && f->loads[0] == FIELD_CT_STATE;
-	f->masked = ours;
-	f->unknown = f->unknown || !ours;
-	if (ours)
-		memcpy(&f->mask, mask, sizeof f->mask);
+	const void *mask = nftnl_expr_get(e, NFTNL_EXPR_BITWISE_MASK, &size);
+	const void *xor = nftnl_expr_get(e, NFTNL_EXPR_BITWISE_XOR, &xor_size);
+	f->unknown = f->unknown || f->load_count != 1 || f->masked || mask == NULL || xor == NULL || size > sizeof zero ||
+		     size != field_forms[f->loads[0]].size || size != f->sizes[0] || xor_size != size ||
+		     memcmp(xor, zero, size) != 0 || nftnl_expr_get_u32(e, NFTNL_EXPR_BITWISE_OP) != NFT_BITWISE_BOOL ||
+		     nftnl_expr_get_u32(e, NFTNL_EXPR_BITWISE_SREG) != NFT_REG_1 ||
+		     nftnl_expr_get_u32(e, NFTNL_EXPR_BITWISE_DREG) != NFT_REG_1;
+	if (f->unknown)
+		return;
+	memcpy(f->mask, mask, size);
+	f->masked = true;
+}
+
+/* The number of ones that `mask` begins with, or -1 when others follow. */
+static int mask_bits(const uint8_t *mask, size_t size)
+{
+	int ones = 0, all = 0;
+	for (size_t i = 0; i < size * 8; i++) {
+		bool one = (mask[i / 8] >> (7 - i % 8) & 1) != 0;
+		all += one;
+		ones += one && ones == (int)i;
+	}
+	return ones == all ? ones : -1;
+}
+
+static void fold_masked(struct folding *f, uint32_t op, const void *data, uint32_t size)
+{
+	static const uint32_t zero;
+	bool state = f->loads[0] == FIELD_CT_STATE;
+	int bits = mask_bits(f->mask, size);
+	struct statement *statement = add(f, state ? STATEMENT_CT_STATE : STATEMENT_PREFIX);
+	if (state) {
+		f->unknown = f->unknown || op != NFT_CMP_NEQ || memcmp(data, &zero, sizeof zero) != 0;
+		memcpy(statement->value, f->mask, size);
+	} else {
+		f->unknown = f->unknown || op != NFT_CMP_EQ || bits < 0;
+		memcpy(statement->value, data, size);
+		statement->prefix = (uint8_t)bits;
+	}
 }
 
 static void fold_compare(struct folding *f, const struct nftnl_expr *e)
 {
 	uint32_t size = 0, op = nftnl_expr_get_u32(e, NFTNL_EXPR_CMP_OP);
 	const void *data = nftnl_expr_get(e, NFTNL_EXPR_CMP_DATA, &size);
-	static const uint32_t zero;
-	if (data == NULL || f->load_count != 1 || size != f->sizes[0] || (op != NFT_CMP_EQ && op != NFT_CMP_NEQ)) {
+	bool part_of_ct = f->load_count == 1 && field_forms[f->loads[0]].source == FROM_CT && !f->masked && size < f->sizes[0];
+	if (f->unknown || data == NULL || f->load_count != 1 || (size != f->sizes[0] && !part_of_ct) || (op != NFT_CMP_EQ && op != NFT_CMP_NEQ) ||
+	    nftnl_expr_get_u32(e, NFTNL_EXPR_CMP_SREG) != NFT_REG_1) {
 		f->unknown = true;
 		return;
 	}
-	enum field field = f->loads[0];
 	if (f->masked) {
-		f->unknown = f->unknown || op != NFT_CMP_NEQ || memcmp(data, &zero, sizeof zero) != 0;
-		memcpy(add(f, STATEMENT_CT_STATE)->value, &f->mask, sizeof f->mask);
-		f->masked = false;
+		fold_masked(f, op, data, size);
 		return;
 	}
-	bool prefix = size < field_forms[field].size;
-	struct statement *statement = add(f, op == NFT_CMP_NEQ ? STATEMENT_UNEQUAL : prefix ? STATEMENT_PREFIX : STATEMENT_EQUAL);
+	bool part = size < field_forms[f->loads[0]].size;
+	f->unknown = (part && op != NFT_CMP_EQ) || f->loads[0] == FIELD_CT_STATE;
+	struct statement *statement = add(f, op == NFT_CMP_NEQ ? STATEMENT_UNEQUAL : part ? STATEMENT_PREFIX : STATEMENT_EQUAL);
 	memcpy(statement->value, data, size);
-	statement->prefix = prefix ? (uint8_t)(size * 8) : 0;
-	f->unknown = f->unknown || (prefix && op != NFT_CMP_EQ) || field == FIELD_CT_STATE;
-	/* The check of the family comes from netlink.c and is no statement. */
-	if (field == FIELD_NFPROTO && op == NFT_CMP_EQ) {
-		f->nfproto = statement->value[0];
-		f->rule->statement_count--;
-	}
+	statement->prefix = part ? (uint8_t)(size * 8) : 0;
 }
 
 static void copy_name(struct folding *f, char *name, const char *from)
@@ -158,26 +180,33 @@ static void copy_name(struct folding *f, char *name, const char *from)
 
 static void fold_lookup(struct folding *f, const struct nftnl_expr *e)
 {
-	bool inverted = nftnl_expr_is_set(e, NFTNL_EXPR_LOOKUP_FLAGS) &&
-			nftnl_expr_get_u32(e, NFTNL_EXPR_LOOKUP_FLAGS) == NFT_LOOKUP_F_INV;
-	bool map = nftnl_expr_is_set(e, NFTNL_EXPR_LOOKUP_DREG);
-	f->unknown = f->unknown || f->load_count == 0 || f->masked || (map && inverted);
-	/* An ICMPv6 type, and what nft loads in parts, is only ever compared. */
+	uint32_t flags = nftnl_expr_is_set(e, NFTNL_EXPR_LOOKUP_FLAGS) ? nftnl_expr_get_u32(e, NFTNL_EXPR_LOOKUP_FLAGS) : 0;
+	bool inverted = flags == NFT_LOOKUP_F_INV, map = nftnl_expr_is_set(e, NFTNL_EXPR_LOOKUP_DREG);
+	f->unknown = f->unknown || f->load_count == 0 || f->masked || (flags != 0 && !inverted) || (map && inverted) ||
+		     (map && nftnl_expr_get_u32(e, NFTNL_EXPR_LOOKUP_DREG) != NFT_REG_VERDICT) ||
+		     nftnl_expr_get_u32(e, NFTNL_EXPR_LOOKUP_SREG) != NFT_REG_1;
 	for (size_t i = 0; i < f->load_count; i++)
 		f->unknown = f->unknown || f->sizes[i] != field_forms[f->loads[i]].size;
 	struct statement *statement = add(f, map ? STATEMENT_MAP : inverted ? STATEMENT_NOT_IN : STATEMENT_IN);
 	copy_name(f, statement->set, nftnl_expr_get_str(e, NFTNL_EXPR_LOOKUP_SET));
 }
 
+/* A statement that looks at nothing: a load before it would be one that nothing of ours makes. */
+static struct statement *add_plain(struct folding *f, enum statement_kind kind)
+{
+	f->unknown = f->unknown || f->load_count != 0;
+	return add(f, kind);
+}
+
 static void fold_counter(struct folding *f, const struct nftnl_expr *e)
 {
 	(void)e;
-	add(f, STATEMENT_COUNTER);
+	add_plain(f, STATEMENT_COUNTER);
 }
 
 static void fold_limit(struct folding *f, const struct nftnl_expr *e)
 {
-	struct statement *statement = add(f, STATEMENT_LIMIT);
+	struct statement *statement = add_plain(f, STATEMENT_LIMIT);
 	statement->rate = (uint32_t)nftnl_expr_get_u64(e, NFTNL_EXPR_LIMIT_RATE);
 	statement->burst = nftnl_expr_get_u32(e, NFTNL_EXPR_LIMIT_BURST);
 	f->unknown = f->unknown || nftnl_expr_get_u64(e, NFTNL_EXPR_LIMIT_UNIT) != 1 ||
@@ -188,10 +217,12 @@ static void fold_limit(struct folding *f, const struct nftnl_expr *e)
 static void fold_log(struct folding *f, const struct nftnl_expr *e)
 {
 	const char *prefix = nftnl_expr_get_str(e, NFTNL_EXPR_LOG_PREFIX);
-	struct statement *statement = add(f, STATEMENT_LOG);
+	struct statement *statement = add_plain(f, STATEMENT_LOG);
 	statement->text = prefix != NULL ? arena_copy(f->arena, prefix, strlen(prefix)) : "";
 	f->unknown = f->unknown || !nftnl_expr_is_set(e, NFTNL_EXPR_LOG_GROUP) ||
-		     nftnl_expr_get_u16(e, NFTNL_EXPR_LOG_GROUP) != RULESET_LOG_GROUP;
+		     nftnl_expr_get_u16(e, NFTNL_EXPR_LOG_GROUP) != RULESET_LOG_GROUP || nftnl_expr_is_set(e, NFTNL_EXPR_LOG_LEVEL) ||
+		     nftnl_expr_is_set(e, NFTNL_EXPR_LOG_FLAGS) || nftnl_expr_is_set(e, NFTNL_EXPR_LOG_SNAPLEN) ||
+		     nftnl_expr_is_set(e, NFTNL_EXPR_LOG_QTHRESHOLD);
 }
 
 static void fold_immediate(struct folding *f, const struct nftnl_expr *e)
@@ -207,7 +238,7 @@ static void fold_immediate(struct folding *f, const struct nftnl_expr *e)
 	for (size_t i = 0; i < sizeof verdicts / sizeof *verdicts && !known; i++) {
 		if (verdicts[i].verdict != verdict)
 			continue;
-		struct statement *statement = add(f, verdicts[i].kind);
+		struct statement *statement = add_plain(f, verdicts[i].kind);
 		statement->text = chain != NULL ? arena_copy(f->arena, chain, strlen(chain)) : NULL;
 		known = true;
 	}
@@ -234,17 +265,43 @@ static int fold_expression(struct nftnl_expr *e, void *context)
 	return MNL_CB_OK;
 }
 
-/* `meta l4proto ipv6-icmp` in front of an ICMPv6 field comes from netlink.c and is no statement. */
-static void drop_protocol_checks(struct rule *rule)
+/* Whether the rule makes every check that its fields need: one that does not is none of ours. */
+static bool is_checked(const struct rule *rule)
 {
-	for (size_t i = 0; i + 1 < rule->statement_count; i++) {
-		const struct statement *check = &rule->statements[i], *next = check + 1;
-		uint8_t needed = next->field_count > 0 ? field_forms[next->fields[0]].l4proto : 0;
-		if (check->kind != STATEMENT_EQUAL || check->fields[0] != FIELD_L4PROTO || needed == 0 || check->value[0] != needed)
+	struct expansion expansion = {.rule = rule};
+	size_t count = 0;
+	while (expansion_next(&expansion) != NULL)
+		count++;
+	return count == rule->statement_count;
+}
+
+/* Takes out the checks that the rule has anyway, being the same rule without them. */
+static void drop_checks(struct arena *arena, struct rule *rule)
+{
+	const struct rule whole = *rule;
+	for (size_t i = whole.statement_count; i-- > 0;) {
+		enum field field = rule->statements[i].fields[0];
+		if (rule->statements[i].kind != STATEMENT_EQUAL || (field != FIELD_NFPROTO && field != FIELD_L4PROTO))
 			continue;
-		memmove(&rule->statements[i], &rule->statements[i + 1], (rule->statement_count - i - 1) * sizeof *rule->statements);
-		rule->statement_count--;
+		struct rule without = *rule;
+		without.statement_count--;
+		without.statements = arena_alloc(arena, without.statement_count * sizeof *without.statements);
+		memcpy(without.statements, rule->statements, i * sizeof *without.statements);
+		memcpy(without.statements + i, rule->statements + i + 1, (without.statement_count - i) * sizeof *without.statements);
+		if (rule_equal(&without, &whole))
+			*rule = without;
 	}
+}
+
+static void read_rule(struct reading *r, struct nftnl_rule *object, struct chain *chain)
+{
+	struct folding folding = {.arena = r->arena};
+	folding.rule = arena_push(r->arena, chain->rules, chain->rule_count);
+	nftnl_expr_foreach(object, fold_expression, &folding);
+	if (folding.unknown || folding.load_count > 0 || !is_checked(folding.rule))
+		*folding.rule = (struct rule){.comment = "unknown"};
+	else
+		drop_checks(r->arena, folding.rule);
 }
 
 static int on_rule(const struct nlmsghdr *message, void *context)
@@ -256,14 +313,8 @@ static int on_rule(const struct nlmsghdr *message, void *context)
 	if (nftnl_rule_nlmsg_parse(message, object) == 0 &&
 	    strcmp(nftnl_rule_get_str(object, NFTNL_RULE_TABLE), RULESET_TABLE) == 0) {
 		struct chain *chain = ruleset_chain(r->ruleset, nftnl_rule_get_str(object, NFTNL_RULE_CHAIN));
-		if (chain != NULL) {
-			struct folding folding = {.arena = r->arena};
-			folding.rule = arena_push(r->arena, chain->rules, chain->rule_count);
-			nftnl_expr_foreach(object, fold_expression, &folding);
-			drop_protocol_checks(folding.rule);
-			if (folding.unknown || folding.load_count > 0)
-				*folding.rule = (struct rule){.comment = "unknown"};
-		}
+		if (chain != NULL)
+			read_rule(r, object, chain);
 	}
 	nftnl_rule_free(object);
 	return MNL_CB_OK;
@@ -284,8 +335,9 @@ static int on_chain(const struct nlmsghdr *message, void *context)
 		snprintf(chain->name, sizeof chain->name, "%s", nftnl_chain_get_str(object, NFTNL_CHAIN_NAME));
 		chain->base = nftnl_chain_is_set(object, NFTNL_CHAIN_HOOKNUM);
 		chain->hook = chain->base ? nftnl_chain_get_u32(object, NFTNL_CHAIN_HOOKNUM) : 0;
-		/* Another priority or policy is not our hook: a number that equals none makes it differ. */
+		/* Another priority, policy or type is not our hook: a number that equals none makes it differ. */
 		if (chain->base && (nftnl_chain_get_s32(object, NFTNL_CHAIN_PRIO) != 0 ||
+				    strcmp(nftnl_chain_get_str(object, NFTNL_CHAIN_TYPE), "filter") != 0 ||
 				    nftnl_chain_get_u32(object, NFTNL_CHAIN_POLICY) != NF_ACCEPT))
 			chain->hook = UINT32_MAX;
 		chain->fixed = chain->base || strcmp(chain->name, "dispatch") == 0;
@@ -295,26 +347,43 @@ static int on_chain(const struct nlmsghdr *message, void *context)
 	return MNL_CB_OK;
 }
 
+/* Fills in the form of the set; returns false when it is none of ours. */
+static bool read_form(struct set *set, struct nftnl_set *object)
+{
+	uint32_t flags = nftnl_set_get_u32(object, NFTNL_SET_FLAGS), type = nftnl_set_get_u32(object, NFTNL_SET_KEY_TYPE);
+	bool known = false;
+	for (size_t i = 0; i < KEY_TYPE_COUNT && !known; i++) {
+		known = key_forms[i].datatype == type && key_size((enum key_type)i) == nftnl_set_get_u32(object, NFTNL_SET_KEY_LEN);
+		set->key = known ? (enum key_type)i : KEY_ADDRESS4;
+	}
+	set->map = (flags & NFT_SET_MAP) != 0;
+	set->interval = (flags & NFT_SET_INTERVAL) != 0;
+	set->timeout = (flags & NFT_SET_TIMEOUT) != 0;
+	set->size = nftnl_set_is_set(object, NFTNL_SET_DESC_SIZE) ? nftnl_set_get_u32(object, NFTNL_SET_DESC_SIZE) : 0;
+	return known && (flags & ~(uint32_t)(NFT_SET_MAP | NFT_SET_INTERVAL | NFT_SET_TIMEOUT | NFT_SET_CONCAT)) == 0 &&
+	       (!set->map || nftnl_set_get_u32(object, NFTNL_SET_DATA_TYPE) == NFT_DATA_VERDICT) &&
+	       !nftnl_set_is_set(object, NFTNL_SET_TIMEOUT) && !nftnl_set_is_set(object, NFTNL_SET_EXPR) &&
+	       !nftnl_set_is_set(object, NFTNL_SET_EXPRESSIONS);
+}
+
+static bool is_ours(const struct set *set)
+{
+	return !(set->map && set->interval && set->timeout);
+}
+
 static int on_set(const struct nlmsghdr *message, void *context)
 {
 	struct reading *r = context;
 	struct nftnl_set *object = nftnl_set_alloc();
 	if (object == NULL)
 		return MNL_CB_ERROR;
-	if (nftnl_set_nlmsg_parse(message, object) == 0 &&
-	    strcmp(nftnl_set_get_str(object, NFTNL_SET_TABLE), RULESET_TABLE) == 0) {
+	/* An anonymous set belongs to its rule and goes with it. */
+	if (nftnl_set_nlmsg_parse(message, object) == 0 && strcmp(nftnl_set_get_str(object, NFTNL_SET_TABLE), RULESET_TABLE) == 0 &&
+	    (nftnl_set_get_u32(object, NFTNL_SET_FLAGS) & NFT_SET_ANONYMOUS) == 0) {
 		struct set *set = arena_alloc(r->arena, sizeof *set);
-		uint32_t flags = nftnl_set_get_u32(object, NFTNL_SET_FLAGS);
-		uint32_t type = nftnl_set_get_u32(object, NFTNL_SET_KEY_TYPE);
 		snprintf(set->name, sizeof set->name, "%s", nftnl_set_get_str(object, NFTNL_SET_NAME));
-		set->key = KEY_TYPE_COUNT;
-		for (size_t i = 0; i < KEY_TYPE_COUNT; i++)
-			if (key_forms[i].datatype == type && key_size((enum key_type)i) == nftnl_set_get_u32(object, NFTNL_SET_KEY_LEN))
-				set->key = (enum key_type)i;
-		set->map = (flags & NFT_SET_MAP) != 0;
-		set->interval = (flags & NFT_SET_INTERVAL) != 0;
-		set->timeout = (flags & NFT_SET_TIMEOUT) != 0;
-		set->size = nftnl_set_is_set(object, NFTNL_SET_DESC_SIZE) ? nftnl_set_get_u32(object, NFTNL_SET_DESC_SIZE) : 0;
+		if (!read_form(set, object))
+			set->map = set->interval = set->timeout = true; /* a form that none of ours has */
 		*arena_push(r->arena, r->ruleset->sets, r->ruleset->set_count) = set;
 	}
 	nftnl_set_free(object);
@@ -512,8 +581,8 @@ static int read_once(struct reading *r)
 		error = dump(r, NFT_MSG_GETSET, NULL, on_set);
 	for (size_t i = 0; i < r->ruleset->set_count && error == 0; i++) {
 		r->set = r->ruleset->sets[i];
-		if (r->set->key == KEY_TYPE_COUNT)
-			continue; /* of a type that is none of ours */
+		if (!is_ours(r->set))
+			continue;
 		error = dump(r, NFT_MSG_GETSETELEM, r->set->name, on_elements);
 		if (r->set->interval && key_forms[r->set->key].parts == 1)
 			pair_intervals(r->set);

@@ -44,6 +44,15 @@ struct inventory {
 /* Makes the look-ups below work; call it after the last change to the arrays. */
 void inventory_index(struct inventory *inventory, struct arena *arena);
 
+/* A workload at one of its addresses. */
+struct place {
+	struct address address;
+	const struct workload *workload;
+};
+
+/* Every address of a workload with the one that has it, in the order of addresses. */
+const struct place *inventory_places(const struct inventory *inventory, size_t *count);
+
 /* Each returns NULL when there is none. */
 const struct workload *inventory_workload(const struct inventory *inventory, const char *name_space, const char *name);
 const struct workload *inventory_at(const struct inventory *inventory, const struct address *address);
