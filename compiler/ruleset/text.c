@@ -116,7 +116,7 @@ void rule_print(FILE *stream, const struct ruleset *ruleset, const struct rule *
 	}
 }
 
-/* In days and seconds: nft takes no more than 8 digits of a unit (nftables, src/datatype.c, str2int). */
+/* In days and seconds: nft 1.0.6 calls a unit of more than 8 digits a "value too large". */
 static void print_timeout(FILE *stream, int64_t seconds)
 {
 	enum { DAY = 86400 };

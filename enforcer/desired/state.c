@@ -1,7 +1,7 @@
 /* What should be in the kernel, from what the sources said last.
  *
  * Each workload file keeps its own arena, so that a file is read anew without the others, and a bad one keeps its last
- * good content. `order` is age: a file whose workloads changed is younger than one that stayed. */
+ * good content. `order` is age: a file is as old as the newest address in it. */
 #include "enforcer/desired/state.h"
 
 #include <ringfence/arena.h>
@@ -173,6 +173,16 @@ static int count_changes(const struct inventory *old, const struct inventory *ne
 	return changes;
 }
 
+/* Whether a workload has an address in `new` that none of the file had in `old`. */
+static bool gains_address(const struct inventory *old, const struct inventory *new)
+{
+	for (size_t i = 0; i < new->workload_count; i++)
+		for (size_t j = 0; j < new->workloads[i]->address_count; j++)
+			if (inventory_at(old, &new->workloads[i]->addresses[j]) == NULL)
+				return true;
+	return false;
+}
+
 static struct file *file_at(struct state *state, const char *path, bool create)
 {
 	for (size_t i = 0; i < state->file_count; i++)
@@ -207,10 +217,11 @@ int state_read_workloads(struct state *state, const char *path)
 		arena_free(arena);
 		return changes;
 	}
+	if (file->arena == NULL || gains_address(&file->inventory, &frontend.inventory))
+		file->order = ++state->next_order;
 	arena_free(file->arena);
 	file->arena = arena;
 	file->inventory = frontend.inventory;
-	file->order = ++state->next_order;
 	return changes;
 }
 

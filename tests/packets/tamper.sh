@@ -31,7 +31,7 @@ reported() { grep -qE "\"pid\":$1[,}]" <<<"$(drift_json)"; } # PID
 # The event of a process, alone: its own braces hold no others, but its changes may.
 event_number() { # PID KEY
 	drift_json | awk -v pid="$1" -v key="$2" 'BEGIN { RS = "\"time\":" }
-		$0 ~ "\"pid\":" pid "[,} ]" { if (match($0, "\"" key "\":[0-9.]+")) print substr($0, RSTART + length(key) + 3, RLENGTH - length(key) - 3) }' | tail -1
+		$0 ~ "\"pid\":" pid "[,} ]" { if (match($0, "\"" key "\":[0-9.]+")) printf "%.1f\n", substr($0, RSTART + length(key) + 3, RLENGTH - length(key) - 3) }' | tail -1
 }
 event_process() { # PID
 	drift_json | awk -v pid="$1" 'BEGIN { RS = "\"time\":" } $0 ~ "\"pid\":" pid "[,} ]"' | grep -oE '"process":"[^"]*"' | head -1
