@@ -89,7 +89,7 @@ await() { # SECONDS COMMAND...
 become() { # NAME COMMAND...
 	local name=$PREFIX-$1
 	shift
-	exec ip netns exec "$name" "$@"
+	exec nsenter --net="/run/netns/$name" -- "$@"
 }
 
 start() { # FILE NAME COMMAND...; runs in the background with its output in FILE; its pid is in $STARTED_PID
@@ -116,13 +116,20 @@ cleanup() {
 	rm -rf "$WORK"
 }
 
+# As `ip -n` and `ip netns exec`, which want to remount / and so fail in a chroot.
+ip_in() { # NAMESPACE ARGUMENTS...
+	local name=$1
+	shift
+	nsenter --net="/run/netns/$name" -- ip "$@"
+}
+
 namespace() { # NAME; makes rfPID-NAME with lo up
 	local name=$PREFIX-$1
 	ip netns add "$name"
 	NAMESPACES+=("$name")
-	ip -n "$name" link set lo up
+	ip_in "$name" link set lo up
 	# One write each: absent keys (a kernel without IPv6 privacy, say) must not stop the rest.
-	ip netns exec "$name" sh -c '
+	nsenter --net="/run/netns/$name" -- sh -c '
 		for key in ipv4/conf/all/rp_filter ipv4/conf/default/rp_filter ipv6/conf/default/accept_dad \
 			ipv6/conf/default/dad_transmits ipv6/conf/default/accept_ra; do
 			echo 0 >/proc/sys/net/$key
@@ -132,28 +139,28 @@ namespace() { # NAME; makes rfPID-NAME with lo up
 on() { # NAME COMMAND...; runs in a namespace
 	local name=$PREFIX-$1
 	shift
-	ip netns exec "$name" "$@"
+	nsenter --net="/run/netns/$name" -- "$@"
 }
 
 link() { # NAME INTERFACE ROUTER_INTERFACE; from namespace NAME to the router
-	ip -n "$ROUTER" link add "$3" address "$MAC" type veth peer name "$2" netns "$PREFIX-$1"
-	ip -n "$ROUTER" addr add 169.254.1.1/32 dev "$3"
-	ip -n "$ROUTER" addr add fe80::1/64 dev "$3" nodad
-	ip -n "$ROUTER" link set "$3" up
-	ip -n "$PREFIX-$1" link set "$2" up
-	ip -n "$PREFIX-$1" route add 169.254.1.1 dev "$2"
+	ip_in "$ROUTER" link add "$3" address "$MAC" type veth peer name "$2" netns "$PREFIX-$1"
+	ip_in "$ROUTER" addr add 169.254.1.1/32 dev "$3"
+	ip_in "$ROUTER" addr add fe80::1/64 dev "$3" nodad
+	ip_in "$ROUTER" link set "$3" up
+	ip_in "$PREFIX-$1" link set "$2" up
+	ip_in "$PREFIX-$1" route add 169.254.1.1 dev "$2"
 }
 
 # Gives the namespace of a workload an address of each family, and the router the way there.
 address_add() { # NAME ADDRESS4 ADDRESS6
 	ADDRESS4[$1]=$2
 	ADDRESS6[$1]=$3
-	ip -n "$PREFIX-$1" addr add "$2/32" dev eth0
-	ip -n "$PREFIX-$1" addr add "$3/128" dev eth0 nodad
-	ip -n "$PREFIX-$1" route replace default via 169.254.1.1 dev eth0 src "$2"
-	ip -n "$PREFIX-$1" -6 route replace default via fe80::1 dev eth0 src "$3"
-	ip -n "$ROUTER" route replace "$2" dev "veth-$1"
-	ip -n "$ROUTER" -6 route replace "$3" dev "veth-$1"
+	ip_in "$PREFIX-$1" addr add "$2/32" dev eth0
+	ip_in "$PREFIX-$1" addr add "$3/128" dev eth0 nodad
+	ip_in "$PREFIX-$1" route replace default via 169.254.1.1 dev eth0 src "$2"
+	ip_in "$PREFIX-$1" -6 route replace default via fe80::1 dev eth0 src "$3"
+	ip_in "$ROUTER" route replace "$2" dev "veth-$1"
+	ip_in "$ROUTER" -6 route replace "$3" dev "veth-$1"
 }
 
 workload() { # NAME ADDRESS4 ADDRESS6
@@ -193,20 +200,20 @@ node() {
 	on node sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding'
 	namespace outside
 	link outside eth0 uplink
-	ip -n "$ROUTER" addr add 192.0.2.1/24 dev uplink
-	ip -n "$ROUTER" addr add 2001:db8:ff::1/64 dev uplink nodad
+	ip_in "$ROUTER" addr add 192.0.2.1/24 dev uplink
+	ip_in "$ROUTER" addr add 2001:db8:ff::1/64 dev uplink nodad
 	ADDRESS4[node]=192.0.2.1 ADDRESS6[node]=2001:db8:ff::1
 	ADDRESS4[payments]=203.0.113.10 ADDRESS6[payments]=2001:db8:10::10
 	ADDRESS4[world]=198.51.100.10 ADDRESS6[world]=2001:db8:20::10
 	local name
 	for name in payments world; do
-		ip -n "$PREFIX-outside" addr add "${ADDRESS4[$name]}/32" dev eth0
-		ip -n "$PREFIX-outside" addr add "${ADDRESS6[$name]}/128" dev eth0 nodad
-		ip -n "$ROUTER" route add "${ADDRESS4[$name]}" dev uplink
-		ip -n "$ROUTER" -6 route add "${ADDRESS6[$name]}" dev uplink
+		ip_in "$PREFIX-outside" addr add "${ADDRESS4[$name]}/32" dev eth0
+		ip_in "$PREFIX-outside" addr add "${ADDRESS6[$name]}/128" dev eth0 nodad
+		ip_in "$ROUTER" route add "${ADDRESS4[$name]}" dev uplink
+		ip_in "$ROUTER" -6 route add "${ADDRESS6[$name]}" dev uplink
 	done
-	ip -n "$PREFIX-outside" route add default via 169.254.1.1 dev eth0 src "${ADDRESS4[world]}"
-	ip -n "$PREFIX-outside" -6 route add default via fe80::1 dev eth0 src "${ADDRESS6[world]}"
+	ip_in "$PREFIX-outside" route add default via 169.254.1.1 dev eth0 src "${ADDRESS4[world]}"
+	ip_in "$PREFIX-outside" -6 route add default via fe80::1 dev eth0 src "${ADDRESS6[world]}"
 }
 
 place_of() { # NAME; the namespace where an end lives

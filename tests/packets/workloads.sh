@@ -19,9 +19,9 @@ allowed web2 api1 8080 tcp "added"
 denied web2 db1 5432 tcp "added"
 
 # Past failure 25: an address that is given on does not carry its old rights.
-ip -n "$PREFIX-web2" addr flush dev eth0 scope global
-ip -n "$PREFIX-web2" route add 169.254.1.1 dev eth0 2>/dev/null || true
-ip -n "$ROUTER" addr replace fe80::1/64 dev veth-web2 nodad
+ip_in "$PREFIX-web2" addr flush dev eth0 scope global
+ip_in "$PREFIX-web2" route add 169.254.1.1 dev eth0 2>/dev/null || true
+ip_in "$ROUTER" addr replace fe80::1/64 dev veth-web2 nodad
 address_add web2 10.0.1.22 fd00:1::22
 denied web2 api1 8080 tcp "moved, not announced yet"
 change workload_file web2 shop 'app: web'
