@@ -46,14 +46,6 @@ allowed batch1 api1 9999 tcp "a port range"
 denied batch1 api1 9999 udp "a port range of another protocol"
 denied batch1 api1 8080 tcp "outside the range"
 
-policy_shop '{from: web, to: db, ports: [icmp/echo-request, icmpv6/echo-request]}'
-await 3 sh -c "nsenter --net=/run/netns/$PREFIX-web1 -- $PROBE try - ${ADDRESS4[db1]} 0 icmp 100" || true
-allowed web1 db1 0 icmp "an ICMP type"
-denied db1 web1 0 icmp "an ICMP type, the other way"
-denied web1 db1 5432 tcp "an ICMP type opens no port"
-policy_shop
-await 3 sh -c "nsenter --net=/run/netns/$PREFIX-web1 -- $PROBE try - ${ADDRESS4[api1]} 8080 tcp 100" || true
-
 # From the port of a server to any port of its client: that is no reply while no request went before.
 on api1 "$PROBE" spoof eth0 "$MAC" "${ADDRESS4[api1]}" "${ADDRESS4[web1]}" 9999 8080
 on api1 "$PROBE" spoof eth0 "$MAC" "${ADDRESS6[api1]}" "${ADDRESS6[web1]}" 9999 8080

@@ -363,7 +363,8 @@ expect() { # WANT WORD FROM TO PORT PROTOCOL [TEXT [BYTES]]
 	for address in $(addresses_of "$to"); do
 		code=0
 		wait "${jobs[$i]}" || code=$?
-		local line="$word: $from to $to $port/$protocol over $(family_of "$address")${text:+, $text}"
+		local line
+		line="$word: $from to $to $port/$protocol over $(family_of "$address")${text:+, $text}"
 		if [ "$code" -eq "$want" ]; then ok "$line"; else
 			not_ok "$line"
 			note "probe answered $code: $(cat "$WORK/try-$i")"
