@@ -141,7 +141,7 @@ static void unmatched_read(struct frontend *frontend, const struct yaml_node *no
 static void unsupported(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
 	(void)object;
-	diagnostics_error(frontend->diagnostics, node->span, "this key is not supported by version " RINGFENCE_VERSION);
+	diagnostics_error(frontend->diagnostics, node->span, "this is not supported by version " RINGFENCE_VERSION);
 	diagnostics_help(frontend->diagnostics, "the policy is refused, since it would not do what it says");
 }
 

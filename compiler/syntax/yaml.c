@@ -18,6 +18,7 @@ struct anchor {
 struct reader {
 	struct arena *arena;
 	const char *file;
+	const struct source *source;
 	struct diagnostics *diagnostics;
 	yaml_parser_t parser;
 	struct anchor *anchors;
@@ -40,6 +41,19 @@ static void fail(struct reader *reader, struct span span, const char *message)
 	reader->failed = true;
 }
 
+static yaml_mark_t mark_at(const struct source *source, size_t offset)
+{
+	yaml_mark_t mark = {.index = offset};
+	for (size_t i = 0; i < offset && i < source->length; i++) {
+		mark.column++;
+		if (source->text[i] == '\n') {
+			mark.line++;
+			mark.column = 0;
+		}
+	}
+	return mark;
+}
+
 static bool next(struct reader *reader, yaml_event_t *event)
 {
 	if (reader->failed)
@@ -47,8 +61,8 @@ static bool next(struct reader *reader, yaml_event_t *event)
 	if (yaml_parser_parse(&reader->parser, event))
 		return true;
 	yaml_mark_t mark = reader->parser.problem_mark;
-	if (reader->parser.error == YAML_READER_ERROR)
-		mark = reader->parser.mark;
+	if (reader->parser.error == YAML_READER_ERROR) /* bytes that are no UTF-8: libyaml tells their offset only */
+		mark = mark_at(reader->source, reader->parser.problem_offset);
 	const char *problem = reader->parser.problem != NULL ? reader->parser.problem : "not readable as YAML";
 	fail(reader, span_of(reader, mark, mark), arena_printf(reader->arena, "not valid YAML: %s", problem));
 	return false;
@@ -194,7 +208,7 @@ static struct yaml_node *read_node(struct reader *reader, yaml_event_t *event, u
 struct yaml_node **yaml_read(struct arena *arena, const struct source *source, struct diagnostics *diagnostics,
 			     size_t *count)
 {
-	struct reader reader = {.arena = arena, .file = source->file, .diagnostics = diagnostics};
+	struct reader reader = {.arena = arena, .file = source->file, .source = source, .diagnostics = diagnostics};
 	struct yaml_node **roots = NULL;
 	*count = 0;
 	if (source->length > YAML_BYTES_MAX) {

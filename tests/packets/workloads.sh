@@ -50,7 +50,8 @@ allowed web1 api1 8080 tcp "conflict: the older keeps its address"
 denied api1 web1 5432 tcp "conflict: the newer does not get the address"
 serve 5432 late1
 denied api1 late1 5432 tcp "conflict: the newer is denied whole"
-change workload_file web1 shop 'app: web, note: changed'
+workload_file web1 shop 'app: web, note: changed' # changes no rule, so no commit tells when it is read
+sleep 0.4
 allowed web1 api1 8080 tcp "conflict: a change of its file does not make the older younger"
 change rm "$WORKLOADS/web1.yaml"
 allowed api1 late1 5432 tcp "conflict over: the newer is in"
