@@ -21,6 +21,13 @@ void frontend_init(struct frontend *frontend, struct arena *arena, struct diagno
 	*frontend = (struct frontend){.arena = arena, .diagnostics = diagnostics, .hash = 0xcbf29ce484222325};
 }
 
+/* FNV-1a */
+static void hash_bytes(struct frontend *frontend, const void *bytes, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		frontend->hash = (frontend->hash ^ ((const unsigned char *)bytes)[i]) * 0x100000001b3;
+}
+
 static void add_document(struct frontend *frontend, const struct yaml_node *root)
 {
 	if (root->kind != YAML_MAPPING) {
@@ -61,11 +68,11 @@ void frontend_add_text(struct frontend *frontend, const char *name, const char *
 	*source = (struct source){name, text, length};
 	diagnostics_add_source(frontend->diagnostics, source);
 	frontend->file_count++;
-	/* FNV-1a with the text's length in front, so that moving a byte to the next file changes the hash. */
-	for (size_t i = 0; i < sizeof length; i++)
-		frontend->hash = (frontend->hash ^ (length >> 8 * i & 0xff)) * 0x100000001b3;
-	for (size_t i = 0; i < length; i++)
-		frontend->hash = (frontend->hash ^ (unsigned char)text[i]) * 0x100000001b3;
+	/* The name below the given path counts, since reports name it; lengths, so that no byte moves from one to the next. */
+	const char *below = name + (strlen(name) > frontend->root_length ? frontend->root_length : 0);
+	hash_bytes(frontend, below, strlen(below) + 1);
+	hash_bytes(frontend, &length, sizeof length);
+	hash_bytes(frontend, text, length);
 	size_t count = 0;
 	struct yaml_node **roots = yaml_read(frontend->arena, source, frontend->diagnostics, &count);
 	for (size_t i = 0; i < count; i++)
@@ -157,6 +164,8 @@ static void add_directory(struct frontend *frontend, const char *path, unsigned 
 void frontend_add_path(struct frontend *frontend, const char *path)
 {
 	struct stat status;
+	const char *slash = strrchr(path, '/');
+	frontend->root_length = slash != NULL ? (size_t)(slash - path) + 1 : 0;
 	if (stat(path, &status) != 0)
 		path_error(frontend, path, strerror(errno));
 	else if (S_ISDIR(status.st_mode))

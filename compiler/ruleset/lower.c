@@ -18,7 +18,8 @@
 
 /* Bits of ct state (linux/netfilter/nf_conntrack_common.h, NF_CT_STATE_BIT: 1 << (state + 1)). */
 enum { STATE_INVALID = 1 << 0, STATE_RELATED = 1 << 2, STATE_UNTRACKED = 1 << 6 };
-enum { LOG_RATE = 10, LOG_BURST = 5, SET_SIZE_LEAST = 64 };
+/* PATH_SHOWN: of a file's path its end, so that a log prefix holds it, the line and two names in 127 bytes. */
+enum { LOG_RATE = 10, LOG_BURST = 5, SET_SIZE_LEAST = 64, PATH_SHOWN = 48 };
 
 struct lowering {
 	struct arena *arena;
@@ -193,8 +194,8 @@ static const char *origins(struct lowering *l, const struct group *group)
 		const struct span *span = &group->allows[i]->span;
 		bool same = strcmp(file, span->file) == 0;
 		const char *path = span->file;
-		if (strlen(path) > 60)
-			path += strlen(path) - 60;
+		if (strlen(path) > PATH_SHOWN)
+			path += strlen(path) - PATH_SHOWN;
 		if (same)
 			snprintf(next, sizeof next, ",%u", span->line);
 		else
@@ -282,8 +283,8 @@ static const char *class_origin(struct lowering *l, const struct class *class, c
 	}
 	const struct span *span = class->service != NULL ? &class->service->span : &policy->unmatched_span;
 	const char *path = span->file != NULL ? span->file : "";
-	if (strlen(path) > 60)
-		path += strlen(path) - 60;
+	if (strlen(path) > PATH_SHOWN)
+		path += strlen(path) - PATH_SHOWN;
 	*comment = span->file != NULL ? arena_printf(l->arena, "%s:%u", path, span->line) : "unmatched workload";
 	if (class->service == NULL)
 		return arena_printf(l->arena, "unmatched %s", span->file != NULL ? *comment : "by default");

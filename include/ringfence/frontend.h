@@ -22,7 +22,8 @@ struct frontend {
 	size_t document_count, file_count, skipped_count;
 	struct policy policy;
 	struct inventory inventory;
-	uint64_t hash;     /* of the text of all files, FNV-1a */
+	size_t root_length; /* of the path being read, up to its last slash */
+	uint64_t hash;     /* of the names and texts of all files, FNV-1a */
 	char revision[17]; /* the same in hexadecimal, set by frontend_finish */
 };
 
