@@ -17,6 +17,7 @@ struct inventory_index {
 	size_t place_count;
 	struct node_place *nodes;
 	size_t node_count;
+	bool address_twice;
 };
 
 static int compare_workloads(const void *left, const void *right)
@@ -52,9 +53,12 @@ static void index_places(struct inventory *inventory, struct arena *arena)
 			index->places[count++] = (struct place){inventory->workloads[i]->addresses[j], inventory->workloads[i]};
 	if (count > 1)
 		qsort(index->places, count, sizeof *index->places, compare_places);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		if (kept == 0 || address_compare(&index->places[kept - 1].address, &index->places[i].address) != 0)
 			index->places[kept++] = index->places[i];
+		else if (index->places[kept - 1].workload != index->places[i].workload)
+			index->address_twice = true;
+	}
 	index->place_count = kept;
 }
 
@@ -74,6 +78,17 @@ void inventory_index(struct inventory *inventory, struct arena *arena)
 	if (index->node_count > 1)
 		qsort(index->nodes, index->node_count, sizeof *index->nodes, compare_node_places);
 	index_places(inventory, arena);
+}
+
+bool inventory_has_conflicts(const struct inventory *inventory)
+{
+	const struct inventory_index *index = inventory->index;
+	bool conflict = index->address_twice;
+	for (size_t i = 1; i < inventory->workload_count && !conflict; i++)
+		conflict = compare_workloads(&index->by_name[i - 1], &index->by_name[i]) == 0;
+	for (size_t i = 0; i < index->node_count && !conflict; i++)
+		conflict = inventory_at(inventory, &index->nodes[i].address) != NULL;
+	return conflict;
 }
 
 const struct place *inventory_places(const struct inventory *inventory, size_t *count)

@@ -298,40 +298,6 @@ void state_file_errors(const struct state *state, void (*call)(void *context, co
 
 /* ---- the world ---- */
 
-struct claim {
-	struct address address;
-	uint64_t order;              /* age of the owner; 0: the policy's own inventory, or a node */
-	struct workload *workload;   /* NULL: a node's address */
-};
-
-static int compare_claims(const void *left, const void *right)
-{
-	const struct claim *a = left, *b = right;
-	int order = address_compare(&a->address, &b->address);
-	if (order == 0)
-		order = (a->workload != NULL) - (b->workload != NULL);
-	return order != 0 ? order : (a->order > b->order) - (a->order < b->order);
-}
-
-static void mark_conflicts(struct claim *claims, size_t count)
-{
-	if (count > 1)
-		qsort(claims, count, sizeof *claims, compare_claims);
-	for (size_t i = 1, first = 0; i < count; i++) {
-		if (address_compare(&claims[first].address, &claims[i].address) != 0)
-			first = i;
-		else if (claims[i].workload != claims[first].workload && claims[i].workload != NULL)
-			claims[i].workload->conflict = true;
-	}
-}
-
-static int compare_workloads(const void *left, const void *right)
-{
-	const struct workload *a = *(struct workload *const *)left, *b = *(struct workload *const *)right;
-	int order = strcmp(a->name_space, b->name_space);
-	return order != 0 ? order : strcmp(a->name, b->name);
-}
-
 static int compare_files(const void *left, const void *right)
 {
 	const struct file *a = *(struct file *const *)left, *b = *(struct file *const *)right;
@@ -342,50 +308,46 @@ struct merging {
 	const struct state *state;
 	struct arena *arena;
 	struct inventory *inventory;
-	struct claim *claims;
-	size_t claim_count;
 };
+
+/* Whether two workloads have one name, or an address in common. */
+static bool share(const struct workload *a, const struct workload *b)
+{
+	if (strcmp(a->name, b->name) == 0 && strcmp(a->name_space, b->name_space) == 0)
+		return true;
+	for (size_t i = 0; i < a->address_count; i++)
+		for (size_t j = 0; j < b->address_count; j++)
+			if (address_compare(&a->addresses[i], &b->addresses[j]) == 0)
+				return true;
+	return false;
+}
 
 static void merge(struct merging *m, const struct inventory *from, uint64_t order)
 {
 	for (size_t i = 0; i < from->namespace_count; i++)
 		*arena_push(m->arena, m->inventory->namespaces, m->inventory->namespace_count) = from->namespaces[i];
-	for (size_t i = 0; i < from->node_count; i++) {
+	for (size_t i = 0; i < from->node_count; i++)
 		*arena_push(m->arena, m->inventory->nodes, m->inventory->node_count) = from->nodes[i];
-		for (size_t j = 0; j < from->nodes[i]->address_count; j++)
-			*arena_push(m->arena, m->claims, m->claim_count) = (struct claim){from->nodes[i]->addresses[j], 0, NULL};
-	}
 	for (size_t i = 0; i < from->workload_count; i++) {
 		struct workload *workload = arena_alloc(m->arena, sizeof *workload);
 		*workload = *from->workloads[i];
 		if (workload->node == NULL && order > 0)
 			workload->node = m->state->node;
 		*arena_push(m->arena, m->inventory->workloads, m->inventory->workload_count) = workload;
-		for (size_t j = 0; j < workload->address_count; j++)
-			*arena_push(m->arena, m->claims, m->claim_count) = (struct claim){workload->addresses[j], order, workload};
 	}
 }
 
-/* Of two workloads with one name the older stays; they stand in the order of age before this sorts them. */
-static void drop_same_names(struct merging *m)
+/* Marks every workload that an older one, or a node, takes an address or the name from. The files were merged by age. */
+static void mark_conflicts(struct merging *m)
 {
 	struct inventory *inventory = m->inventory;
-	struct workload **sorted = arena_alloc(m->arena, (inventory->workload_count + 1) * sizeof *sorted);
-	size_t count = 0;
-	memcpy(sorted, inventory->workloads, inventory->workload_count * sizeof *sorted);
-	/* qsort is not stable: compare by name, then keep the one that comes first in the order of age. */
-	if (inventory->workload_count > 1)
-		qsort(sorted, inventory->workload_count, sizeof *sorted, compare_workloads);
-	for (size_t i = 0; i < inventory->workload_count; i++)
-		if ((i > 0 && compare_workloads(&sorted[i - 1], &sorted[i]) == 0) ||
-		    (i + 1 < inventory->workload_count && compare_workloads(&sorted[i], &sorted[i + 1]) == 0))
-			count++;
-	for (size_t i = 0; count > 0 && i < inventory->workload_count; i++)
-		for (size_t j = 0; j < i; j++)
-			if (compare_workloads(&inventory->workloads[i], &inventory->workloads[j]) == 0)
-				inventory->workloads[i]->conflict = true;
-	if (inventory->workload_count > 0)
-		memcpy(inventory->workloads, sorted, inventory->workload_count * sizeof *sorted);
+	for (size_t i = 0; i < inventory->workload_count; i++) {
+		struct workload *workload = inventory->workloads[i];
+		for (size_t j = 0; j < i && !workload->conflict; j++)
+			workload->conflict = share(inventory->workloads[j], workload);
+		for (size_t j = 0; j < workload->address_count && !workload->conflict; j++)
+			workload->conflict = inventory_node_at(inventory, &workload->addresses[j]) != NULL;
+	}
 }
 
 struct world state_world(const struct state *state, struct arena *arena, int64_t now)
@@ -401,8 +363,10 @@ struct world state_world(const struct state *state, struct arena *arena, int64_t
 	}
 	for (size_t i = 0; i < state->file_count; i++)
 		merge(&m, &files[i]->inventory, files[i]->order);
-	mark_conflicts(m.claims, m.claim_count);
-	drop_same_names(&m);
 	inventory_index(m.inventory, arena);
+	if (inventory_has_conflicts(m.inventory)) {
+		mark_conflicts(&m);
+		inventory_index(m.inventory, arena);
+	}
 	return (struct world){policy, m.inventory, now};
 }

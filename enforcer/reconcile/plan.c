@@ -24,6 +24,21 @@ static bool is_empty(const struct ruleset *ruleset)
 	return ruleset == NULL || (ruleset->chain_count == 0 && ruleset->set_count == 0);
 }
 
+/* The set or chain of `actual` with this name. Both rulesets mostly have the same order: the place is tried first. */
+static const struct set *set_in(const struct ruleset *actual, const char *name, size_t place)
+{
+	if (place < actual->set_count && strcmp(actual->sets[place]->name, name) == 0)
+		return actual->sets[place];
+	return ruleset_set(actual, name);
+}
+
+static const struct chain *chain_in(const struct ruleset *actual, const char *name, size_t place)
+{
+	if (place < actual->chain_count && strcmp(actual->chains[place]->name, name) == 0)
+		return actual->chains[place];
+	return ruleset_chain(actual, name);
+}
+
 static bool same_form(const struct set *a, const struct set *b)
 {
 	return a->key == b->key && a->map == b->map && a->interval == b->interval && a->timeout == b->timeout;
@@ -81,14 +96,14 @@ bool plan_fits_generation(const struct ruleset *actual, const struct ruleset *de
 	if (is_empty(actual) || actual->generation != desired->generation)
 		return false;
 	for (size_t i = 0; i < desired->chain_count; i++) {
-		const struct chain *chain = desired->chains[i], *there = ruleset_chain(actual, chain->name);
+		const struct chain *chain = desired->chains[i], *there = chain_in(actual, chain->name, i);
 		if (!chain->fixed && there != NULL && !same_rules(there, chain))
 			return false;
 	}
 	struct arena *scratch = arena_create();
 	bool fits = true;
 	for (size_t i = 0; i < desired->set_count && fits; i++) {
-		const struct set *set = desired->sets[i], *there = ruleset_set(actual, set->name);
+		const struct set *set = desired->sets[i], *there = set_in(actual, set->name, i);
 		if (there == NULL)
 			continue;
 		fits = same_form(there, set) && (there->size == 0 || set->element_count <= there->size) &&
@@ -105,7 +120,7 @@ bool plan_fits_generation(const struct ruleset *actual, const struct ruleset *de
 void plan_keep_sizes(const struct ruleset *actual, struct ruleset *desired)
 {
 	for (size_t i = 0; i < desired->set_count; i++) {
-		const struct set *there = ruleset_set(actual, desired->sets[i]->name);
+		const struct set *there = set_in(actual, desired->sets[i]->name, i);
 		if (there != NULL)
 			desired->sets[i]->size = there->size;
 	}
@@ -149,20 +164,20 @@ static void plan_build(struct planning *p)
 	if (empty)
 		add(p, BUILD, OPERATION_ADD_TABLE, RULESET_TABLE);
 	for (size_t i = 0; i < desired->set_count; i++)
-		if (empty || ruleset_set(actual, desired->sets[i]->name) == NULL)
+		if (empty || set_in(actual, desired->sets[i]->name, i) == NULL)
 			add(p, BUILD, OPERATION_ADD_SET, desired->sets[i]->name)->set = desired->sets[i];
 	for (size_t i = 0; i < desired->chain_count; i++)
-		if (empty || (!desired->chains[i]->fixed && ruleset_chain(actual, desired->chains[i]->name) == NULL))
+		if (empty || (!desired->chains[i]->fixed && chain_in(actual, desired->chains[i]->name, i) == NULL))
 			add(p, BUILD, OPERATION_ADD_CHAIN, desired->chains[i]->name)->chain = desired->chains[i];
 	for (size_t i = 0; i < desired->set_count; i++) {
 		const struct set *set = desired->sets[i];
-		if (!empty && ruleset_set(actual, set->name) != NULL)
+		if (!empty && set_in(actual, set->name, i) != NULL)
 			continue;
 		struct difference difference = compare(p->arena, NULL, set, desired->at);
 		add_elements(p, BUILD, OPERATION_ADD_ELEMENTS, set, difference.added, difference.added_count);
 	}
 	for (size_t i = 0; i < desired->chain_count; i++)
-		if (empty || (!desired->chains[i]->fixed && ruleset_chain(actual, desired->chains[i]->name) == NULL))
+		if (empty || (!desired->chains[i]->fixed && chain_in(actual, desired->chains[i]->name, i) == NULL))
 			add_rules(p, BUILD, desired->chains[i]);
 }
 
@@ -171,7 +186,7 @@ static void plan_change(struct planning *p)
 {
 	const struct ruleset *desired = p->desired, *actual = p->actual;
 	for (size_t i = 0; i < desired->set_count; i++) {
-		const struct set *set = desired->sets[i], *there = ruleset_set(actual, set->name);
+		const struct set *set = desired->sets[i], *there = set_in(actual, set->name, i);
 		if (there == NULL)
 			continue;
 		struct difference difference = compare(p->arena, there, set, actual->at);
@@ -179,12 +194,12 @@ static void plan_change(struct planning *p)
 		add_elements(p, CHANGE, OPERATION_ADD_ELEMENTS, set, difference.added, difference.added_count);
 	}
 	for (size_t i = 0; i < desired->chain_count; i++) {
-		const struct chain *chain = desired->chains[i], *there = ruleset_chain(actual, chain->name);
+		const struct chain *chain = desired->chains[i], *there = chain_in(actual, chain->name, i);
 		if (chain->fixed && there == NULL)
 			add(p, CHANGE, OPERATION_ADD_CHAIN, chain->name)->chain = chain;
 	}
 	for (size_t i = 0; i < desired->chain_count; i++) {
-		const struct chain *chain = desired->chains[i], *there = ruleset_chain(actual, chain->name);
+		const struct chain *chain = desired->chains[i], *there = chain_in(actual, chain->name, i);
 		bool built = there == NULL && !chain->fixed; /* with its rules, in the first transaction */
 		if (built || (there != NULL && same_rules(there, chain)))
 			continue;
@@ -199,13 +214,13 @@ static void plan_delete(struct planning *p)
 {
 	const struct ruleset *desired = p->desired, *actual = p->actual;
 	for (size_t i = 0; i < actual->chain_count; i++)
-		if (ruleset_chain(desired, actual->chains[i]->name) == NULL)
+		if (chain_in(desired, actual->chains[i]->name, i) == NULL)
 			add(p, DELETE, OPERATION_FLUSH_CHAIN, actual->chains[i]->name);
 	for (size_t i = 0; i < actual->set_count; i++)
-		if (ruleset_set(desired, actual->sets[i]->name) == NULL)
+		if (set_in(desired, actual->sets[i]->name, i) == NULL)
 			add(p, DELETE, OPERATION_DELETE_SET, actual->sets[i]->name);
 	for (size_t i = 0; i < actual->chain_count; i++)
-		if (ruleset_chain(desired, actual->chains[i]->name) == NULL)
+		if (chain_in(desired, actual->chains[i]->name, i) == NULL)
 			add(p, DELETE, OPERATION_DELETE_CHAIN, actual->chains[i]->name);
 }
 

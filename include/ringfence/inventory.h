@@ -44,6 +44,9 @@ struct inventory {
 /* Makes the look-ups below work; call it after the last change to the arrays. */
 void inventory_index(struct inventory *inventory, struct arena *arena);
 
+/* Whether two workloads have one name or one address, or a workload has the address of a node. */
+bool inventory_has_conflicts(const struct inventory *inventory);
+
 /* A workload at one of its addresses. */
 struct place {
 	struct address address;
