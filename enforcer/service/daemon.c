@@ -109,7 +109,7 @@ static int apply(struct daemon *daemon, const struct ruleset *from, enum change 
 
 int daemon_enforce(struct daemon *daemon, enum change change)
 {
-	if (!state_has_policy(daemon->state))
+	if (!state_has_policy(daemon->state) || !daemon->sources_read)
 		return 0;
 	if (daemon->enforced != NULL) {
 		daemon->enforced->at = (int64_t)time(NULL);

@@ -19,6 +19,7 @@ struct daemon {
 	int64_t next_expiry;         /* the first `until` of it still to come, Unix time; 0: none */
 	int64_t since;               /* Unix time from which this generation and revision hold */
 	char revision[17];           /* of the policy in force */
+	bool sources_read;           /* every source of workloads has spoken; before, nothing is enforced */
 	bool ready;                  /* an apply was read back and found whole */
 	bool differs;                /* the kernel's table is not what it should be */
 	char *difference;            /* in words, or NULL */
@@ -27,7 +28,8 @@ struct daemon {
 	struct drift_log drift;
 };
 
-/* Makes the kernel hold what the state says. Nothing happens before there is a policy. Returns 0 or a negative errno; then
+/* Makes the kernel hold what the state says. Nothing happens before there is a policy and every source of workloads has
+ * spoken: a workload that is missing from the table is nobody's, and so open. Returns 0 or a negative errno; then
  * the rules that were in force still are. */
 int daemon_enforce(struct daemon *daemon, enum change change);
 

@@ -86,7 +86,7 @@ static void read_policy(struct loop *loop)
 	if (result < 0)
 		fprintf(stderr, "%sringfenced: the policy is refused; %s\n", state_policy_errors(daemon->state),
 			state_has_policy(daemon->state) ? "the last good one stays in force" : "what the kernel holds stays as it is");
-	if (result > 0 && daemon_enforce(daemon, CHANGE_ANY) == 0)
+	if (result > 0 && daemon_enforce(daemon, CHANGE_ANY) == 0 && daemon->enforced != NULL)
 		fprintf(stderr, "ringfenced: policy %s is in force, generation %u\n", daemon->revision, daemon->enforced->generation);
 	after_change(loop);
 }
@@ -216,6 +216,14 @@ static void open_watch(struct watch *watch)
 		daemon_enforce(&loop->daemon, CHANGE_ANY);
 }
 
+static void note_sources(struct loop *loop)
+{
+	bool read = true;
+	for (size_t i = 0; i < loop->watch_count; i++)
+		read = read && (loop->watches[i].policy || loop->watches[i].directory != NULL);
+	loop->daemon.sources_read = read;
+}
+
 /* ---- the kernel ---- */
 
 struct foreign {
@@ -270,6 +278,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *context)
 	struct loop *loop = context;
 	for (size_t i = 0; i < loop->watch_count; i++)
 		open_watch(&loop->watches[i]);
+	note_sources(loop);
 	if (++loop->ticks % CHECK_SECONDS == 0)
 		daemon_check(&loop->daemon);
 	if (loop->daemon.enforced == NULL || loop->daemon.error != NULL)
@@ -358,6 +367,7 @@ static int start(struct loop *loop)
 		if (loop->watches[i].directory == NULL)
 			fprintf(stderr, "ringfenced: %s is not there yet\n", loop->watches[i].path);
 	}
+	note_sources(loop);
 	read_policy(loop);
 	return 0;
 }

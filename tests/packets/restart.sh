@@ -50,5 +50,20 @@ daemon_start
 await 5 sh -c "! nsenter --net=/run/netns/$PREFIX-web1 -- $PROBE try - ${ADDRESS4[api1]} 8080 tcp 100" || true
 denied web1 api1 8080 tcp "relabelled while the daemon was dead"
 
+# A source of workloads that is not there when the daemon starts says nothing about who is gone.
+workload_file web1 shop 'app: web'
+await 5 sh -c "nsenter --net=/run/netns/$PREFIX-web1 -- $PROBE try - ${ADDRESS4[api1]} 8080 tcp 100" || true
+daemon_kill
+mv "$WORKLOADS" "$WORKLOADS.away"
+become node "$RINGFENCED" --config "$WORK/ringfenced.yaml" >>"$WORK/daemon.log" 2>&1 &
+DAEMON_PID=$!
+STARTED+=("$DAEMON_PID")
+await 10 status_has '"ready":false' || not_ok "the daemon answers"
+sleep 1.5
+denied web1 db1 5432 tcp "the workload directory is not there at the start"
+allowed web1 api1 8080 tcp "the workload directory is not there at the start"
+mv "$WORKLOADS.away" "$WORKLOADS"
+check "ready when the directory is there" await 10 status_has '"ready":true'
+denied web1 db1 5432 tcp "the workload directory is there"
 daemon_stop
 finish
