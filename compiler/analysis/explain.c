@@ -13,7 +13,8 @@ static void add(struct arena *arena, struct endpoints *endpoints, struct endpoin
 static void add_workload(struct arena *arena, struct endpoints *endpoints, const struct workload *workload)
 {
 	for (size_t i = 0; i < workload->address_count; i++)
-		add(arena, endpoints, (struct endpoint){.workload = workload, .has_address = true, .address = workload->addresses[i]});
+		add(arena, endpoints,
+		    (struct endpoint){.workload = workload, .has_address = true, .address = workload->addresses[i]});
 	if (workload->address_count == 0)
 		add(arena, endpoints, (struct endpoint){.workload = workload});
 }
@@ -26,9 +27,12 @@ struct endpoint endpoint_of_service(struct arena *arena, const struct service *s
 	workload->span = service->span;
 	for (size_t i = 0; i < service->workloads.count; i++) {
 		const struct requirement *item = &service->workloads.items[i];
-		const char *value = item->kind == REQUIRE_IN ? item->values[0] : item->kind == REQUIRE_EXISTS ? "" : NULL;
+		const char *value = item->kind == REQUIRE_IN	   ? item->values[0]
+				    : item->kind == REQUIRE_EXISTS ? ""
+								   : NULL;
 		if (value != NULL)
-			*arena_push(arena, workload->labels.items, workload->labels.count) = (struct label){item->key, value};
+			*arena_push(arena, workload->labels.items, workload->labels.count) =
+			    (struct label){item->key, value};
 	}
 	return (struct endpoint){.workload = workload};
 }
@@ -47,7 +51,8 @@ static void add_service(struct arena *arena, const struct world *world, struct e
 		add(arena, endpoints, endpoint_of_service(arena, service));
 }
 
-static const char *find_named(struct arena *arena, const struct world *world, const char *word, struct endpoints *endpoints)
+static const char *find_named(struct arena *arena, const struct world *world, const char *word,
+			      struct endpoints *endpoints)
 {
 	const char *kind = word;
 	bool service_only = strncmp(word, "service:", 8) == 0, workload_only = strncmp(word, "workload:", 9) == 0;
@@ -62,7 +67,8 @@ static const char *find_named(struct arena *arena, const struct world *world, co
 		    strcmp(world->policy->services[i]->name, name) == 0)
 			service = world->policy->services[i];
 	if (workload != NULL && service != NULL)
-		return arena_printf(arena, "`%s` is a workload and a service: write workload:%s or service:%s", kind, word, word);
+		return arena_printf(arena, "`%s` is a workload and a service: write workload:%s or service:%s", kind,
+				    word, word);
 	if (workload != NULL)
 		add_workload(arena, endpoints, workload);
 	else if (service != NULL)
@@ -72,7 +78,8 @@ static const char *find_named(struct arena *arena, const struct world *world, co
 	return NULL;
 }
 
-const char *endpoints_find(struct arena *arena, const struct world *world, const char *word, struct endpoints *endpoints)
+const char *endpoints_find(struct arena *arena, const struct world *world, const char *word,
+			   struct endpoints *endpoints)
 {
 	static const struct {
 		const char *name;
@@ -108,7 +115,7 @@ const char *flow_port_find(struct arena *arena, const struct world *world, const
 		const struct service *service = policy->services[i];
 		if (to->service != NULL ? service != to->service
 					: strcmp(service->name_space, workload->name_space) != 0 ||
-						  !selector_matches(&service->workloads, &workload->labels))
+					      !selector_matches(&service->workloads, &workload->labels))
 			continue;
 		for (size_t j = 0; j < service->port_count && problem != NULL; j++) {
 			if (strcmp(service->ports[j].name, word) == 0) {

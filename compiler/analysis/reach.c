@@ -31,7 +31,8 @@ static struct parties list_parties(struct arena *arena, const struct world *worl
 	const struct policy *policy = world->policy;
 	struct parties parties = {0};
 	for (size_t i = 0; !workloads && i < policy->service_count; i++)
-		add(arena, &parties, arena_printf(arena, "%s/%s", policy->services[i]->name_space, policy->services[i]->name),
+		add(arena, &parties,
+		    arena_printf(arena, "%s/%s", policy->services[i]->name_space, policy->services[i]->name),
 		    endpoint_of_service(arena, policy->services[i]), NULL);
 	for (size_t i = 0; workloads && i < world->inventory->workload_count; i++) {
 		const struct workload *workload = world->inventory->workloads[i];
@@ -53,7 +54,8 @@ static struct parties list_parties(struct arena *arena, const struct world *worl
 }
 
 /* A network as a whole matches a peer only where the peer is that network, or any. */
-static bool matches(const struct world *world, const struct peer *peer, const struct party *party, const struct party *other)
+static bool matches(const struct world *world, const struct peer *peer, const struct party *party,
+		    const struct party *other)
 {
 	if (party->network == NULL)
 		return peer_matches(world, peer, &party->end, &other->end);
@@ -73,8 +75,8 @@ static void add_ports(struct arena *arena, struct reach *reach, const struct wor
 	}
 }
 
-static void add_allow(struct arena *arena, struct reach *reach, const struct world *world, const struct parties *parties,
-		      const struct allow *allow)
+static void add_allow(struct arena *arena, struct reach *reach, const struct world *world,
+		      const struct parties *parties, const struct allow *allow)
 {
 	for (size_t i = 0; i < parties->count; i++) {
 		const struct party *from = &parties->items[i];
@@ -99,11 +101,11 @@ static void add_open(struct arena *arena, struct reach *reach, const struct worl
 	for (size_t i = 0; i < parties->count; i++)
 		for (size_t j = 0; j < parties->count; j++) {
 			const struct workload *a = parties->items[i].end.workload, *b = parties->items[j].end.workload;
-			if (i == j || a == NULL || b == NULL || a->conflict || b->conflict || workload_isolated(world, a, &by) ||
-			    workload_isolated(world, b, &by))
+			if (i == j || a == NULL || b == NULL || a->conflict || b->conflict ||
+			    workload_isolated(world, a, &by) || workload_isolated(world, b, &by))
 				continue;
 			*arena_push(arena, reach->items, reach->count) = (struct reachable){
-				parties->items[i].name, parties->items[j].name, {PROTOCOL_ANY, 0, 65535}, NULL};
+			    parties->items[i].name, parties->items[j].name, {PROTOCOL_ANY, 0, 65535}, NULL};
 		}
 }
 

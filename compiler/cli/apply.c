@@ -10,12 +10,14 @@
 
 enum { LINES_MOST = 1000 };
 
-static int report(const struct arguments *arguments, const struct plan *plan, const struct ruleset *desired, bool applied)
+static int report(const struct arguments *arguments, const struct plan *plan, const struct ruleset *desired,
+		  bool applied)
 {
 	if (format_is(arguments, "json")) {
-		json_t *answer = json_pack("{s:i, s:b, s:b, s:i, s:I, s:I}", "version", 1, "changed", plan->count > 0, "applied",
-					   applied && plan->count > 0, "generation", (int)desired->generation, "elements_added",
-					   (json_int_t)plan->elements_added, "elements_deleted", (json_int_t)plan->elements_deleted);
+		json_t *answer =
+		    json_pack("{s:i, s:b, s:b, s:i, s:I, s:I}", "version", 1, "changed", plan->count > 0, "applied",
+			      applied && plan->count > 0, "generation", (int)desired->generation, "elements_added",
+			      (json_int_t)plan->elements_added, "elements_deleted", (json_int_t)plan->elements_deleted);
 		json_dumpf(answer, stdout, JSON_COMPACT);
 		putchar('\n');
 		json_decref(answer);

@@ -10,19 +10,22 @@ int check_run(const struct arguments *arguments)
 	int status = input_read(&input, arguments, arguments->words, arguments->word_count);
 	const struct frontend *f = &input.frontend;
 	if (status == 0 && format_is(arguments, "json")) {
-		json_t *answer = json_pack("{s:i, s:b, s:I, s:I, s:I, s:I, s:s}", "version", 1, "ok", 1, "services",
-					   (json_int_t)f->policy.service_count, "networks", (json_int_t)f->policy.network_count,
-					   "allows", (json_int_t)f->policy.allow_count, "workloads",
-					   (json_int_t)f->inventory.workload_count, "revision", f->revision);
+		json_t *answer =
+		    json_pack("{s:i, s:b, s:I, s:I, s:I, s:I, s:s}", "version", 1, "ok", 1, "services",
+			      (json_int_t)f->policy.service_count, "networks", (json_int_t)f->policy.network_count,
+			      "allows", (json_int_t)f->policy.allow_count, "workloads",
+			      (json_int_t)f->inventory.workload_count, "revision", f->revision);
 		json_dumpf(answer, stdout, JSON_COMPACT);
 		putchar('\n');
 		json_decref(answer);
 	} else if (status == 0) {
-		printf("ok: %zu services, %zu networks, %zu allows, %zu workloads in %zu files\n", f->policy.service_count,
-		       f->policy.network_count, f->policy.allow_count, f->inventory.workload_count, f->file_count);
+		printf("ok: %zu services, %zu networks, %zu allows, %zu workloads in %zu files\n",
+		       f->policy.service_count, f->policy.network_count, f->policy.allow_count,
+		       f->inventory.workload_count, f->file_count);
 	}
 	if (status == 0 && arguments->verbose && f->skipped_count > 0)
-		fprintf(stderr, "ringfence: passed over %zu Kubernetes objects that say nothing about the network\n", f->skipped_count);
+		fprintf(stderr, "ringfence: passed over %zu Kubernetes objects that say nothing about the network\n",
+			f->skipped_count);
 	input_finish(&input);
 	return status;
 }

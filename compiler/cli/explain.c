@@ -33,8 +33,8 @@ static json_t *side_json(const char *name, const struct side *side)
 {
 	struct span span;
 	const char *text = side_text(side, &span);
-	json_t *object = json_pack("{s:s, s:s, s:s?, s:s}", "side", name, "verdict", side->allowed ? "allow" : "deny", "file", span.file,
-				   "rule", text);
+	json_t *object = json_pack("{s:s, s:s, s:s?, s:s}", "side", name, "verdict", side->allowed ? "allow" : "deny",
+				   "file", span.file, "rule", text);
 	if (span.file != NULL)
 		json_object_set_new(object, "line", json_integer(span.line));
 	if (side->reason == REASON_ALLOW && side->allow->why != NULL)
@@ -44,9 +44,10 @@ static json_t *side_json(const char *name, const struct side *side)
 
 static void print_json(const struct question *question)
 {
-	json_t *object = json_pack("{s:i, s:s, s:s, s:s, s:s, s:[o, o]}", "version", 1, "from", question->from, "to", question->to, "port",
-				   question->port, "verdict", question->verdict.allowed ? "allow" : "deny", "because",
-				   side_json("egress", &question->verdict.egress), side_json("ingress", &question->verdict.ingress));
+	json_t *object =
+	    json_pack("{s:i, s:s, s:s, s:s, s:s, s:[o, o]}", "version", 1, "from", question->from, "to", question->to,
+		      "port", question->port, "verdict", question->verdict.allowed ? "allow" : "deny", "because",
+		      side_json("egress", &question->verdict.egress), side_json("ingress", &question->verdict.ingress));
 	json_dumpf(object, stdout, JSON_COMPACT);
 	putchar('\n');
 	json_decref(object);
@@ -118,7 +119,8 @@ int explain_run(const struct arguments *arguments)
 	if (status == 0 && from_stdin) {
 		status = stream(&input);
 	} else if (status == 0) {
-		struct question question = {.from = arguments->words[count - 3], .to = arguments->words[count - 2],
+		struct question question = {.from = arguments->words[count - 3],
+					    .to = arguments->words[count - 2],
 					    .port = arguments->words[count - 1]};
 		const char *wrong = answer(input.arena, &input.world, &question);
 		if (wrong != NULL)

@@ -40,14 +40,16 @@ int input_read(struct input *input, const struct arguments *arguments, const cha
 	frontend_finish(&input->frontend);
 	if (input->diagnostics.errors == 0 && input->frontend.document_count == 0) {
 		diagnostics_error(&input->diagnostics, (struct span){0}, "no policy found in %s", paths[0]);
-		diagnostics_help(&input->diagnostics, "a document in a .yaml, .yml or .json file starts with `ringfence: v1`");
+		diagnostics_help(&input->diagnostics,
+				 "a document in a .yaml, .yml or .json file starts with `ringfence: v1`");
 	}
 	diagnostics_sort(&input->diagnostics);
 	diagnostics_print(&input->diagnostics, stderr, use_color(arguments, stderr));
 	if (input->diagnostics.errors == 0)
 		return 0;
 	fprintf(stderr, "ringfence: %zu error%s in %zu file%s\n", input->diagnostics.errors,
-		input->diagnostics.errors == 1 ? "" : "s", input->frontend.file_count, input->frontend.file_count == 1 ? "" : "s");
+		input->diagnostics.errors == 1 ? "" : "s", input->frontend.file_count,
+		input->frontend.file_count == 1 ? "" : "s");
 	return EXIT_PROBLEM;
 }
 

@@ -9,22 +9,26 @@
 #define POLICY "[-i INVENTORY]... POLICY..."
 
 const struct subcommand subcommands[] = {
-	{"check", POLICY, "reads a policy and says what is wrong with it",
-	 "POLICY is files or directories, read recursively. Every error is shown with its place.", "iftv", check_run},
-	{"compile", "[--node NAME] [-o FILE] " POLICY, "prints a node's ruleset as text for `nft -f`",
-	 "Loading the text replaces the table `inet ringfence` in one transaction and touches nothing else.", "inoaft", compile_run},
-	{"explain", POLICY " FROM TO PORT", "says whether a flow is allowed, and which statement decides",
-	 "FROM and TO are NAMESPACE/NAME of a workload or service (`workload:` or `service:` before it decides), an address, or\n"
-	 "a built-in peer. PORT is 8080/tcp, or a name that the destination declares. `explain POLICY... -` reads FROM TO PORT\n"
-	 "lines from standard input and prints one JSON object a line.", "ift", explain_run},
-	{"reach", POLICY, "lists who may reach whom, on which ports", "Services, or with --workloads the workloads of the inventory.",
-	 "iftw", reach_run},
-	{"apply", "[--node NAME] [--dry-run] " POLICY, "loads a node's ruleset into the kernel once",
-	 "Exit status 1 with --dry-run means that there is a difference.", "indft", apply_run},
-	{"status", "[--socket PATH]", "asks the local daemon what it enforces", "Exit status 1 means that it is not in force.", "fs",
-	 status_run},
-	{"drift", "[--socket PATH]", "asks the local daemon what others changed in its table",
-	 "Exit status 1 means that the table differs from the policy now.", "fs", drift_run},
+    {"check", POLICY, "reads a policy and says what is wrong with it",
+     "POLICY is files or directories, read recursively. Every error is shown with its place.", "iftv", check_run},
+    {"compile", "[--node NAME] [-o FILE] " POLICY, "prints a node's ruleset as text for `nft -f`",
+     "Loading the text replaces the table `inet ringfence` in one transaction and touches nothing else.", "inoaft",
+     compile_run},
+    {"explain", POLICY " FROM TO PORT", "says whether a flow is allowed, and which statement decides",
+     "FROM and TO are NAMESPACE/NAME of a workload or service (`workload:` or `service:` before it decides), an "
+     "address, or\n"
+     "a built-in peer. PORT is 8080/tcp, or a name that the destination declares. `explain POLICY... -` reads FROM TO "
+     "PORT\n"
+     "lines from standard input and prints one JSON object a line.",
+     "ift", explain_run},
+    {"reach", POLICY, "lists who may reach whom, on which ports",
+     "Services, or with --workloads the workloads of the inventory.", "iftw", reach_run},
+    {"apply", "[--node NAME] [--dry-run] " POLICY, "loads a node's ruleset into the kernel once",
+     "Exit status 1 with --dry-run means that there is a difference.", "indft", apply_run},
+    {"status", "[--socket PATH]", "asks the local daemon what it enforces",
+     "Exit status 1 means that it is not in force.", "fs", status_run},
+    {"drift", "[--socket PATH]", "asks the local daemon what others changed in its table",
+     "Exit status 1 means that the table differs from the policy now.", "fs", drift_run},
 };
 const size_t subcommand_count = sizeof subcommands / sizeof *subcommands;
 
@@ -72,12 +76,14 @@ static void help_all(void)
 	     "usage: ringfence SUBCOMMAND [options] ...\n");
 	for (size_t i = 0; i < subcommand_count; i++)
 		printf("  %-10s %s\n", subcommands[i].name, subcommands[i].summary);
-	puts("\n`ringfence help SUBCOMMAND` tells more. Exit status: 0 yes, 1 the answer is no, 2 it could not be answered.");
+	puts("\n`ringfence help SUBCOMMAND` tells more. Exit status: 0 yes, 1 the answer is no, 2 it could not be "
+	     "answered.");
 }
 
 static int help(const struct subcommand *subcommand)
 {
-	printf("usage: ringfence %s %s\n\n%s.\n%s\n\n", subcommand->name, subcommand->usage, subcommand->summary, subcommand->detail);
+	printf("usage: ringfence %s %s\n\n%s.\n%s\n\n", subcommand->name, subcommand->usage, subcommand->summary,
+	       subcommand->detail);
 	options_print(subcommand);
 	return EXIT_YES;
 }
@@ -86,7 +92,8 @@ int main(int count, char **words)
 {
 	signal(SIGPIPE, SIG_DFL);
 	const char *name = count > 1 ? words[1] : NULL;
-	if (name == NULL || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || (strcmp(name, "help") == 0 && count == 2)) {
+	if (name == NULL || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
+	    (strcmp(name, "help") == 0 && count == 2)) {
 		help_all();
 		return name == NULL ? EXIT_PROBLEM : EXIT_YES;
 	}

@@ -12,17 +12,17 @@ static const struct {
 	char letter;
 	const char *name, *value, *help;
 } options[] = {
-	{'i', "inventory", "PATH", "read inventory from PATH too; repeatable"},
-	{'n', "node", "NAME", "the node whose ruleset is meant; without it every workload is local"},
-	{'o', "output", "PATH", "write there and not to standard output"},
-	{'a', "all-nodes", NULL, "one ruleset for each node, as DIR/NODE.nft with -o DIR"},
-	{'f', "format", "FORMAT", "text (default) or json"},
-	{'d', "dry-run", NULL, "print the difference with what is loaded and change nothing"},
-	{'w', "workloads", NULL, "workloads one by one and not services"},
-	{'t', "at", "TIME", "judge expiries at TIME and not now"},
-	{'c', "color", "WHEN", "auto (default), always or never"},
-	{'s', "socket", "PATH", "the daemon's control socket (" DEFAULT_SOCKET ")"},
-	{'v', "verbose", NULL, "say what was passed over"},
+    {'i', "inventory", "PATH", "read inventory from PATH too; repeatable"},
+    {'n', "node", "NAME", "the node whose ruleset is meant; without it every workload is local"},
+    {'o', "output", "PATH", "write there and not to standard output"},
+    {'a', "all-nodes", NULL, "one ruleset for each node, as DIR/NODE.nft with -o DIR"},
+    {'f', "format", "FORMAT", "text (default) or json"},
+    {'d', "dry-run", NULL, "print the difference with what is loaded and change nothing"},
+    {'w', "workloads", NULL, "workloads one by one and not services"},
+    {'t', "at", "TIME", "judge expiries at TIME and not now"},
+    {'c', "color", "WHEN", "auto (default), always or never"},
+    {'s', "socket", "PATH", "the daemon's control socket (" DEFAULT_SOCKET ")"},
+    {'v', "verbose", NULL, "say what was passed over"},
 };
 enum { OPTION_COUNT = sizeof options / sizeof *options };
 
@@ -39,8 +39,8 @@ void options_print(const struct subcommand *subcommand)
 		char text[40];
 		if (!takes(subcommand, options[i].letter))
 			continue;
-		snprintf(text, sizeof text, "-%c, --%s%s%s", options[i].letter, options[i].name, options[i].value != NULL ? " " : "",
-			 options[i].value != NULL ? options[i].value : "");
+		snprintf(text, sizeof text, "-%c, --%s%s%s", options[i].letter, options[i].name,
+			 options[i].value != NULL ? " " : "", options[i].value != NULL ? options[i].value : "");
 		printf("  %-22s %s\n", text, options[i].help);
 	}
 	printf("  %-22s %s\n", "-h, --help", "this help");
@@ -53,11 +53,10 @@ static int store(struct arguments *arguments, char letter, const char *value)
 		const char **text;
 		bool *flag;
 	} places[] = {
-		{'n', &arguments->node, NULL},	    {'o', &arguments->output, NULL},
-		{'f', &arguments->format, NULL},    {'t', &arguments->at, NULL},
-		{'c', &arguments->color, NULL},	    {'s', &arguments->socket, NULL},
-		{'a', NULL, &arguments->all_nodes}, {'d', NULL, &arguments->dry_run},
-		{'w', NULL, &arguments->workloads}, {'v', NULL, &arguments->verbose},
+	    {'n', &arguments->node, NULL},	{'o', &arguments->output, NULL},  {'f', &arguments->format, NULL},
+	    {'t', &arguments->at, NULL},	{'c', &arguments->color, NULL},	  {'s', &arguments->socket, NULL},
+	    {'a', NULL, &arguments->all_nodes}, {'d', NULL, &arguments->dry_run}, {'w', NULL, &arguments->workloads},
+	    {'v', NULL, &arguments->verbose},
 	};
 	if (letter == 'i') {
 		if (arguments->inventory_count == PATHS_MAX)
@@ -116,7 +115,8 @@ int arguments_read(struct arguments *arguments, const struct subcommand *subcomm
 	for (size_t i = 0; i < OPTION_COUNT; i++) {
 		longs[i] = (struct option){options[i].name, options[i].value != NULL, NULL, options[i].letter};
 		size_t used = strlen(shorts);
-		snprintf(shorts + used, sizeof shorts - used, "%c%s", options[i].letter, options[i].value != NULL ? ":" : "");
+		snprintf(shorts + used, sizeof shorts - used, "%c%s", options[i].letter,
+			 options[i].value != NULL ? ":" : "");
 	}
 	*arguments = (struct arguments){.socket = DEFAULT_SOCKET};
 	opterr = 0;

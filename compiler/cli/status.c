@@ -30,7 +30,8 @@ static void print_list(const char *what, const json_t *list, const char *name, c
 {
 	size_t i;
 	json_t *item;
-	json_array_foreach(list, i, item) {
+	json_array_foreach(list, i, item)
+	{
 		printf("%s ", what);
 		if (json_is_string(item)) {
 			print(json_string_value(item));
@@ -71,17 +72,20 @@ int status_run(const struct arguments *arguments)
 	if (answer == NULL)
 		return EXIT_PROBLEM;
 	const json_t *policy = json_object_get(answer, "policy"), *drift = json_object_get(answer, "drift");
-	bool policy_ok = json_is_true(json_object_get(policy, "ok")), differs = json_is_true(json_object_get(drift, "differs"));
+	bool policy_ok = json_is_true(json_object_get(policy, "ok")),
+	     differs = json_is_true(json_object_get(drift, "differs"));
 	bool ready = json_is_true(json_object_get(answer, "ready"));
 	bool fine = ready && policy_ok && !differs && json_is_null(json_object_get(answer, "error"));
 	if (!print_json(arguments, answer)) {
 		printf("node        %s\n", text_of(answer, "node"));
 		printf("in force    %s\n", ready ? "yes" : "no");
-		printf("policy      %s%s\n", text_of(answer, "revision"), policy_ok ? "" : " (a newer one was refused)");
-		printf("generation  %lld since %s\n", (long long)json_integer_value(json_object_get(answer, "generation")),
-		       text_of(answer, "since"));
+		printf("policy      %s%s\n", text_of(answer, "revision"),
+		       policy_ok ? "" : " (a newer one was refused)");
+		printf("generation  %lld since %s\n",
+		       (long long)json_integer_value(json_object_get(answer, "generation")), text_of(answer, "since"));
 		printf("workloads   %lld\n", (long long)json_integer_value(json_object_get(answer, "workloads")));
-		printf("drift       %s; %lld changes by others, %lld repaired (%s)\n", differs ? "the table differs" : "none",
+		printf("drift       %s; %lld changes by others, %lld repaired (%s)\n",
+		       differs ? "the table differs" : "none",
 		       (long long)json_integer_value(json_object_get(drift, "events")),
 		       (long long)json_integer_value(json_object_get(drift, "repaired")), text_of(drift, "mode"));
 		print_list("conflict   ", json_object_get(answer, "conflicts"), NULL, NULL);
@@ -106,10 +110,12 @@ int drift_run(const struct arguments *arguments)
 	const json_t *events = json_object_get(answer, "events");
 	size_t i;
 	if (!print_json(arguments, answer)) {
-		json_array_foreach(events, i, event) {
+		json_array_foreach(events, i, event)
+		{
 			printf("%s  ", text_of(event, "time"));
 			print(text_of(event, "process"));
-			printf(" (pid %lld) made %lld change%s", (long long)json_integer_value(json_object_get(event, "pid")),
+			printf(" (pid %lld) made %lld change%s",
+			       (long long)json_integer_value(json_object_get(event, "pid")),
 			       (long long)json_integer_value(json_object_get(event, "count")),
 			       json_integer_value(json_object_get(event, "count")) == 1 ? "" : "s");
 			const json_t *repair = json_object_get(event, "repair_ms");

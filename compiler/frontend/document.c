@@ -1,6 +1,7 @@
 /* Files to documents: finds the files, reads them, and gives each document to its reader.
  *
- * No text of a document ever becomes a path; symbolic links are followed, since Kubernetes mounts configuration that way. */
+ * No text of a document ever becomes a path; symbolic links are followed, since Kubernetes mounts configuration that
+ * way. */
 #include "compiler/frontend/native.h"
 
 #include <ringfence/arena.h>
@@ -31,7 +32,8 @@ static void hash_bytes(struct frontend *frontend, const void *bytes, size_t coun
 static void add_document(struct frontend *frontend, const struct yaml_node *root)
 {
 	if (root->kind != YAML_MAPPING) {
-		diagnostics_error(frontend->diagnostics, root->span, "a document must be a mapping that starts with `ringfence: v1`");
+		diagnostics_error(frontend->diagnostics, root->span,
+				  "a document must be a mapping that starts with `ringfence: v1`");
 		return;
 	}
 	const struct yaml_node *version = yaml_get(root, "ringfence");
@@ -43,7 +45,8 @@ static void add_document(struct frontend *frontend, const struct yaml_node *root
 				continue;
 			diagnostics_error(frontend->diagnostics, kind->span,
 					  "this version does not read Kubernetes %s manifests yet", kind->text);
-			diagnostics_help(frontend->diagnostics, "it would change who may reach whom, so it cannot be skipped");
+			diagnostics_help(frontend->diagnostics,
+					 "it would change who may reach whom, so it cannot be skipped");
 			return;
 		}
 		frontend->skipped_count++;
@@ -68,7 +71,8 @@ void frontend_add_text(struct frontend *frontend, const char *name, const char *
 	*source = (struct source){name, text, length};
 	diagnostics_add_source(frontend->diagnostics, source);
 	frontend->file_count++;
-	/* The name below the given path counts, since reports name it; lengths, so that no byte moves from one to the next. */
+	/* The name below the given path counts, since reports name it; lengths, so that no byte moves from one to the
+	 * next. */
 	const char *below = name + (strlen(name) > frontend->root_length ? frontend->root_length : 0);
 	hash_bytes(frontend, below, strlen(below) + 1);
 	hash_bytes(frontend, &length, sizeof length);
@@ -102,7 +106,8 @@ static void add_file(struct frontend *frontend, const char *path)
 		size_t size = (size_t)status.st_size, length = 0;
 		char *text = arena_alloc(frontend->arena, size + 1);
 		ssize_t got = 0;
-		while (length < size && ((got = read(fd, text + length, size - length)) > 0 || (got < 0 && errno == EINTR)))
+		while (length < size &&
+		       ((got = read(fd, text + length, size - length)) > 0 || (got < 0 && errno == EINTR)))
 			length += got > 0 ? (size_t)got : 0;
 		if (got < 0)
 			path_error(frontend, path, strerror(errno));

@@ -48,7 +48,8 @@ void keys_read(struct frontend *frontend, const struct yaml_node *node, const st
 	       const char *what, void *object)
 {
 	if (node->kind != YAML_MAPPING) {
-		diagnostics_error(frontend->diagnostics, head(node), "%s must be a mapping, and this is %s", what, kind_name(node));
+		diagnostics_error(frontend->diagnostics, head(node), "%s must be a mapping, and this is %s", what,
+				  kind_name(node));
 		return;
 	}
 	for (size_t i = 0; i + 1 < node->count; i += 2) {
@@ -63,13 +64,15 @@ void keys_read(struct frontend *frontend, const struct yaml_node *node, const st
 	}
 	for (size_t j = 0; j < count; j++)
 		if (keys[j].required && yaml_get(node, keys[j].name) == NULL)
-			diagnostics_error(frontend->diagnostics, head(node), "%s needs the key `%s`", what, keys[j].name);
+			diagnostics_error(frontend->diagnostics, head(node), "%s needs the key `%s`", what,
+					  keys[j].name);
 }
 
 const char *scalar_read(struct frontend *frontend, const struct yaml_node *node, const char *what)
 {
 	if (node->kind != YAML_SCALAR || yaml_is_null(node)) {
-		diagnostics_error(frontend->diagnostics, head(node), "%s must be a text, and this is %s", what, kind_name(node));
+		diagnostics_error(frontend->diagnostics, head(node), "%s must be a text, and this is %s", what,
+				  kind_name(node));
 		return NULL;
 	}
 	if (strlen(node->text) > 4096) {
@@ -86,8 +89,10 @@ const char *name_read(struct frontend *frontend, const struct yaml_node *node, c
 	if (text == NULL)
 		return NULL;
 	size_t length = strlen(text);
-	if (length == 0 || length > 63 || strspn(text, allowed) != length || text[0] == '-' || text[length - 1] == '-') {
-		diagnostics_error(frontend->diagnostics, head(node), "%s must be a name: 1 to 63 of a-z, 0-9 and `-`", what);
+	if (length == 0 || length > 63 || strspn(text, allowed) != length || text[0] == '-' ||
+	    text[length - 1] == '-') {
+		diagnostics_error(frontend->diagnostics, head(node), "%s must be a name: 1 to 63 of a-z, 0-9 and `-`",
+				  what);
 		diagnostics_help(frontend->diagnostics, "it starts and ends with a letter or digit (RFC 1123)");
 		return NULL;
 	}
@@ -132,7 +137,8 @@ static const char *label_key_read(struct frontend *frontend, const struct yaml_n
 static const char *label_value_read(struct frontend *frontend, const struct yaml_node *node)
 {
 	if (node->kind == YAML_SCALAR && node->plain && node->text[0] == 0) {
-		diagnostics_error(frontend->diagnostics, node->span, "a label without a value; write \"\" for the empty one");
+		diagnostics_error(frontend->diagnostics, node->span,
+				  "a label without a value; write \"\" for the empty one");
 		return NULL;
 	}
 	if (node->kind != YAML_SCALAR || yaml_is_null(node)) {
@@ -172,15 +178,16 @@ static void exists_read(struct frontend *frontend, const struct yaml_node *node,
 }
 
 static const struct key requirement_keys[] = {
-	{"not", false, not_read},
-	{"exists", false, exists_read},
+    {"not", false, not_read},
+    {"exists", false, exists_read},
 };
 
 void selector_read(struct frontend *frontend, const struct yaml_node *node, struct selector *selector)
 {
 	if (node->kind != YAML_MAPPING) {
 		diagnostics_error(frontend->diagnostics, head(node),
-				  "a label selector must be a mapping such as {app: web}, and this is %s", kind_name(node));
+				  "a label selector must be a mapping such as {app: web}, and this is %s",
+				  kind_name(node));
 		if (yaml_is_null(node))
 			diagnostics_help(frontend->diagnostics, "{} matches every workload of the namespace");
 		return;
@@ -190,7 +197,8 @@ void selector_read(struct frontend *frontend, const struct yaml_node *node, stru
 		const struct yaml_node *value = node->items[i + 1];
 		if (value->kind == YAML_MAPPING) {
 			if (value->count != 2)
-				diagnostics_error(frontend->diagnostics, head(value), "expected one of {not: [...]} and {exists: true}");
+				diagnostics_error(frontend->diagnostics, head(value),
+						  "expected one of {not: [...]} and {exists: true}");
 			KEYS_READ(frontend, value, requirement_keys, "a label requirement", &requirement);
 		} else if (value->kind == YAML_SEQUENCE) {
 			one_or_more_read(frontend, value, "the list of values", value_read, &requirement);
@@ -234,7 +242,8 @@ void named_ports_read(struct frontend *frontend, const struct yaml_node *node, s
 {
 	if (node->kind != YAML_MAPPING) {
 		diagnostics_error(frontend->diagnostics, head(node),
-				  "`ports` must be a mapping such as {http: 8080/tcp}, and this is %s", kind_name(node));
+				  "`ports` must be a mapping such as {http: 8080/tcp}, and this is %s",
+				  kind_name(node));
 		return;
 	}
 	for (size_t i = 0; i + 1 < node->count; i += 2) {
@@ -243,7 +252,8 @@ void named_ports_read(struct frontend *frontend, const struct yaml_node *node, s
 		if (port.name != NULL && strcmp(port.name, "any") == 0)
 			diagnostics_error(frontend->diagnostics, node->items[i]->span, "`any` is a built-in name");
 		if (port.port.protocol == PROTOCOL_ANY)
-			diagnostics_error(frontend->diagnostics, node->items[i + 1]->span, "a named port is one port or one range");
+			diagnostics_error(frontend->diagnostics, node->items[i + 1]->span,
+					  "a named port is one port or one range");
 		if (port.name != NULL)
 			*arena_push(frontend->arena, *ports, *count) = port;
 	}

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 /* A mapping {key: value} of labels, through the selector's reader, which checks keys and values. */
 static void labels_read(struct frontend *frontend, const struct yaml_node *node, struct labels *labels)
 {
@@ -15,9 +14,11 @@ static void labels_read(struct frontend *frontend, const struct yaml_node *node,
 	for (size_t i = 0; i < selector.count; i++) {
 		const struct requirement *item = &selector.items[i];
 		if (item->kind != REQUIRE_IN || item->value_count != 1)
-			diagnostics_error(frontend->diagnostics, node->span, "label `%s` must have one value", item->key);
+			diagnostics_error(frontend->diagnostics, node->span, "label `%s` must have one value",
+					  item->key);
 		else
-			*arena_push(frontend->arena, labels->items, labels->count) = (struct label){item->key, item->values[0]};
+			*arena_push(frontend->arena, labels->items, labels->count) =
+			    (struct label){item->key, item->values[0]};
 	}
 }
 
@@ -35,7 +36,8 @@ static void address_read(struct frontend *frontend, const struct yaml_node *node
 }
 
 /* A list of addresses; an empty one is none. */
-static void addresses_read(struct frontend *frontend, const struct yaml_node *node, struct address **list, size_t *count)
+static void addresses_read(struct frontend *frontend, const struct yaml_node *node, struct address **list,
+			   size_t *count)
 {
 	if (node->kind != YAML_SEQUENCE)
 		diagnostics_error(frontend->diagnostics, node->span, "`addresses` must be a list");
@@ -65,8 +67,9 @@ void namespaces_read(struct frontend *frontend, const struct yaml_node *node, vo
 		if (space->name == NULL)
 			continue;
 		*arena_push(frontend->arena, space->labels.items, space->labels.count) =
-			(struct label){"kubernetes.io/metadata.name", space->name};
-		*arena_push(frontend->arena, frontend->inventory.namespaces, frontend->inventory.namespace_count) = space;
+		    (struct label){"kubernetes.io/metadata.name", space->name};
+		*arena_push(frontend->arena, frontend->inventory.namespaces, frontend->inventory.namespace_count) =
+		    space;
 	}
 }
 
@@ -88,8 +91,8 @@ static void node_pools_read(struct frontend *frontend, const struct yaml_node *v
 }
 
 static const struct key node_keys[] = {
-	{"addresses", false, node_addresses_read},
-	{"workload_networks", false, node_pools_read},
+    {"addresses", false, node_addresses_read},
+    {"workload_networks", false, node_pools_read},
 };
 
 void nodes_read(struct frontend *frontend, const struct yaml_node *value, void *document)
@@ -147,7 +150,8 @@ static void workload_interface_read(struct frontend *frontend, const struct yaml
 	for (size_t i = 0; i < length; i++)
 		valid += name[i] > ' ' && name[i] < 0x7f && strchr("/:\"\\*", name[i]) == NULL;
 	if (length == 0 || length > 15 || valid != length || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-		diagnostics_error(frontend->diagnostics, node->span, "an interface name has 1 to 15 characters, none of / : \" \\ * or space");
+		diagnostics_error(frontend->diagnostics, node->span,
+				  "an interface name has 1 to 15 characters, none of / : \" \\ * or space");
 	else
 		((struct workload *)object)->interface = name;
 }
@@ -159,13 +163,13 @@ static void workload_ports_read(struct frontend *frontend, const struct yaml_nod
 }
 
 static const struct key workload_keys[] = {
-	{"name", true, workload_name_read},
-	{"namespace", false, workload_namespace_read},
-	{"node", false, workload_node_read},
-	{"labels", false, workload_labels_read},
-	{"addresses", false, workload_addresses_read},
-	{"interface", false, workload_interface_read},
-	{"ports", false, workload_ports_read},
+    {"name", true, workload_name_read},
+    {"namespace", false, workload_namespace_read},
+    {"node", false, workload_node_read},
+    {"labels", false, workload_labels_read},
+    {"addresses", false, workload_addresses_read},
+    {"interface", false, workload_interface_read},
+    {"ports", false, workload_ports_read},
 };
 
 void workloads_read(struct frontend *frontend, const struct yaml_node *node, void *object)
@@ -182,7 +186,8 @@ void workloads_read(struct frontend *frontend, const struct yaml_node *node, voi
 		if (name != NULL)
 			workload->span = name->span;
 		if (workload->name != NULL)
-			*arena_push(frontend->arena, frontend->inventory.workloads, frontend->inventory.workload_count) = workload;
+			*arena_push(frontend->arena, frontend->inventory.workloads,
+				    frontend->inventory.workload_count) = workload;
 	}
 }
 
@@ -235,18 +240,20 @@ static void check_addresses(struct frontend *frontend)
 	size_t count = 0;
 	for (size_t i = 0; i < inventory->workload_count; i++)
 		for (size_t j = 0; j < inventory->workloads[i]->address_count; j++)
-			*arena_push(frontend->arena, owners, count) = (struct owner){
-				inventory->workloads[i]->addresses[j], inventory->workloads[i]->name, inventory->workloads[i]->span};
+			*arena_push(frontend->arena, owners, count) =
+			    (struct owner){inventory->workloads[i]->addresses[j], inventory->workloads[i]->name,
+					   inventory->workloads[i]->span};
 	for (size_t i = 0; i < inventory->node_count; i++)
 		for (size_t j = 0; j < inventory->nodes[i]->address_count; j++)
 			*arena_push(frontend->arena, owners, count) = (struct owner){
-				inventory->nodes[i]->addresses[j], inventory->nodes[i]->name, inventory->nodes[i]->span};
+			    inventory->nodes[i]->addresses[j], inventory->nodes[i]->name, inventory->nodes[i]->span};
 	if (count > 1)
 		qsort(owners, count, sizeof *owners, compare_owners);
 	for (size_t i = 1; i < count; i++) {
 		char text[ADDRESS_TEXT_SIZE];
 		if (address_compare(&owners[i - 1].address, &owners[i].address) == 0)
-			twice(frontend, "address", address_format(&owners[i].address, text), owners[i - 1].span, owners[i].span);
+			twice(frontend, "address", address_format(&owners[i].address, text), owners[i - 1].span,
+			      owners[i].span);
 	}
 }
 
@@ -269,6 +276,7 @@ void inventory_check(struct frontend *frontend)
 			      inventory->namespaces[i]->span);
 	for (size_t i = 1; i < inventory->node_count; i++)
 		if (compare_nodes(&inventory->nodes[i - 1], &inventory->nodes[i]) == 0)
-			twice(frontend, "node", inventory->nodes[i]->name, inventory->nodes[i - 1]->span, inventory->nodes[i]->span);
+			twice(frontend, "node", inventory->nodes[i]->name, inventory->nodes[i - 1]->span,
+			      inventory->nodes[i]->span);
 	check_addresses(frontend);
 }

@@ -9,7 +9,7 @@
 #include <string.h>
 
 static const char *const built_in_names[] = {
-	[PEER_ANY] = "any", [PEER_CLUSTER] = "cluster", [PEER_WORLD] = "world", [PEER_NODE] = "node"};
+    [PEER_ANY] = "any", [PEER_CLUSTER] = "cluster", [PEER_WORLD] = "world", [PEER_NODE] = "node"};
 
 /* The built-in peer called `name`; false when it is none. */
 static bool built_in(const char *name, enum peer_kind *kind)
@@ -24,7 +24,6 @@ static bool built_in(const char *name, enum peer_kind *kind)
 }
 
 /* ---- first pass: names ---- */
-
 
 /* Reads the name a service or network is defined by. */
 static const char *defined_name(struct frontend *frontend, const struct yaml_node *key, const char *what)
@@ -49,8 +48,8 @@ static void service_ports_read(struct frontend *frontend, const struct yaml_node
 }
 
 static const struct key service_keys[] = {
-	{"workloads", true, service_workloads_read},
-	{"ports", false, service_ports_read},
+    {"workloads", true, service_workloads_read},
+    {"ports", false, service_ports_read},
 };
 
 static void not_a_mapping(struct frontend *frontend, const struct yaml_node *node, const char *what)
@@ -70,7 +69,8 @@ static void services_read(struct frontend *frontend, const struct yaml_node *nod
 		service->span = node->items[i]->span;
 		KEYS_READ(frontend, node->items[i + 1], service_keys, "a service", service);
 		if (service->name != NULL)
-			*arena_push(frontend->arena, frontend->policy.services, frontend->policy.service_count) = service;
+			*arena_push(frontend->arena, frontend->policy.services, frontend->policy.service_count) =
+			    service;
 	}
 }
 
@@ -93,8 +93,8 @@ static void except_read(struct frontend *frontend, const struct yaml_node *node,
 }
 
 static const struct key network_keys[] = {
-	{"cidrs", true, cidrs_read},
-	{"except", false, except_read},
+    {"cidrs", true, cidrs_read},
+    {"except", false, except_read},
 };
 
 static void networks_read(struct frontend *frontend, const struct yaml_node *node, void *object)
@@ -112,7 +112,8 @@ static void networks_read(struct frontend *frontend, const struct yaml_node *nod
 		else
 			cidrs_read(frontend, node->items[i + 1], network);
 		if (network->name != NULL)
-			*arena_push(frontend->arena, frontend->policy.networks, frontend->policy.network_count) = network;
+			*arena_push(frontend->arena, frontend->policy.networks, frontend->policy.network_count) =
+			    network;
 	}
 }
 
@@ -146,8 +147,8 @@ static void unsupported(struct frontend *frontend, const struct yaml_node *node,
 }
 
 static const struct key settings_keys[] = {
-	{"unmatched", false, unmatched_read},
-	{"mode", false, unsupported},
+    {"unmatched", false, unmatched_read},
+    {"mode", false, unsupported},
 };
 
 static void settings_read(struct frontend *frontend, const struct yaml_node *node, void *object)
@@ -164,18 +165,18 @@ static void document_namespace_read(struct frontend *frontend, const struct yaml
 }
 
 static const struct key document_keys[] = {
-	{"ringfence", true, NULL},
-	{"namespace", false, NULL}, /* read before the others */
-	{"services", false, services_read},
-	{"networks", false, networks_read},
-	{"allow", false, NULL}, /* second pass */
-	{"settings", false, settings_read},
-	{"namespaces", false, namespaces_read},
-	{"nodes", false, nodes_read},
-	{"workloads", false, workloads_read},
-	{"never", false, unsupported},
-	{"tests", false, unsupported},
-	{"quarantine", false, unsupported},
+    {"ringfence", true, NULL},
+    {"namespace", false, NULL}, /* read before the others */
+    {"services", false, services_read},
+    {"networks", false, networks_read},
+    {"allow", false, NULL}, /* second pass */
+    {"settings", false, settings_read},
+    {"namespaces", false, namespaces_read},
+    {"nodes", false, nodes_read},
+    {"workloads", false, workloads_read},
+    {"never", false, unsupported},
+    {"tests", false, unsupported},
+    {"quarantine", false, unsupported},
 };
 
 /* Refuses policy in a file that whoever starts workloads may write (inventory_only). */
@@ -187,9 +188,10 @@ static void refuse_policy(struct frontend *frontend, const struct yaml_node *roo
 		for (size_t j = 0; j < sizeof inventory_keys / sizeof *inventory_keys; j++)
 			inventory = inventory || strcmp(root->items[i]->text, inventory_keys[j]) == 0;
 		if (!inventory)
-			diagnostics_error(frontend->diagnostics, root->items[i]->span,
-					  "`%s` does not belong in a workload file: policy stands in the policy directory",
-					  root->items[i]->text);
+			diagnostics_error(
+			    frontend->diagnostics, root->items[i]->span,
+			    "`%s` does not belong in a workload file: policy stands in the policy directory",
+			    root->items[i]->text);
 	}
 }
 
@@ -228,10 +230,12 @@ static int compare_allows(const void *left, const void *right)
 	return compare_spans(&(*(struct allow *const *)left)->span, &(*(struct allow *const *)right)->span);
 }
 
-static void defined_twice(struct frontend *frontend, const char *name, const struct span *first, const struct span *second)
+static void defined_twice(struct frontend *frontend, const char *name, const struct span *first,
+			  const struct span *second)
 {
 	diagnostics_error(frontend->diagnostics, *second, "`%s` is defined twice", name);
-	diagnostics_help(frontend->diagnostics, "it stands at %s:%u:%u already", first->file, first->line, first->column);
+	diagnostics_help(frontend->diagnostics, "it stands at %s:%u:%u already", first->file, first->line,
+			 first->column);
 }
 
 static const struct service *find_service(const struct policy *policy, const char *name_space, const char *name)
@@ -276,7 +280,8 @@ static void check_definitions(struct frontend *frontend)
 		const struct service *service = find_service(policy, network->name_space, network->name);
 		if (service != NULL)
 			defined_twice(frontend, network->name, &service->span, &network->span);
-		else if (before != NULL && compare_names(before->name_space, before->name, network->name_space, network->name) == 0)
+		else if (before != NULL &&
+			 compare_names(before->name_space, before->name, network->name_space, network->name) == 0)
 			defined_twice(frontend, network->name, &before->span, &network->span);
 	}
 }
@@ -302,7 +307,7 @@ struct reading_allow {
 	struct allow *allow;
 	const struct document *document;
 	const struct yaml_node *ports; /* NULL: left out */
-	struct peer *peers;            /* the list being read */
+	struct peer *peers;	       /* the list being read */
 	size_t peer_count;
 };
 
@@ -322,12 +327,14 @@ static void suggest_peer(struct frontend *frontend, const char *name_space, cons
 		return;
 	for (size_t i = 0; i < policy->service_count; i++) {
 		if (strcmp(policy->services[i]->name, name) == 0) {
-			diagnostics_help(frontend->diagnostics, "there is `%s/%s`", policy->services[i]->name_space, name);
+			diagnostics_help(frontend->diagnostics, "there is `%s/%s`", policy->services[i]->name_space,
+					 name);
 			return;
 		}
 	}
 	for (size_t i = 0; i < sizeof built_in_names / sizeof *built_in_names; i++)
-		if (built_in_names[i] != NULL && diagnostics_suggest(frontend->diagnostics, name, &built_in_names[i], 1))
+		if (built_in_names[i] != NULL &&
+		    diagnostics_suggest(frontend->diagnostics, name, &built_in_names[i], 1))
 			return;
 	diagnostics_help(frontend->diagnostics, "define it under `services` or `networks` of namespace %s", name_space);
 }
@@ -354,7 +361,8 @@ static bool name_peer(struct frontend *frontend, const struct yaml_node *node, c
 	if (peer->service != NULL || peer->network != NULL)
 		return true;
 	struct prefix prefix;
-	diagnostics_error(frontend->diagnostics, node->span, "no service or network `%s` in namespace `%s`", name, name_space);
+	diagnostics_error(frontend->diagnostics, node->span, "no service or network `%s` in namespace `%s`", name,
+			  name_space);
 	if (prefix_parse(&prefix, text) == NULL)
 		diagnostics_help(frontend->diagnostics, "an address is written {cidr: %s}", text);
 	else
@@ -410,13 +418,13 @@ static void peer_except_read(struct frontend *frontend, const struct yaml_node *
 }
 
 static const struct key label_peer_keys[] = {
-	{"labels", true, peer_labels_read},
-	{"namespaces", false, peer_namespaces_read},
+    {"labels", true, peer_labels_read},
+    {"namespaces", false, peer_namespaces_read},
 };
 
 static const struct key cidr_peer_keys[] = {
-	{"cidr", true, peer_cidr_read},
-	{"except", false, peer_except_read},
+    {"cidr", true, peer_cidr_read},
+    {"except", false, peer_except_read},
 };
 
 static void mapping_peer(struct frontend *frontend, const struct yaml_node *node, const char *own, struct peer *peer)
@@ -498,14 +506,8 @@ static void owner_read(struct frontend *frontend, const struct yaml_node *node, 
 }
 
 static const struct key allow_keys[] = {
-	{"from", true, from_read},
-	{"to", true, to_read},
-	{"ports", false, ports_read},
-	{"until", false, until_read},
-	{"why", false, why_read},
-	{"owner", false, owner_read},
-	{"log", false, unsupported},
-	{"rate", false, unsupported},
+    {"from", true, from_read}, {"to", true, to_read},	     {"ports", false, ports_read}, {"until", false, until_read},
+    {"why", false, why_read},  {"owner", false, owner_read}, {"log", false, unsupported},  {"rate", false, unsupported},
 };
 
 /* Gives every destination the ports its service declares, since the allow names none. */
@@ -515,9 +517,10 @@ static void default_ports(struct frontend *frontend, struct allow *allow)
 		struct target *target = &allow->to[i];
 		const struct service *service = target->peer.kind == PEER_SERVICE ? target->peer.service : NULL;
 		if (service == NULL || service->port_count == 0) {
-			diagnostics_error(frontend->diagnostics, target->peer.span, "`%s` declares no ports, so this allow must name them",
-					  target->peer.name);
-			diagnostics_help(frontend->diagnostics, "add `ports: [443/tcp]`, or `ports: [any]` where all are meant");
+			diagnostics_error(frontend->diagnostics, target->peer.span,
+					  "`%s` declares no ports, so this allow must name them", target->peer.name);
+			diagnostics_help(frontend->diagnostics,
+					 "add `ports: [443/tcp]`, or `ports: [any]` where all are meant");
 			continue;
 		}
 		for (size_t j = 0; j < service->port_count; j++)
@@ -533,8 +536,10 @@ static void named_port(struct frontend *frontend, const struct yaml_node *node, 
 	bool found = false;
 	for (size_t i = 0; i < allow->to_count; i++) {
 		struct target *target = &allow->to[i];
-		if (target->peer.kind == PEER_LABELS || target->peer.kind == PEER_CLUSTER || target->peer.kind == PEER_ANY) {
-			*arena_push(frontend->arena, target->container_ports, target->container_port_count) = node->text;
+		if (target->peer.kind == PEER_LABELS || target->peer.kind == PEER_CLUSTER ||
+		    target->peer.kind == PEER_ANY) {
+			*arena_push(frontend->arena, target->container_ports, target->container_port_count) =
+			    node->text;
 			found = true;
 		}
 		const struct service *service = target->peer.kind == PEER_SERVICE ? target->peer.service : NULL;
@@ -550,7 +555,8 @@ static void named_port(struct frontend *frontend, const struct yaml_node *node, 
 		return;
 	diagnostics_error(frontend->diagnostics, node->span, "no destination here declares a port `%s`", node->text);
 	if (!diagnostics_suggest(frontend->diagnostics, node->text, names, name_count))
-		diagnostics_help(frontend->diagnostics, "write PORT/PROTOCOL, such as 8080/tcp, or declare it under the service's `ports`");
+		diagnostics_help(frontend->diagnostics,
+				 "write PORT/PROTOCOL, such as 8080/tcp, or declare it under the service's `ports`");
 }
 
 static void allow_port_read(struct frontend *frontend, const struct yaml_node *node, void *object)

@@ -15,7 +15,7 @@ struct key {
 /* Reads a mapping by its table: wrong kind, unknown keys (with a suggestion) and missing ones are errors. */
 void keys_read(struct frontend *frontend, const struct yaml_node *node, const struct key *keys, size_t count,
 	       const char *what, void *object);
-#define KEYS_READ(frontend, node, keys, what, object)                                                                  \
+#define KEYS_READ(frontend, node, keys, what, object) \
 	keys_read((frontend), (node), (keys), sizeof(keys) / sizeof *(keys), (what), (object))
 
 /* A text that is not empty, or NULL after an error. */
@@ -40,7 +40,8 @@ struct prefix_list {
 void prefixes_read(struct frontend *frontend, const struct yaml_node *node, struct prefix_list *prefixes);
 
 /* {name: PORT, ...} */
-void named_ports_read(struct frontend *frontend, const struct yaml_node *node, struct named_port **ports, size_t *count);
+void named_ports_read(struct frontend *frontend, const struct yaml_node *node, struct named_port **ports,
+		      size_t *count);
 
 /* The first pass: everything with a name, and settings. */
 void native_read_definitions(struct frontend *frontend);

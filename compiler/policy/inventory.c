@@ -37,7 +37,8 @@ static int compare_places(const void *left, const void *right)
 
 static int compare_node_places(const void *left, const void *right)
 {
-	return address_compare(&((const struct node_place *)left)->address, &((const struct node_place *)right)->address);
+	return address_compare(&((const struct node_place *)left)->address,
+			       &((const struct node_place *)right)->address);
 }
 
 static void index_places(struct inventory *inventory, struct arena *arena)
@@ -50,7 +51,8 @@ static void index_places(struct inventory *inventory, struct arena *arena)
 	count = 0;
 	for (size_t i = 0; i < inventory->workload_count; i++)
 		for (size_t j = 0; j < inventory->workloads[i]->address_count; j++)
-			index->places[count++] = (struct place){inventory->workloads[i]->addresses[j], inventory->workloads[i]};
+			index->places[count++] =
+			    (struct place){inventory->workloads[i]->addresses[j], inventory->workloads[i]};
 	if (count > 1)
 		qsort(index->places, count, sizeof *index->places, compare_places);
 	for (size_t i = 0; i < count; i++) {
@@ -74,7 +76,7 @@ void inventory_index(struct inventory *inventory, struct arena *arena)
 	for (size_t i = 0; i < inventory->node_count; i++)
 		for (size_t j = 0; j < inventory->nodes[i]->address_count; j++)
 			*arena_push(arena, index->nodes, index->node_count) =
-				(struct node_place){inventory->nodes[i]->addresses[j], inventory->nodes[i]};
+			    (struct node_place){inventory->nodes[i]->addresses[j], inventory->nodes[i]};
 	if (index->node_count > 1)
 		qsort(index->nodes, index->node_count, sizeof *index->nodes, compare_node_places);
 	index_places(inventory, arena);
@@ -122,7 +124,8 @@ const struct workload *inventory_at(const struct inventory *inventory, const str
 {
 	const struct inventory_index *index = inventory->index;
 	const struct place *place = index->place_count == 0 ? NULL
-		: bsearch(address, index->places, index->place_count, sizeof *index->places, compare_address_places);
+							    : bsearch(address, index->places, index->place_count,
+								      sizeof *index->places, compare_address_places);
 	return place != NULL ? place->workload : NULL;
 }
 
@@ -130,7 +133,8 @@ const struct node *inventory_node_at(const struct inventory *inventory, const st
 {
 	const struct inventory_index *index = inventory->index;
 	const struct node_place *place = index->node_count == 0 ? NULL
-		: bsearch(address, index->nodes, index->node_count, sizeof *index->nodes, compare_address_nodes);
+								: bsearch(address, index->nodes, index->node_count,
+									  sizeof *index->nodes, compare_address_nodes);
 	return place != NULL ? place->node : NULL;
 }
 

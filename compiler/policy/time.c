@@ -50,15 +50,15 @@ const char *time_parse(int64_t *seconds, const char *text)
 	static const char expected[] = "expected a date such as 2027-03-31, or a time such as 2027-03-31T06:00:00Z";
 	const char *at = text;
 	int year, month, day, hour = 0, minute = 0, second = 0, east = 0;
-	if (!number(&at, 4, 1970, 9999, &year) || !mark(&at, "-") || !number(&at, 2, 1, 12, &month) || !mark(&at, "-") ||
-	    !number(&at, 2, 1, 31, &day))
+	if (!number(&at, 4, 1970, 9999, &year) || !mark(&at, "-") || !number(&at, 2, 1, 12, &month) ||
+	    !mark(&at, "-") || !number(&at, 2, 1, 31, &day))
 		return expected;
 	if (day > days_in(year, month))
 		return "there is no such day";
 	bool date = *at == 0;
 	if (!date) {
-		if (!mark(&at, "Tt ") || !number(&at, 2, 0, 23, &hour) || !mark(&at, ":") || !number(&at, 2, 0, 59, &minute) ||
-		    !mark(&at, ":") || !number(&at, 2, 0, 60, &second))
+		if (!mark(&at, "Tt ") || !number(&at, 2, 0, 23, &hour) || !mark(&at, ":") ||
+		    !number(&at, 2, 0, 59, &minute) || !mark(&at, ":") || !number(&at, 2, 0, 60, &second))
 			return expected;
 		if (*at == '.')
 			for (at++; *at >= '0' && *at <= '9'; at++)
@@ -66,7 +66,11 @@ const char *time_parse(int64_t *seconds, const char *text)
 		if (!zone(&at, &east) || *at != 0)
 			return expected;
 	}
-	struct tm tm = {.tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day, .tm_hour = hour, .tm_min = minute,
+	struct tm tm = {.tm_year = year - 1900,
+			.tm_mon = month - 1,
+			.tm_mday = day,
+			.tm_hour = hour,
+			.tm_min = minute,
 			.tm_sec = second};
 	*seconds = (int64_t)timegm(&tm) - east + (date ? 24 * 3600 : 0);
 	return NULL;

@@ -44,16 +44,17 @@ static json_t *set_json(const struct set *set)
 			json_object_set_new(element, "expires", json_integer(set->elements[i].expires));
 		json_array_append_new(elements, element);
 	}
-	return json_pack("{s:s, s:s, s:b, s:b, s:b, s:i, s:o}", "name", set->name, "key", key_forms[set->key].words, "map", set->map,
-			 "interval", set->interval, "timeout", set->timeout, "size", (int)set->size, "elements", elements);
+	return json_pack("{s:s, s:s, s:b, s:b, s:b, s:i, s:o}", "name", set->name, "key", key_forms[set->key].words,
+			 "map", set->map, "interval", set->interval, "timeout", set->timeout, "size", (int)set->size,
+			 "elements", elements);
 }
 
 static json_t *chain_json(const struct ruleset *ruleset, const struct chain *chain)
 {
 	json_t *rules = json_array();
 	for (size_t i = 0; i < chain->rule_count; i++)
-		json_array_append_new(rules, json_pack("{s:o, s:s?}", "rule", rule_text(ruleset, &chain->rules[i]), "from",
-						       chain->rules[i].comment));
+		json_array_append_new(rules, json_pack("{s:o, s:s?}", "rule", rule_text(ruleset, &chain->rules[i]),
+						       "from", chain->rules[i].comment));
 	return json_pack("{s:s, s:b, s:o}", "name", chain->name, "base", chain->base, "rules", rules);
 }
 
@@ -64,7 +65,8 @@ void ruleset_print_json(FILE *stream, const struct ruleset *ruleset)
 		json_array_append_new(sets, set_json(ruleset->sets[i]));
 	for (size_t i = 0; i < ruleset->chain_count; i++)
 		json_array_append_new(chains, chain_json(ruleset, ruleset->chains[i]));
-	json_t *root = json_pack("{s:i, s:i, s:o, s:o}", "version", 1, "generation", (int)ruleset->generation, "sets", sets, "chains", chains);
+	json_t *root = json_pack("{s:i, s:i, s:o, s:o}", "version", 1, "generation", (int)ruleset->generation, "sets",
+				 sets, "chains", chains);
 	json_dumpf(root, stream, JSON_INDENT(2));
 	fputc('\n', stream);
 	json_decref(root);

@@ -87,10 +87,11 @@ static const char *sign(struct arena *arena, const struct class *class)
 		fprintf(stream, " %s/%s", class->service->name_space, class->service->name);
 	for (size_t i = 0; i < class->entry_count; i++) {
 		const struct class_entry *entry = &class->entries[i];
-		fprintf(stream, " %s:%u:%u>%zu", entry->allow->span.file, entry->allow->span.line, entry->allow->span.column,
-			(size_t)(entry->target - entry->allow->to));
+		fprintf(stream, " %s:%u:%u>%zu", entry->allow->span.file, entry->allow->span.line,
+			entry->allow->span.column, (size_t)(entry->target - entry->allow->to));
 		for (size_t j = 0; j < entry->port_count; j++)
-			fprintf(stream, ",%u:%u-%u", entry->ports[j].protocol, entry->ports[j].first, entry->ports[j].last);
+			fprintf(stream, ",%u:%u-%u", entry->ports[j].protocol, entry->ports[j].first,
+				entry->ports[j].last);
 	}
 	fclose(stream);
 	char *copy = arena_copy(arena, text, size);
@@ -106,8 +107,12 @@ static void name_class(const struct classes *classes, struct class *class, uint3
 	uint32_t hash = hash_text(class->signature);
 	bool taken = true;
 	for (; taken; hash++) {
-		snprintf(class->chain, sizeof class->chain, "g%u_%s_%.7s_%06x", generation % 100000, words[class->direction],
-			 class->service != NULL ? class->service->name : class->closed ? "closed" : "other", hash & 0xffffff);
+		snprintf(class->chain, sizeof class->chain, "g%u_%s_%.7s_%06x", generation % 100000,
+			 words[class->direction],
+			 class->service != NULL ? class->service->name
+			 : class->closed	? "closed"
+						: "other",
+			 hash & 0xffffff);
 		taken = false;
 		for (size_t i = 0; i < classes->count && !taken; i++)
 			taken = strcmp(classes->items[i]->chain, class->chain) == 0;
@@ -141,7 +146,8 @@ static void put(struct arena *arena, struct class *class, const struct allow *al
 	*arena_push(arena, group->boxes.items, group->boxes.count) = (struct box){*addresses, *ports};
 }
 
-/* Makes the groups that an entry can ever need with a peer of this kind, so that they do not depend on who is running. */
+/* Makes the groups that an entry can ever need with a peer of this kind, so that they do not depend on who is running.
+ */
 static void declare(struct arena *arena, struct class *class, const struct class_entry *entry, const struct peer *peer,
 		    const struct port_range *ports)
 {
@@ -197,7 +203,8 @@ static void declare_peer(struct arena *arena, struct class *class, const struct 
 		declare(arena, class, entry, peer, &ports[i]);
 	/* Names of container ports can become any port of a workload, which `any` peers have one at a time as well. */
 	static const struct peer by_label = {.kind = PEER_LABELS};
-	static const struct port_range kinds[] = {{PROTOCOL_TCP, 1, 1}, {PROTOCOL_UDP, 1, 1}, {PROTOCOL_TCP, 1, 2}, {PROTOCOL_UDP, 1, 2}};
+	static const struct port_range kinds[] = {
+	    {PROTOCOL_TCP, 1, 1}, {PROTOCOL_UDP, 1, 1}, {PROTOCOL_TCP, 1, 2}, {PROTOCOL_UDP, 1, 2}};
 	for (size_t i = 0; class->direction == EGRESS && target->container_port_count > 0 && i < 4; i++)
 		declare(arena, class, entry, &by_label, &kinds[i]);
 }
@@ -220,7 +227,8 @@ static void fill_networks(struct arena *arena, struct class *class, const struct
 }
 
 static void fill_workloads(struct arena *arena, struct class *class, const struct world *world,
-			   const struct identities *identities, const struct class_entry *entry, const struct peer *peer)
+			   const struct identities *identities, const struct class_entry *entry,
+			   const struct peer *peer)
 {
 	static const struct peer by_label = {.kind = PEER_LABELS};
 	const struct endpoint other = {.stands_for = PEER_ANY};
@@ -231,12 +239,14 @@ static void fill_workloads(struct arena *arena, struct class *class, const struc
 		if (!peer_matches(world, peer, &end, &other))
 			continue;
 		struct port_range *ports = entry_ports(arena, class, entry, identity->first, &count);
-		size_t known = peer->kind == PEER_ANY ? entry->target->port_count : 0; /* those are in the networks already */
+		size_t known =
+		    peer->kind == PEER_ANY ? entry->target->port_count : 0; /* those are in the networks already */
 		for (size_t family = 0; family < 2; family++)
 			for (size_t j = 0; j < identity->member_counts[family]; j++) {
 				const struct address *address = &identity->members[family][j].address;
 				for (size_t k = known; k < count; k++)
-					put(arena, class, entry->allow, &by_label, &ports[k], &(struct address_range){*address, *address});
+					put(arena, class, entry->allow, &by_label, &ports[k],
+					    &(struct address_range){*address, *address});
 			}
 	}
 }
@@ -298,7 +308,8 @@ struct class *class_of(struct arena *arena, struct classes *classes, const struc
 	return class;
 }
 
-void class_fill(struct arena *arena, struct class *class, const struct world *world, const struct identities *identities)
+void class_fill(struct arena *arena, struct class *class, const struct world *world,
+		const struct identities *identities)
 {
 	for_each_peer(arena, class, world, identities, fill_peer);
 }
@@ -310,7 +321,8 @@ static const char *identity_key(struct arena *arena, const struct workload *work
 {
 	char *text = NULL;
 	size_t size = 0;
-	const char *parts[] = {workload->name_space, workload->node != NULL ? workload->node : "", workload->conflict ? "!" : ""};
+	const char *parts[] = {workload->name_space, workload->node != NULL ? workload->node : "",
+			       workload->conflict ? "!" : ""};
 	for (size_t i = 0; i < 3; i++)
 		size += strlen(parts[i]) + 1;
 	for (size_t i = 0; i < workload->labels.count; i++)
@@ -400,8 +412,9 @@ static bool address_matters(const struct classes *classes, const struct address 
 	return false;
 }
 
-struct class *class_of_member(struct arena *arena, struct classes *classes, const struct world *world, uint32_t generation,
-			      struct identity *identity, const struct endpoint *end, enum direction direction)
+struct class *class_of_member(struct arena *arena, struct classes *classes, const struct world *world,
+			      uint32_t generation, struct identity *identity, const struct endpoint *end,
+			      enum direction direction)
 {
 	if (address_matters(classes, &end->address, direction))
 		return class_of(arena, classes, world, generation, end, direction);

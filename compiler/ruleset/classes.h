@@ -1,6 +1,7 @@
 /* Classes of local workloads: those that the same statements select in a direction share a chain and its sets.
  *
- * Which sets a class has depends on the policy alone, never on who is running, so that workloads come and go as elements. */
+ * Which sets a class has depends on the policy alone, never on who is running, so that workloads come and go as
+ * elements. */
 #ifndef COMPILER_RULESET_CLASSES_H
 #define COMPILER_RULESET_CLASSES_H
 
@@ -22,8 +23,8 @@ enum shape {
 struct group {
 	enum shape shape;
 	uint8_t family;
-	int64_t until; /* 0: never */
-	bool tcp, udp; /* protocols that can be in it */
+	int64_t until;		     /* 0: never */
+	bool tcp, udp;		     /* protocols that can be in it */
 	const struct allow **allows; /* that it comes from */
 	size_t allow_count;
 	struct boxes boxes; /* what is in it; ports unused for HOSTS and NETS */
@@ -38,16 +39,17 @@ struct class_entry {
 	size_t port_count;
 };
 
-/* Workloads that no selector can tell apart: same namespace, labels, node and ports. Peers are matched once for each. */
+/* Workloads that no selector can tell apart: same namespace, labels, node and ports. Peers are matched once for each.
+ */
 struct identity {
 	struct place *members[2]; /* their addresses, by family: 0 for IPv4, 1 for IPv6, each in order */
 	size_t member_counts[2];
 	const struct workload *first;
-	struct class *classes[2];        /* of members whose address is in no network of the policy; by direction */
+	struct class *classes[2]; /* of members whose address is in no network of the policy; by direction */
 	bool classified[2];
 	const char *key;
 	size_t key_length;
-	struct identity *next;           /* with the same hash */
+	struct identity *next; /* with the same hash */
 };
 
 struct identities {
@@ -55,17 +57,18 @@ struct identities {
 	size_t count;
 	struct identity **buckets;
 	size_t bucket_count;
-	struct identity **of;            /* for each place of the inventory */
+	struct identity **of; /* for each place of the inventory */
 };
 
 /* Groups the workloads of an inventory. */
 struct identities identities_make(struct arena *arena, const struct inventory *inventory);
 
-struct class {
+struct class
+{
 	enum direction direction;
 	const struct service *service; /* that isolates it, or NULL: unmatched */
-	bool closed;                   /* no allow counts: a workload in conflict */
-	const char *node;              /* where a `node` peer matters, else NULL */
+	bool closed;		       /* no allow counts: a workload in conflict */
+	const char *node;	       /* where a `node` peer matters, else NULL */
 	struct class_entry *entries;
 	size_t entry_count;
 	const char *signature; /* equal for equal classes */
@@ -90,10 +93,12 @@ struct class *class_of(struct arena *arena, struct classes *classes, const struc
 		       const struct endpoint *end, enum direction direction);
 
 /* The same for a member of `identity`, asked once for all members where the address cannot matter. */
-struct class *class_of_member(struct arena *arena, struct classes *classes, const struct world *world, uint32_t generation,
-			      struct identity *identity, const struct endpoint *end, enum direction direction);
+struct class *class_of_member(struct arena *arena, struct classes *classes, const struct world *world,
+			      uint32_t generation, struct identity *identity, const struct endpoint *end,
+			      enum direction direction);
 
 /* Fills the groups of a class with the peers that its entries name, known workloads among them. */
-void class_fill(struct arena *arena, struct class *class, const struct world *world, const struct identities *identities);
+void class_fill(struct arena *arena, struct class *class, const struct world *world,
+		const struct identities *identities);
 
 #endif

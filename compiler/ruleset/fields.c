@@ -1,5 +1,5 @@
-/* The tables of fields and key types, and what follows from them alone: sizes, order, the text of an element, the checks
- * that a rule needs before its fields, and with those whether two rules do the same. */
+/* The tables of fields and key types, and what follows from them alone: sizes, order, the text of an element, the
+ * checks that a rule needs before its fields, and with those whether two rules do the same. */
 #include "compiler/ruleset/netlink.h"
 
 #include <ringfence/arena.h>
@@ -16,38 +16,44 @@ enum { ORIGINAL, REPLY };
 
 /* `ct protocol` needs a direction in the kernel (nft_ct_get_init), and nft lists it without one. */
 const struct field_form field_forms[FIELD_COUNT] = {
-	[FIELD_IIFNAME] = {"iifname", 16, 0, FROM_META, NFT_META_IIFNAME, -1, 0},
-	[FIELD_NFPROTO] = {"meta nfproto", 1, 0, FROM_META, NFT_META_NFPROTO, -1, 0},
-	[FIELD_L4PROTO] = {"meta l4proto", 1, 0, FROM_META, NFT_META_L4PROTO, -1, 0},
-	[FIELD_IP_SADDR] = {"ip saddr", 4, 4, FROM_NETWORK, 12, -1, 0},
-	[FIELD_IP_DADDR] = {"ip daddr", 4, 4, FROM_NETWORK, 16, -1, 0},
-	[FIELD_IP6_SADDR] = {"ip6 saddr", 16, 6, FROM_NETWORK, 8, -1, 0},
-	[FIELD_IP6_DADDR] = {"ip6 daddr", 16, 6, FROM_NETWORK, 24, -1, 0},
-	[FIELD_IP6_HOPLIMIT] = {"ip6 hoplimit", 1, 6, FROM_NETWORK, 7, -1, 0},
-	[FIELD_ICMPV6_TYPE] = {"icmpv6 type", 1, 6, FROM_TRANSPORT, 0, -1, IPPROTO_ICMPV6},
-	[FIELD_CT_STATE] = {"ct state", 4, 0, FROM_CT, NFT_CT_STATE, -1, 0},
-	[FIELD_CT_SOURCE4] = {"ct original ip saddr", 4, 0, FROM_CT, NFT_CT_SRC_IP, ORIGINAL, 0},
-	[FIELD_CT_SOURCE6] = {"ct original ip6 saddr", 16, 0, FROM_CT, NFT_CT_SRC_IP6, ORIGINAL, 0},
-	[FIELD_CT_DESTINATION4] = {"ct reply ip saddr", 4, 0, FROM_CT, NFT_CT_SRC_IP, REPLY, 0},
-	[FIELD_CT_DESTINATION6] = {"ct reply ip6 saddr", 16, 0, FROM_CT, NFT_CT_SRC_IP6, REPLY, 0},
-	[FIELD_CT_PROTOCOL] = {"ct original protocol", 1, 0, FROM_CT, NFT_CT_PROTOCOL, ORIGINAL, 0},
-	[FIELD_CT_PORT] = {"ct reply proto-src", 2, 0, FROM_CT, NFT_CT_PROTO_SRC, REPLY, 0},
+    [FIELD_IIFNAME] = {"iifname", 16, 0, FROM_META, NFT_META_IIFNAME, -1, 0},
+    [FIELD_NFPROTO] = {"meta nfproto", 1, 0, FROM_META, NFT_META_NFPROTO, -1, 0},
+    [FIELD_L4PROTO] = {"meta l4proto", 1, 0, FROM_META, NFT_META_L4PROTO, -1, 0},
+    [FIELD_IP_SADDR] = {"ip saddr", 4, 4, FROM_NETWORK, 12, -1, 0},
+    [FIELD_IP_DADDR] = {"ip daddr", 4, 4, FROM_NETWORK, 16, -1, 0},
+    [FIELD_IP6_SADDR] = {"ip6 saddr", 16, 6, FROM_NETWORK, 8, -1, 0},
+    [FIELD_IP6_DADDR] = {"ip6 daddr", 16, 6, FROM_NETWORK, 24, -1, 0},
+    [FIELD_IP6_HOPLIMIT] = {"ip6 hoplimit", 1, 6, FROM_NETWORK, 7, -1, 0},
+    [FIELD_ICMPV6_TYPE] = {"icmpv6 type", 1, 6, FROM_TRANSPORT, 0, -1, IPPROTO_ICMPV6},
+    [FIELD_CT_STATE] = {"ct state", 4, 0, FROM_CT, NFT_CT_STATE, -1, 0},
+    [FIELD_CT_SOURCE4] = {"ct original ip saddr", 4, 0, FROM_CT, NFT_CT_SRC_IP, ORIGINAL, 0},
+    [FIELD_CT_SOURCE6] = {"ct original ip6 saddr", 16, 0, FROM_CT, NFT_CT_SRC_IP6, ORIGINAL, 0},
+    [FIELD_CT_DESTINATION4] = {"ct reply ip saddr", 4, 0, FROM_CT, NFT_CT_SRC_IP, REPLY, 0},
+    [FIELD_CT_DESTINATION6] = {"ct reply ip6 saddr", 16, 0, FROM_CT, NFT_CT_SRC_IP6, REPLY, 0},
+    [FIELD_CT_PROTOCOL] = {"ct original protocol", 1, 0, FROM_CT, NFT_CT_PROTOCOL, ORIGINAL, 0},
+    [FIELD_CT_PORT] = {"ct reply proto-src", 2, 0, FROM_CT, NFT_CT_PROTO_SRC, REPLY, 0},
 };
 
 /* nft's numbers of types (nftables, include/datatype.h): ipv4_addr 7, ipv6_addr 8, inet_proto 12, inet_service 13,
  * ifname 41; a concatenation has 6 bits for each. */
 const struct key_form key_forms[KEY_TYPE_COUNT] = {
-	[KEY_ADDRESS4] = {"ipv4_addr", 1, {4}, {PART_ADDRESS4}, 7},
-	[KEY_ADDRESS6] = {"ipv6_addr", 1, {16}, {PART_ADDRESS6}, 8},
-	[KEY_PAIR4] = {"ipv4_addr . ipv4_addr", 2, {4, 4}, {PART_ADDRESS4, PART_ADDRESS4}, 7 << 6 | 7},
-	[KEY_PAIR6] = {"ipv6_addr . ipv6_addr", 2, {16, 16}, {PART_ADDRESS6, PART_ADDRESS6}, 8 << 6 | 8},
-	[KEY_PORT4] = {"ipv4_addr . inet_proto . inet_service", 3, {4, 1, 2}, {PART_ADDRESS4, PART_PROTOCOL, PART_PORT},
-		       7 << 12 | 12 << 6 | 13},
-	[KEY_PORT6] = {"ipv6_addr . inet_proto . inet_service", 3, {16, 1, 2}, {PART_ADDRESS6, PART_PROTOCOL, PART_PORT},
-		       8 << 12 | 12 << 6 | 13},
-	[KEY_INTERFACE] = {"ifname", 1, {16}, {PART_INTERFACE}, 41},
-	[KEY_GUARD4] = {"ifname . ipv4_addr", 2, {16, 4}, {PART_INTERFACE, PART_ADDRESS4}, 41 << 6 | 7},
-	[KEY_GUARD6] = {"ifname . ipv6_addr", 2, {16, 16}, {PART_INTERFACE, PART_ADDRESS6}, 41 << 6 | 8},
+    [KEY_ADDRESS4] = {"ipv4_addr", 1, {4}, {PART_ADDRESS4}, 7},
+    [KEY_ADDRESS6] = {"ipv6_addr", 1, {16}, {PART_ADDRESS6}, 8},
+    [KEY_PAIR4] = {"ipv4_addr . ipv4_addr", 2, {4, 4}, {PART_ADDRESS4, PART_ADDRESS4}, 7 << 6 | 7},
+    [KEY_PAIR6] = {"ipv6_addr . ipv6_addr", 2, {16, 16}, {PART_ADDRESS6, PART_ADDRESS6}, 8 << 6 | 8},
+    [KEY_PORT4] = {"ipv4_addr . inet_proto . inet_service",
+		   3,
+		   {4, 1, 2},
+		   {PART_ADDRESS4, PART_PROTOCOL, PART_PORT},
+		   7 << 12 | 12 << 6 | 13},
+    [KEY_PORT6] = {"ipv6_addr . inet_proto . inet_service",
+		   3,
+		   {16, 1, 2},
+		   {PART_ADDRESS6, PART_PROTOCOL, PART_PORT},
+		   8 << 12 | 12 << 6 | 13},
+    [KEY_INTERFACE] = {"ifname", 1, {16}, {PART_INTERFACE}, 41},
+    [KEY_GUARD4] = {"ifname . ipv4_addr", 2, {16, 4}, {PART_INTERFACE, PART_ADDRESS4}, 41 << 6 | 7},
+    [KEY_GUARD6] = {"ifname . ipv6_addr", 2, {16, 16}, {PART_INTERFACE, PART_ADDRESS6}, 41 << 6 | 8},
 };
 
 static size_t padded(size_t size)

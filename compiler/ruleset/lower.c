@@ -1,9 +1,9 @@
 /* A policy and an inventory to a node's ruleset: the chains and sets of dataplane.md.
  *
- * A packet's way: forward, input or output -> dispatch -> gN -> the class of the flow's source (out_...), the class of its
- * destination (in_...). All looks are at the flow as conntrack has it (its source before NAT, its destination and port
- * after), so a request, its reply and an ICMP error about either meet the same rules and the same sets, and each packet
- * is judged anew: what is revoked stops with the next packet. */
+ * A packet's way: forward, input or output -> dispatch -> gN -> the class of the flow's source (out_...), the class of
+ * its destination (in_...). All looks are at the flow as conntrack has it (its source before NAT, its destination and
+ * port after), so a request, its reply and an ICMP error about either meet the same rules and the same sets, and each
+ * packet is judged anew: what is revoked stops with the next packet. */
 #include "compiler/ruleset/classes.h"
 
 #include <ringfence/arena.h>
@@ -83,7 +83,8 @@ static void match_state(struct lowering *l, struct rule *rule, uint32_t bits)
 	memcpy(statement->value, &bits, sizeof bits);
 }
 
-static void match_prefix(struct lowering *l, struct rule *rule, enum field field, uint8_t first, uint8_t second, uint8_t bits)
+static void match_prefix(struct lowering *l, struct rule *rule, enum field field, uint8_t first, uint8_t second,
+			 uint8_t bits)
 {
 	uint8_t value[16] = {first, second};
 	match(l, rule, STATEMENT_PREFIX, field, value);
@@ -91,8 +92,8 @@ static void match_prefix(struct lowering *l, struct rule *rule, enum field field
 }
 
 /* A look-up of one to three fields; `b` and `c` are FIELD_COUNT when there are fewer. */
-static void look_up(struct lowering *l, struct rule *rule, enum statement_kind kind, const struct set *set, enum field a,
-		    enum field b, enum field c)
+static void look_up(struct lowering *l, struct rule *rule, enum statement_kind kind, const struct set *set,
+		    enum field a, enum field b, enum field c)
 {
 	struct statement *statement = add(l, rule, kind);
 	const enum field fields[3] = {a, b, c};
@@ -154,7 +155,8 @@ static void put_address(struct lowering *l, struct set *set, const struct addres
 	element->chain = chain;
 }
 
-static void put_pair(struct lowering *l, struct set *set, const void *first, size_t first_size, const struct address *second)
+static void put_pair(struct lowering *l, struct set *set, const void *first, size_t first_size,
+		     const struct address *second)
 {
 	struct element *element = add_element(l, set);
 	size_t at = put_part(element->key, 0, first, first_size);
@@ -213,7 +215,8 @@ static const char *origins(struct lowering *l, const struct group *group)
 /* Which sets, and so which names, a group gets: k4, h6, r4, n6 and t1, t2 … for each expiry. */
 static void add_group_set(struct lowering *l, const struct class *class, struct group *group)
 {
-	static const char letters[] = {[SHAPE_KEYED] = 'k', [SHAPE_HOSTS] = 'h', [SHAPE_RANGES] = 'r', [SHAPE_NETS] = 'n'};
+	static const char letters[] = {
+	    [SHAPE_KEYED] = 'k', [SHAPE_HOSTS] = 'h', [SHAPE_RANGES] = 'r', [SHAPE_NETS] = 'n'};
 	bool ports = group->shape == SHAPE_KEYED || group->shape == SHAPE_RANGES;
 	unsigned order = 0;
 	for (size_t i = 0; i < class->group_count; i++)
@@ -223,7 +226,8 @@ static void add_group_set(struct lowering *l, const struct class *class, struct 
 	int length = snprintf(name, sizeof name, "%s.%c%u", class->chain, letters[group->shape], group->family);
 	if (group->until != 0)
 		snprintf(name + length, sizeof name - (size_t)length, "t%u", order);
-	struct set *set = add_set(l, name, group->family == 4 ? (ports ? KEY_PORT4 : KEY_ADDRESS4) : (ports ? KEY_PORT6 : KEY_ADDRESS6));
+	struct set *set = add_set(
+	    l, name, group->family == 4 ? (ports ? KEY_PORT4 : KEY_ADDRESS4) : (ports ? KEY_PORT6 : KEY_ADDRESS6));
 	set->interval = group->shape == SHAPE_RANGES || group->shape == SHAPE_NETS;
 	set->timeout = group->until != 0;
 	group->set = set;
@@ -250,7 +254,8 @@ static void fill_group_set(struct lowering *l, struct group *group)
 
 /* The rules of one set: it is asked about the flow's other end, and its destination port. An ICMP error is asked about
  * the flow that it quotes. nft wants to know the protocol before it lets a rule look at a port of conntrack's. */
-static void add_group_rules(struct lowering *l, struct chain *chain, const struct class *class, const struct group *group)
+static void add_group_rules(struct lowering *l, struct chain *chain, const struct class *class,
+			    const struct group *group)
 {
 	size_t family = group->family == 6;
 	enum field peer = class->direction == EGRESS ? destination_fields[family] : source_fields[family];
@@ -302,11 +307,13 @@ static void add_class(struct lowering *l, struct class *class)
 	}
 	for (size_t family = 0; family < 2; family++) {
 		struct rule *rule = add_rule(l, chain, "a workload reaches itself");
-		look_up(l, rule, STATEMENT_IN, l->self[family], source_fields[family], destination_fields[family], FIELD_COUNT);
+		look_up(l, rule, STATEMENT_IN, l->self[family], source_fields[family], destination_fields[family],
+			FIELD_COUNT);
 		finish(l, rule, STATEMENT_ACCEPT, NULL);
 	}
 	const char *comment = NULL, *origin = class_origin(l, class, &comment);
-	deny(l, chain, arena_printf(l->arena, "%s %s", class->direction == EGRESS ? "egress" : "ingress", origin), comment);
+	deny(l, chain, arena_printf(l->arena, "%s %s", class->direction == EGRESS ? "egress" : "ingress", origin),
+	     comment);
 }
 
 /* ---- workloads ---- */
@@ -323,8 +330,10 @@ static void add_place(struct lowering *l, const struct place *place, struct iden
 	const struct address *address = &place->address;
 	const struct endpoint end = {.workload = workload, .has_address = true, .address = *address};
 	size_t family = address->family == 6;
-	struct class *out = class_of_member(l->arena, &l->classes, l->world, l->ruleset->generation, identity, &end, EGRESS);
-	struct class *in = class_of_member(l->arena, &l->classes, l->world, l->ruleset->generation, identity, &end, INGRESS);
+	struct class *out =
+	    class_of_member(l->arena, &l->classes, l->world, l->ruleset->generation, identity, &end, EGRESS);
+	struct class *in =
+	    class_of_member(l->arena, &l->classes, l->world, l->ruleset->generation, identity, &end, INGRESS);
 	put_address(l, l->local[family], address, NULL);
 	if (out != NULL)
 		put_address(l, l->egress[family], address, out->chain);
@@ -333,7 +342,8 @@ static void add_place(struct lowering *l, const struct place *place, struct iden
 	for (size_t i = 0; i < workload->address_count; i++)
 		if (workload->addresses[i].family == address->family &&
 		    (!workload->conflict || inventory_at(l->world->inventory, &workload->addresses[i]) == workload))
-			put_pair(l, l->self[family], address->bytes, address_size(address->family), &workload->addresses[i]);
+			put_pair(l, l->self[family], address->bytes, address_size(address->family),
+				 &workload->addresses[i]);
 	if (workload->interface != NULL) {
 		char name[16] = "";
 		memcpy(name, workload->interface, strnlen(workload->interface, 15));
@@ -361,7 +371,8 @@ static void add_pools(struct lowering *l, const char *node)
 			const struct node *one = inventory->nodes[i];
 			if (node != NULL && strcmp(one->name, node) != 0)
 				continue;
-			struct ranges more = ranges_of(l->arena, one->pools, one->pool_count, NULL, 0, family == 0 ? 4 : 6);
+			struct ranges more =
+			    ranges_of(l->arena, one->pools, one->pool_count, NULL, 0, family == 0 ? 4 : 6);
 			for (size_t j = 0; j < more.count; j++)
 				*arena_push(l->arena, ranges.items, ranges.count) = more.items[j];
 		}
@@ -387,11 +398,11 @@ static void add_common_sets(struct lowering *l)
 		bool map;
 		size_t offset;
 	} forms[] = {
-		{{"local4", "local6"}, {KEY_ADDRESS4, KEY_ADDRESS6}, false, offsetof(struct lowering, local)},
-		{{"self4", "self6"}, {KEY_PAIR4, KEY_PAIR6}, false, offsetof(struct lowering, self)},
-		{{"guard4", "guard6"}, {KEY_GUARD4, KEY_GUARD6}, false, offsetof(struct lowering, guard)},
-		{{"egress4", "egress6"}, {KEY_ADDRESS4, KEY_ADDRESS6}, true, offsetof(struct lowering, egress)},
-		{{"ingress4", "ingress6"}, {KEY_ADDRESS4, KEY_ADDRESS6}, true, offsetof(struct lowering, ingress)},
+	    {{"local4", "local6"}, {KEY_ADDRESS4, KEY_ADDRESS6}, false, offsetof(struct lowering, local)},
+	    {{"self4", "self6"}, {KEY_PAIR4, KEY_PAIR6}, false, offsetof(struct lowering, self)},
+	    {{"guard4", "guard6"}, {KEY_GUARD4, KEY_GUARD6}, false, offsetof(struct lowering, guard)},
+	    {{"egress4", "egress6"}, {KEY_ADDRESS4, KEY_ADDRESS6}, true, offsetof(struct lowering, egress)},
+	    {{"ingress4", "ingress6"}, {KEY_ADDRESS4, KEY_ADDRESS6}, true, offsetof(struct lowering, ingress)},
 	};
 	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
 		struct set **sets = (struct set **)(void *)((char *)l + forms[i].offset);
@@ -405,8 +416,9 @@ static void add_common_sets(struct lowering *l)
 
 /* ---- the chains that every packet takes ---- */
 
-/* Neighbour discovery always passes: it is link-local by its hop limit, which a router would have lowered (RFC 4861, 7.1),
- * and multicast listener reports by their destination. Router advertisements and redirects of workloads do not. */
+/* Neighbour discovery always passes: it is link-local by its hop limit, which a router would have lowered (RFC
+ * 4861, 7.1), and multicast listener reports by their destination. Router advertisements and redirects of workloads do
+ * not. */
 static void add_discovery(struct lowering *l, struct chain *chain)
 {
 	static const uint8_t neighbour[] = {ND_ROUTER_SOLICIT, ND_NEIGHBOR_SOLICIT, ND_NEIGHBOR_ADVERT};
@@ -437,7 +449,8 @@ static void add_guard(struct lowering *l, struct chain *chain)
 	for (size_t family = 0; family < 2; family++) {
 		struct rule *rule = add_rule(l, chain, "source guard");
 		look_up(l, rule, STATEMENT_IN, l->guarded, FIELD_IIFNAME, FIELD_COUNT, FIELD_COUNT);
-		look_up(l, rule, STATEMENT_NOT_IN, l->guard[family], FIELD_IIFNAME, packet_sources[family], FIELD_COUNT);
+		look_up(l, rule, STATEMENT_NOT_IN, l->guard[family], FIELD_IIFNAME, packet_sources[family],
+			FIELD_COUNT);
 		finish(l, rule, STATEMENT_GOTO, own(l, "spoof"));
 	}
 }
@@ -451,8 +464,9 @@ static void add_stray(struct lowering *l)
 		for (size_t i = 0; i < 2; i++) {
 			for (size_t j = 0; sets[i] != NULL && j < 2; j++) {
 				struct rule *rule = add_rule(l, chain, "no flow of conntrack");
-				look_up(l, rule, STATEMENT_IN, sets[i], j == 0 ? packet_sources[family] : packet_destinations[family],
-					FIELD_COUNT, FIELD_COUNT);
+				look_up(l, rule, STATEMENT_IN, sets[i],
+					j == 0 ? packet_sources[family] : packet_destinations[family], FIELD_COUNT,
+					FIELD_COUNT);
 				finish(l, rule, STATEMENT_GOTO, own(l, "invalid"));
 			}
 		}
@@ -487,9 +501,9 @@ static void add_dead_ends(struct lowering *l)
 	static const struct {
 		const char *name, *reason;
 	} ends[] = {
-		{"spoof", "spoof source guard"},
-		{"invalid", "invalid no flow of conntrack"},
-		{"unknown", "unknown address of no known workload"},
+	    {"spoof", "spoof source guard"},
+	    {"invalid", "invalid no flow of conntrack"},
+	    {"unknown", "unknown address of no known workload"},
 	};
 	struct rule *rule = add_rule(l, add_chain(l, own(l, "deny")), "every denial ends here");
 	add(l, rule, STATEMENT_COUNTER);
@@ -513,7 +527,8 @@ static void add_main(struct lowering *l)
 		rule = add_rule(l, chain, "may the source send this?");
 		look_up(l, rule, STATEMENT_MAP, l->egress[family], source_fields[family], FIELD_COUNT, FIELD_COUNT);
 		rule = add_rule(l, chain, "may the destination receive this?");
-		look_up(l, rule, STATEMENT_MAP, l->ingress[family], destination_fields[family], FIELD_COUNT, FIELD_COUNT);
+		look_up(l, rule, STATEMENT_MAP, l->ingress[family], destination_fields[family], FIELD_COUNT,
+			FIELD_COUNT);
 	}
 	for (size_t family = 0; family < 2; family++) {
 		const enum field ends[] = {source_fields[family], destination_fields[family]};

@@ -74,7 +74,8 @@ static void load(struct nftnl_rule *rule, enum field field, uint32_t size, uint3
 		e = make("payload");
 		nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_DREG, reg);
 		nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE,
-				   form->source == FROM_NETWORK ? NFT_PAYLOAD_NETWORK_HEADER : NFT_PAYLOAD_TRANSPORT_HEADER);
+				   form->source == FROM_NETWORK ? NFT_PAYLOAD_NETWORK_HEADER
+								: NFT_PAYLOAD_TRANSPORT_HEADER);
 		nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, form->key);
 		nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, size);
 		nftnl_rule_add_expr(rule, e);
@@ -275,7 +276,9 @@ struct nftnl_rule *netlink_rule(const char *chain, const struct rule *rule)
 static void add_byteorders(struct nftnl_set *object, const struct set *set)
 {
 	const struct key_form *form = &key_forms[set->key];
-	uint32_t order = form->parts > 1 ? BYTEORDER_INVALID : form->kinds[0] == PART_INTERFACE ? BYTEORDER_HOST : BYTEORDER_BIG;
+	uint32_t order = form->parts > 1		    ? BYTEORDER_INVALID
+			 : form->kinds[0] == PART_INTERFACE ? BYTEORDER_HOST
+							    : BYTEORDER_BIG;
 	struct nftnl_udata_buf *buffer = nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN);
 	if (buffer == NULL)
 		abort();
@@ -332,7 +335,8 @@ static void put_jump(struct nlmsghdr *message, const char *chain)
 	mnl_attr_nest_end(message, data);
 }
 
-/* The end of an interval of one field is exclusive and an element of its own; one that ends with the last address has none. */
+/* The end of an interval of one field is exclusive and an element of its own; one that ends with the last address has
+ * none. */
 static void put_interval_end(struct nlmsghdr *message, const struct set *set, const struct element *element)
 {
 	struct address behind = {.family = key_forms[set->key].sizes[0] == 4 ? 4 : 6};
@@ -345,7 +349,8 @@ static void put_interval_end(struct nlmsghdr *message, const struct set *set, co
 	mnl_attr_nest_end(message, item);
 }
 
-void netlink_element(struct nlmsghdr *message, const struct set *set, const struct element *element, int64_t at, bool key_only)
+void netlink_element(struct nlmsghdr *message, const struct set *set, const struct element *element, int64_t at,
+		     bool key_only)
 {
 	size_t size = key_size(set->key);
 	bool concat = key_forms[set->key].parts > 1;

@@ -29,7 +29,8 @@ struct expansion {
 /* Returns the next statement, borrowed until the next call, or NULL. */
 const struct statement *expansion_next(struct expansion *expansion);
 
-/* The register `offset` bytes behind the first, in the 16-byte or the 4-byte numbering (nf_tables.h, enum nft_registers). */
+/* The register `offset` bytes behind the first, in the 16-byte or the 4-byte numbering (nf_tables.h, enum
+ * nft_registers). */
 uint32_t netlink_register(size_t offset);
 
 /* A rule of `chain`; the caller frees it with nftnl_rule_free. */
@@ -40,6 +41,7 @@ struct nftnl_set *netlink_set(const struct set *set, uint32_t id);
 
 /* Appends one element to a NEWSETELEM or DELSETELEM message inside the open NFTA_SET_ELEM_LIST_ELEMENTS: an interval of
  * a single field takes two. `at`: now, in Unix seconds; `key_only` for deletions. */
-void netlink_element(struct nlmsghdr *message, const struct set *set, const struct element *element, int64_t at, bool key_only);
+void netlink_element(struct nlmsghdr *message, const struct set *set, const struct element *element, int64_t at,
+		     bool key_only);
 
 #endif

@@ -9,7 +9,8 @@
 
 static int compare_ranges(const void *left, const void *right)
 {
-	return address_compare(&((const struct address_range *)left)->first, &((const struct address_range *)right)->first);
+	return address_compare(&((const struct address_range *)left)->first,
+			       &((const struct address_range *)right)->first);
 }
 
 /* Whether `next` begins inside `range` or directly behind it. */

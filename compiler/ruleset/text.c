@@ -11,7 +11,7 @@
 #include <string.h>
 
 static const char *const hook_names[] = {
-	[NF_INET_LOCAL_IN] = "input", [NF_INET_FORWARD] = "forward", [NF_INET_LOCAL_OUT] = "output"};
+    [NF_INET_LOCAL_IN] = "input", [NF_INET_FORWARD] = "forward", [NF_INET_LOCAL_OUT] = "output"};
 
 static void print_value(FILE *stream, enum field field, const uint8_t *value)
 {
@@ -36,7 +36,8 @@ static void print_fields(FILE *stream, const struct statement *statement)
 
 static void print_states(FILE *stream, const struct statement *statement)
 {
-	/* linux/netfilter/nf_conntrack_common.h: NF_CT_STATE_INVALID_BIT, NF_CT_STATE_BIT, NF_CT_STATE_UNTRACKED_BIT. */
+	/* linux/netfilter/nf_conntrack_common.h: NF_CT_STATE_INVALID_BIT, NF_CT_STATE_BIT, NF_CT_STATE_UNTRACKED_BIT.
+	 */
 	static const char *const names[32] = {[0] = "invalid", "established", "related", "new", [6] = "untracked"};
 	uint32_t value;
 	const char *comma = "";
@@ -153,8 +154,8 @@ static void print_set(FILE *stream, const struct set *set, int64_t at)
 	if (set->size != 0)
 		fprintf(stream, "\t\tsize %u\n", set->size);
 	if (set->interval || set->timeout)
-		fprintf(stream, "\t\tflags %s%s%s\n", set->interval ? "interval" : "", set->interval && set->timeout ? "," : "",
-			set->timeout ? "timeout" : "");
+		fprintf(stream, "\t\tflags %s%s%s\n", set->interval ? "interval" : "",
+			set->interval && set->timeout ? "," : "", set->timeout ? "timeout" : "");
 	print_elements(stream, set, at);
 	fputs("\t}\n\n", stream);
 }

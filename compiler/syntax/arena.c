@@ -1,6 +1,7 @@
 /* A bump allocator: blocks in a list, each at least as large as the one before, up to a limit.
  *
- * See arena.h. Nothing is freed alone; arena_grow leaves the old array behind, which costs at most the size of the new. */
+ * See arena.h. Nothing is freed alone; arena_grow leaves the old array behind, which costs at most the size of the new.
+ */
 #include <ringfence/arena.h>
 
 #include <stdint.h>

@@ -91,7 +91,8 @@ static size_t distance(const char *a, const char *b)
 				best = d[i - 1][j] + 1;
 			if (d[i][j - 1] + 1 < best)
 				best = d[i][j - 1] + 1;
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && d[i - 2][j - 2] + 1 < best)
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+			    d[i - 2][j - 2] + 1 < best)
 				best = d[i - 2][j - 2] + 1;
 			d[i][j] = best;
 		}
@@ -138,7 +139,8 @@ void diagnostics_sort(struct diagnostics *list)
 		qsort(list->items, list->count, sizeof *list->items, compare);
 }
 
-/* The length of the UTF-8 character at `text` (RFC 3629), or 0 when the bytes are none. Its code point goes to `point`. */
+/* The length of the UTF-8 character at `text` (RFC 3629), or 0 when the bytes are none. Its code point goes to `point`.
+ */
 static size_t utf8_length(const unsigned char *text, size_t room, uint32_t *point)
 {
 	static const struct {
@@ -156,7 +158,8 @@ static size_t utf8_length(const unsigned char *text, size_t room, uint32_t *poin
 				return 0;
 			*point = *point << 6 | (text[i] & 0x3f);
 		}
-		bool valid = *point >= forms[length - 1].least && *point <= 0x10ffff && (*point < 0xd800 || *point > 0xdfff);
+		bool valid =
+		    *point >= forms[length - 1].least && *point <= 0x10ffff && (*point < 0xd800 || *point > 0xdfff);
 		return valid ? length : 0;
 	}
 	return 0;

@@ -74,7 +74,8 @@ static bool charge(struct reader *reader, size_t nodes, struct span span)
 		reader->nodes += nodes;
 		return true;
 	}
-	fail(reader, span, arena_printf(reader->arena, "more than %d values in one file, aliases expanded", YAML_NODES_MAX));
+	fail(reader, span,
+	     arena_printf(reader->arena, "more than %d values in one file, aliases expanded", YAML_NODES_MAX));
 	return false;
 }
 
@@ -87,7 +88,8 @@ static struct yaml_node *resolve_alias(struct reader *reader, const yaml_event_t
 		if (strcmp(anchor->name, name) != 0)
 			continue;
 		if (anchor->size == 0) {
-			fail(reader, span, arena_printf(reader->arena, "alias `*%s` stands inside its own anchor", name));
+			fail(reader, span,
+			     arena_printf(reader->arena, "alias `*%s` stands inside its own anchor", name));
 			return NULL;
 		}
 		return charge(reader, anchor->size, span) ? anchor->node : NULL;
@@ -182,7 +184,7 @@ static struct yaml_node *read_node(struct reader *reader, yaml_event_t *event, u
 	const char *name = anchor_of(event);
 	if (name != NULL)
 		*arena_push(reader->arena, reader->anchors, reader->anchor_count) =
-			(struct anchor){arena_copy(reader->arena, name, strlen(name)), node, 0};
+		    (struct anchor){arena_copy(reader->arena, name, strlen(name)), node, 0};
 	if (event->type == YAML_SCALAR_EVENT) {
 		node->kind = YAML_SCALAR;
 		const char *value = (const char *)event->data.scalar.value;

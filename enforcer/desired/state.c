@@ -14,11 +14,11 @@
 
 struct file {
 	char *path;
-	struct arena *arena;         /* of the last good reading */
+	struct arena *arena; /* of the last good reading */
 	struct inventory inventory;
 	uint64_t order;
-	char *errors;                /* of the last reading, or NULL */
-	bool seen;                   /* during a scan */
+	char *errors; /* of the last reading, or NULL */
+	bool seen;    /* during a scan */
 };
 
 struct state {
@@ -93,7 +93,8 @@ int state_read_policy(struct state *state, const char *directory)
 	frontend_finish(&frontend);
 	if (diagnostics->errors == 0 && frontend.policy.service_count + frontend.policy.allow_count == 0 &&
 	    frontend.policy.unmatched == UNMATCHED_DEFAULT)
-		diagnostics_error(diagnostics, (struct span){0}, "%s: no policy there; an empty directory changes nothing", directory);
+		diagnostics_error(diagnostics, (struct span){0},
+				  "%s: no policy there; an empty directory changes nothing", directory);
 	free(state->policy_errors);
 	state->policy_errors = errors_text(diagnostics);
 	bool same = state->policy_arena != NULL && strcmp(state->policy.revision, frontend.revision) == 0;
@@ -131,8 +132,8 @@ static bool same_text(const char *a, const char *b)
 
 static bool same_workload(const struct workload *a, const struct workload *b)
 {
-	if (a->labels.count != b->labels.count || a->address_count != b->address_count || a->port_count != b->port_count ||
-	    !same_text(a->interface, b->interface) || !same_text(a->node, b->node))
+	if (a->labels.count != b->labels.count || a->address_count != b->address_count ||
+	    a->port_count != b->port_count || !same_text(a->interface, b->interface) || !same_text(a->node, b->node))
 		return false;
 	for (size_t i = 0; i < a->labels.count; i++)
 		if (strcmp(a->labels.items[i].key, b->labels.items[i].key) != 0 ||
@@ -337,7 +338,8 @@ static void merge(struct merging *m, const struct inventory *from, uint64_t orde
 	}
 }
 
-/* Marks every workload that an older one, or a node, takes an address or the name from. The files were merged by age. */
+/* Marks every workload that an older one, or a node, takes an address or the name from. The files were merged by age.
+ */
 static void mark_conflicts(struct merging *m)
 {
 	struct inventory *inventory = m->inventory;

@@ -11,8 +11,9 @@ struct state;
 struct state *state_create(const char *node);
 void state_destroy(struct state *state);
 
-/* Reads the policy directory. A policy that does not check, or says nothing, is refused whole: the last good one stays, and
- * state_policy_errors tells why. Returns 1 when another policy holds now, 0 when it is the same, -1 when it was refused. */
+/* Reads the policy directory. A policy that does not check, or says nothing, is refused whole: the last good one stays,
+ * and state_policy_errors tells why. Returns 1 when another policy holds now, 0 when it is the same, -1 when it was
+ * refused. */
 int state_read_policy(struct state *state, const char *directory);
 
 /* Whether a policy was ever good. Nothing can be enforced before. */

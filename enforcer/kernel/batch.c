@@ -24,8 +24,8 @@
 #include <linux/netfilter/nfnetlink.h>
 
 enum {
-	MESSAGE_ROOM = 1 << 17,      /* bytes kept free for the message that is being written */
-	ELEMENT_BYTES_MAX = 50000,   /* of a list: attributes are at most 64 KiB long */
+	MESSAGE_ROOM = 1 << 17,	   /* bytes kept free for the message that is being written */
+	ELEMENT_BYTES_MAX = 50000, /* of a list: attributes are at most 64 KiB long */
 	SEND_BUFFER_LEAST = 1 << 21,
 	RECEIVE_BUFFER = 1 << 22,
 };
@@ -34,13 +34,13 @@ enum {
 struct batch {
 	char *bytes;
 	size_t size, room;
-	uint32_t first;              /* sequence number of the first message */
+	uint32_t first; /* sequence number of the first message */
 	uint32_t next;
-	struct origin {              /* of each message, by sequence number */
+	struct origin { /* of each message, by sequence number */
 		const struct operation *operation;
-		size_t index;        /* of the rule, or the first element */
-		size_t at;           /* where the message begins in `bytes` */
-	} *origins;
+		size_t index; /* of the rule, or the first element */
+		size_t at;    /* where the message begins in `bytes` */
+	} * origins;
 	size_t origin_room;
 };
 
@@ -106,7 +106,8 @@ static void note(struct batch *batch, const struct operation *operation, size_t 
 	batch->origins[order] = (struct origin){operation, index, batch->size};
 }
 
-static struct nlmsghdr *begin(struct batch *batch, uint16_t type, uint16_t flags, const struct operation *operation, size_t index)
+static struct nlmsghdr *begin(struct batch *batch, uint16_t type, uint16_t flags, const struct operation *operation,
+			      size_t index)
 {
 	note(batch, operation, index);
 	return nftnl_nlmsg_build_hdr(batch->bytes + batch->size, type, NFPROTO_INET, flags, batch->next++);
@@ -125,7 +126,8 @@ static void write_mark(struct batch *batch, uint16_t type)
 	message->nlmsg_flags = NLM_F_REQUEST;
 	message->nlmsg_seq = batch->next++;
 	struct nfgenmsg *general = mnl_nlmsg_put_extra_header(message, sizeof *general);
-	*general = (struct nfgenmsg){.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0, .res_id = htons(NFNL_SUBSYS_NFTABLES)};
+	*general = (struct nfgenmsg){
+	    .nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0, .res_id = htons(NFNL_SUBSYS_NFTABLES)};
 	end(batch, message);
 }
 
@@ -187,8 +189,8 @@ static void write_elements(struct batch *batch, const struct operation *operatio
 {
 	bool add = operation->kind == OPERATION_ADD_ELEMENTS;
 	for (size_t i = 0; i < operation->element_count;) {
-		struct nlmsghdr *message = begin(batch, add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, add ? NLM_F_CREATE : 0,
-						 operation, i);
+		struct nlmsghdr *message =
+		    begin(batch, add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, add ? NLM_F_CREATE : 0, operation, i);
 		mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, RULESET_TABLE);
 		mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, operation->name);
 		struct nlattr *list = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
@@ -232,19 +234,21 @@ static void write_operation(struct batch *batch, const struct operation *operati
 
 /* ---- sending and the answer ---- */
 
-/* The place, counted from the message's first, of the element whose attribute stands `offset` bytes into the message. An
- * interval's end is no element of its own. */
+/* The place, counted from the message's first, of the element whose attribute stands `offset` bytes into the message.
+ * An interval's end is no element of its own. */
 static size_t element_at(const struct nlmsghdr *message, uint32_t offset)
 {
 	const struct nlattr *attribute, *item, *part;
 	size_t count = 0;
-	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg)) {
+	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg))
+	{
 		if (mnl_attr_get_type(attribute) != NFTA_SET_ELEM_LIST_ELEMENTS)
 			continue;
-		mnl_attr_for_each_nested(item, attribute) {
+		mnl_attr_for_each_nested(item, attribute)
+		{
 			bool is_end = false;
-			mnl_attr_for_each_nested(part, item)
-				is_end = is_end || mnl_attr_get_type(part) == NFTA_SET_ELEM_FLAGS;
+			mnl_attr_for_each_nested(part, item) is_end =
+			    is_end || mnl_attr_get_type(part) == NFTA_SET_ELEM_FLAGS;
 			count += !is_end;
 			if ((uint32_t)((const char *)item - (const char *)message) >= offset)
 				return count > 0 ? count - 1 : 0;
@@ -256,12 +260,15 @@ static size_t element_at(const struct nlmsghdr *message, uint32_t offset)
 /* Writes which object the message with this number was about. `offset` of the attribute in it; 0: not known. */
 static void describe(char *text, size_t size, const struct batch *batch, uint32_t sequence, uint32_t offset)
 {
-	static const char *const words[] = {
-		[OPERATION_ADD_TABLE] = "table",	    [OPERATION_ADD_SET] = "set",
-		[OPERATION_ADD_CHAIN] = "chain",	    [OPERATION_ADD_RULES] = "rule",
-		[OPERATION_FLUSH_CHAIN] = "rules of chain", [OPERATION_DELETE_CHAIN] = "the deletion of chain",
-		[OPERATION_DELETE_SET] = "the deletion of set", [OPERATION_ADD_ELEMENTS] = "element",
-		[OPERATION_DELETE_ELEMENTS] = "the deletion of element"};
+	static const char *const words[] = {[OPERATION_ADD_TABLE] = "table",
+					    [OPERATION_ADD_SET] = "set",
+					    [OPERATION_ADD_CHAIN] = "chain",
+					    [OPERATION_ADD_RULES] = "rule",
+					    [OPERATION_FLUSH_CHAIN] = "rules of chain",
+					    [OPERATION_DELETE_CHAIN] = "the deletion of chain",
+					    [OPERATION_DELETE_SET] = "the deletion of set",
+					    [OPERATION_ADD_ELEMENTS] = "element",
+					    [OPERATION_DELETE_ELEMENTS] = "the deletion of element"};
 	const struct origin *origin = &batch->origins[sequence - batch->first];
 	const struct operation *operation = origin->operation;
 	if (operation == NULL) {
@@ -276,7 +283,8 @@ static void describe(char *text, size_t size, const struct batch *batch, uint32_
 			return;
 		fprintf(stream, "%s ", words[operation->kind]);
 		element_print(stream, operation->set, &operation->elements[index]);
-		fprintf(stream, "%s of set %s", offset == 0 && operation->element_count > 1 ? " (or a later one)" : "", operation->name);
+		fprintf(stream, "%s of set %s", offset == 0 && operation->element_count > 1 ? " (or a later one)" : "",
+			operation->name);
 		fclose(stream);
 	} else {
 		snprintf(text, size, "%s %s", words[operation->kind], operation->name);
@@ -293,9 +301,9 @@ static uint32_t refused_offset(const struct nlmsghdr *m)
 		return 0;
 	if ((m->nlmsg_flags & NLM_F_CAPPED) == 0)
 		skip += error->msg.nlmsg_len - sizeof error->msg;
-	mnl_attr_for_each(attribute, m, skip)
-		if (mnl_attr_get_type(attribute) == NLMSGERR_ATTR_OFFS && mnl_attr_get_payload_len(attribute) == sizeof(uint32_t))
-			return mnl_attr_get_u32(attribute);
+	mnl_attr_for_each(attribute, m, skip) if (mnl_attr_get_type(attribute) == NLMSGERR_ATTR_OFFS &&
+						  mnl_attr_get_payload_len(attribute) ==
+						      sizeof(uint32_t)) return mnl_attr_get_u32(attribute);
 	return 0;
 }
 
@@ -325,7 +333,8 @@ static void read_errors(struct kernel *kernel, const struct batch *batch, struct
 			break;
 		}
 		int left = (int)got;
-		for (struct nlmsghdr *m = (struct nlmsghdr *)(void *)buffer; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left))
+		for (struct nlmsghdr *m = (struct nlmsghdr *)(void *)buffer; mnl_nlmsg_ok(m, left);
+		     m = mnl_nlmsg_next(m, &left))
 			note_error(m, batch, answer);
 	}
 	if (answer->error == 0 && lost != 0) {
@@ -356,7 +365,8 @@ static int send_batch(struct kernel *kernel, const struct batch *batch)
 	}
 }
 
-static int apply_transaction(struct kernel *kernel, const struct transaction *transaction, int64_t at, struct answer *answer)
+static int apply_transaction(struct kernel *kernel, const struct transaction *transaction, int64_t at,
+			     struct answer *answer)
 {
 	struct batch batch = {.first = kernel->sequence, .next = kernel->sequence};
 	write_mark(&batch, NFNL_MSG_BATCH_BEGIN);

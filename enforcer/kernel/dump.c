@@ -33,7 +33,7 @@ struct reading {
 	struct kernel *kernel;
 	struct arena *arena;
 	struct ruleset *ruleset;
-	struct set *set;  /* whose elements are being read */
+	struct set *set; /* whose elements are being read */
 	int64_t at;
 	uint32_t generation_id;
 };
@@ -47,8 +47,8 @@ struct folding {
 	enum field loads[LOADS_MAX];
 	uint32_t sizes[LOADS_MAX];
 	size_t load_count;
-	size_t offset;      /* of the register that the next load goes to */
-	uint8_t mask[16];   /* of a bitwise on the one field that is loaded */
+	size_t offset;	  /* of the register that the next load goes to */
+	uint8_t mask[16]; /* of a bitwise on the one field that is loaded */
 	bool masked;
 	bool unknown;
 };
@@ -71,7 +71,8 @@ static void load(struct folding *f, int source, uint32_t key, int direction, uin
 	f->unknown = f->unknown || f->masked || f->load_count == LOADS_MAX || reg != netlink_register(f->offset);
 	for (size_t i = 0; i < FIELD_COUNT && !f->unknown; i++) {
 		const struct field_form *form = &field_forms[i];
-		if ((int)form->source != source || form->key != key || form->direction != direction || size > form->size)
+		if ((int)form->source != source || form->key != key || form->direction != direction ||
+		    size > form->size)
 			continue;
 		f->sizes[f->load_count] = size != 0 ? size : form->size;
 		f->loads[f->load_count++] = (enum field)i;
@@ -83,13 +84,16 @@ static void load(struct folding *f, int source, uint32_t key, int direction, uin
 
 static void fold_meta(struct folding *f, const struct nftnl_expr *e)
 {
-	load(f, FROM_META, nftnl_expr_get_u32(e, NFTNL_EXPR_META_KEY), -1, 0, nftnl_expr_get_u32(e, NFTNL_EXPR_META_DREG));
+	load(f, FROM_META, nftnl_expr_get_u32(e, NFTNL_EXPR_META_KEY), -1, 0,
+	     nftnl_expr_get_u32(e, NFTNL_EXPR_META_DREG));
 }
 
 static void fold_payload(struct folding *f, const struct nftnl_expr *e)
 {
 	uint32_t base = nftnl_expr_get_u32(e, NFTNL_EXPR_PAYLOAD_BASE);
-	int source = base == NFT_PAYLOAD_NETWORK_HEADER ? FROM_NETWORK : base == NFT_PAYLOAD_TRANSPORT_HEADER ? FROM_TRANSPORT : -1;
+	int source = base == NFT_PAYLOAD_NETWORK_HEADER	    ? FROM_NETWORK
+		     : base == NFT_PAYLOAD_TRANSPORT_HEADER ? FROM_TRANSPORT
+							    : -1;
 	uint32_t size = nftnl_expr_get_u32(e, NFTNL_EXPR_PAYLOAD_LEN);
 	f->unknown = f->unknown || size == 0;
 	load(f, source, nftnl_expr_get_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET), -1, size,
@@ -100,8 +104,10 @@ static void fold_ct(struct folding *f, const struct nftnl_expr *e)
 {
 	int direction = nftnl_expr_is_set(e, NFTNL_EXPR_CT_DIR) ? nftnl_expr_get_u8(e, NFTNL_EXPR_CT_DIR) : -1;
 	if (nftnl_expr_get_u32(e, NFTNL_EXPR_CT_KEY) == NFT_CT_PROTOCOL)
-		direction = field_forms[FIELD_CT_PROTOCOL].direction; /* the same in both, and not told (nft_ct_get_dump) */
-	load(f, FROM_CT, nftnl_expr_get_u32(e, NFTNL_EXPR_CT_KEY), direction, 0, nftnl_expr_get_u32(e, NFTNL_EXPR_CT_DREG));
+		direction =
+		    field_forms[FIELD_CT_PROTOCOL].direction; /* the same in both, and not told (nft_ct_get_dump) */
+	load(f, FROM_CT, nftnl_expr_get_u32(e, NFTNL_EXPR_CT_KEY), direction, 0,
+	     nftnl_expr_get_u32(e, NFTNL_EXPR_CT_DREG));
 }
 
 static void fold_bitwise(struct folding *f, const struct nftnl_expr *e)
@@ -109,10 +115,11 @@ static void fold_bitwise(struct folding *f, const struct nftnl_expr *e)
 	static const uint8_t zero[16];
 	uint32_t size = 0, xor_size = 0;
 	const void *mask = nftnl_expr_get(e, NFTNL_EXPR_BITWISE_MASK, &size);
-	const void *xor = nftnl_expr_get(e, NFTNL_EXPR_BITWISE_XOR, &xor_size);
-	f->unknown = f->unknown || f->load_count != 1 || f->masked || mask == NULL || xor == NULL || size > sizeof zero ||
-		     size != field_forms[f->loads[0]].size || size != f->sizes[0] || xor_size != size ||
-		     memcmp(xor, zero, size) != 0 || nftnl_expr_get_u32(e, NFTNL_EXPR_BITWISE_OP) != NFT_BITWISE_BOOL ||
+	const void * xor = nftnl_expr_get(e, NFTNL_EXPR_BITWISE_XOR, &xor_size);
+	f->unknown = f->unknown || f->load_count != 1 || f->masked || mask == NULL || xor == NULL ||
+		     size > sizeof zero || size != field_forms[f->loads[0]].size || size != f->sizes[0] ||
+		     xor_size != size || memcmp(xor, zero, size) != 0 ||
+		     nftnl_expr_get_u32(e, NFTNL_EXPR_BITWISE_OP) != NFT_BITWISE_BOOL ||
 		     nftnl_expr_get_u32(e, NFTNL_EXPR_BITWISE_SREG) != NFT_REG_1 ||
 		     nftnl_expr_get_u32(e, NFTNL_EXPR_BITWISE_DREG) != NFT_REG_1;
 	if (f->unknown)
@@ -153,9 +160,10 @@ static void fold_compare(struct folding *f, const struct nftnl_expr *e)
 {
 	uint32_t size = 0, op = nftnl_expr_get_u32(e, NFTNL_EXPR_CMP_OP);
 	const void *data = nftnl_expr_get(e, NFTNL_EXPR_CMP_DATA, &size);
-	bool part_of_ct = f->load_count == 1 && field_forms[f->loads[0]].source == FROM_CT && !f->masked && size < f->sizes[0];
-	if (f->unknown || data == NULL || f->load_count != 1 || (size != f->sizes[0] && !part_of_ct) || (op != NFT_CMP_EQ && op != NFT_CMP_NEQ) ||
-	    nftnl_expr_get_u32(e, NFTNL_EXPR_CMP_SREG) != NFT_REG_1) {
+	bool part_of_ct =
+	    f->load_count == 1 && field_forms[f->loads[0]].source == FROM_CT && !f->masked && size < f->sizes[0];
+	if (f->unknown || data == NULL || f->load_count != 1 || (size != f->sizes[0] && !part_of_ct) ||
+	    (op != NFT_CMP_EQ && op != NFT_CMP_NEQ) || nftnl_expr_get_u32(e, NFTNL_EXPR_CMP_SREG) != NFT_REG_1) {
 		f->unknown = true;
 		return;
 	}
@@ -165,7 +173,9 @@ static void fold_compare(struct folding *f, const struct nftnl_expr *e)
 	}
 	bool part = size < field_forms[f->loads[0]].size;
 	f->unknown = (part && op != NFT_CMP_EQ) || f->loads[0] == FIELD_CT_STATE;
-	struct statement *statement = add(f, op == NFT_CMP_NEQ ? STATEMENT_UNEQUAL : part ? STATEMENT_PREFIX : STATEMENT_EQUAL);
+	struct statement *statement = add(f, op == NFT_CMP_NEQ ? STATEMENT_UNEQUAL
+					     : part	       ? STATEMENT_PREFIX
+							       : STATEMENT_EQUAL);
 	memcpy(statement->value, data, size);
 	statement->prefix = part ? (uint8_t)(size * 8) : 0;
 }
@@ -180,7 +190,8 @@ static void copy_name(struct folding *f, char *name, const char *from)
 
 static void fold_lookup(struct folding *f, const struct nftnl_expr *e)
 {
-	uint32_t flags = nftnl_expr_is_set(e, NFTNL_EXPR_LOOKUP_FLAGS) ? nftnl_expr_get_u32(e, NFTNL_EXPR_LOOKUP_FLAGS) : 0;
+	uint32_t flags =
+	    nftnl_expr_is_set(e, NFTNL_EXPR_LOOKUP_FLAGS) ? nftnl_expr_get_u32(e, NFTNL_EXPR_LOOKUP_FLAGS) : 0;
 	bool inverted = flags == NFT_LOOKUP_F_INV, map = nftnl_expr_is_set(e, NFTNL_EXPR_LOOKUP_DREG);
 	f->unknown = f->unknown || f->load_count == 0 || f->masked || (flags != 0 && !inverted) || (map && inverted) ||
 		     (map && nftnl_expr_get_u32(e, NFTNL_EXPR_LOOKUP_DREG) != NFT_REG_VERDICT) ||
@@ -220,9 +231,9 @@ static void fold_log(struct folding *f, const struct nftnl_expr *e)
 	struct statement *statement = add_plain(f, STATEMENT_LOG);
 	statement->text = prefix != NULL ? arena_copy(f->arena, prefix, strlen(prefix)) : "";
 	f->unknown = f->unknown || !nftnl_expr_is_set(e, NFTNL_EXPR_LOG_GROUP) ||
-		     nftnl_expr_get_u16(e, NFTNL_EXPR_LOG_GROUP) != RULESET_LOG_GROUP || nftnl_expr_is_set(e, NFTNL_EXPR_LOG_LEVEL) ||
-		     nftnl_expr_is_set(e, NFTNL_EXPR_LOG_FLAGS) || nftnl_expr_is_set(e, NFTNL_EXPR_LOG_SNAPLEN) ||
-		     nftnl_expr_is_set(e, NFTNL_EXPR_LOG_QTHRESHOLD);
+		     nftnl_expr_get_u16(e, NFTNL_EXPR_LOG_GROUP) != RULESET_LOG_GROUP ||
+		     nftnl_expr_is_set(e, NFTNL_EXPR_LOG_LEVEL) || nftnl_expr_is_set(e, NFTNL_EXPR_LOG_FLAGS) ||
+		     nftnl_expr_is_set(e, NFTNL_EXPR_LOG_SNAPLEN) || nftnl_expr_is_set(e, NFTNL_EXPR_LOG_QTHRESHOLD);
 }
 
 static void fold_immediate(struct folding *f, const struct nftnl_expr *e)
@@ -230,8 +241,11 @@ static void fold_immediate(struct folding *f, const struct nftnl_expr *e)
 	static const struct {
 		int verdict;
 		enum statement_kind kind;
-	} verdicts[] = {{NF_ACCEPT, STATEMENT_ACCEPT}, {NF_DROP, STATEMENT_DROP}, {NFT_RETURN, STATEMENT_RETURN},
-			{NFT_JUMP, STATEMENT_JUMP}, {NFT_GOTO, STATEMENT_GOTO}};
+	} verdicts[] = {{NF_ACCEPT, STATEMENT_ACCEPT},
+			{NF_DROP, STATEMENT_DROP},
+			{NFT_RETURN, STATEMENT_RETURN},
+			{NFT_JUMP, STATEMENT_JUMP},
+			{NFT_GOTO, STATEMENT_GOTO}};
 	int verdict = (int)nftnl_expr_get_u32(e, NFTNL_EXPR_IMM_VERDICT);
 	const char *chain = nftnl_expr_get_str(e, NFTNL_EXPR_IMM_CHAIN);
 	bool known = false;
@@ -250,9 +264,10 @@ static int fold_expression(struct nftnl_expr *e, void *context)
 	static const struct {
 		const char *name;
 		void (*fold)(struct folding *, const struct nftnl_expr *);
-	} kinds[] = {{"meta", fold_meta},	{"payload", fold_payload}, {"ct", fold_ct},    {"bitwise", fold_bitwise},
-		     {"cmp", fold_compare},	{"lookup", fold_lookup},   {"counter", fold_counter}, {"limit", fold_limit},
-		     {"log", fold_log}, {"immediate", fold_immediate}};
+	} kinds[] = {{"meta", fold_meta},	   {"payload", fold_payload}, {"ct", fold_ct},
+		     {"bitwise", fold_bitwise},	   {"cmp", fold_compare},     {"lookup", fold_lookup},
+		     {"counter", fold_counter},	   {"limit", fold_limit},     {"log", fold_log},
+		     {"immediate", fold_immediate}};
 	struct folding *f = context;
 	const char *name = nftnl_expr_get_str(e, NFTNL_EXPR_NAME);
 	bool known = false;
@@ -287,7 +302,8 @@ static void drop_checks(struct arena *arena, struct rule *rule)
 		without.statement_count--;
 		without.statements = arena_alloc(arena, without.statement_count * sizeof *without.statements);
 		memcpy(without.statements, rule->statements, i * sizeof *without.statements);
-		memcpy(without.statements + i, rule->statements + i + 1, (without.statement_count - i) * sizeof *without.statements);
+		memcpy(without.statements + i, rule->statements + i + 1,
+		       (without.statement_count - i) * sizeof *without.statements);
 		if (rule_equal(&without, &whole))
 			*rule = without;
 	}
@@ -331,7 +347,8 @@ static int on_chain(const struct nlmsghdr *message, void *context)
 	if (nftnl_chain_nlmsg_parse(message, object) == 0 &&
 	    strcmp(nftnl_chain_get_str(object, NFTNL_CHAIN_TABLE), RULESET_TABLE) == 0) {
 		struct chain *chain = arena_alloc(r->arena, sizeof *chain);
-		/* A name too long to be ours is cut, and then deleted under its whole name by nobody: it stays as difference. */
+		/* A name too long to be ours is cut, and then deleted under its whole name by nobody: it stays as
+		 * difference. */
 		snprintf(chain->name, sizeof chain->name, "%s", nftnl_chain_get_str(object, NFTNL_CHAIN_NAME));
 		chain->base = nftnl_chain_is_set(object, NFTNL_CHAIN_HOOKNUM);
 		chain->hook = chain->base ? nftnl_chain_get_u32(object, NFTNL_CHAIN_HOOKNUM) : 0;
@@ -350,10 +367,12 @@ static int on_chain(const struct nlmsghdr *message, void *context)
 /* Fills in the form of the set; returns false when it is none of ours. */
 static bool read_form(struct set *set, struct nftnl_set *object)
 {
-	uint32_t flags = nftnl_set_get_u32(object, NFTNL_SET_FLAGS), type = nftnl_set_get_u32(object, NFTNL_SET_KEY_TYPE);
+	uint32_t flags = nftnl_set_get_u32(object, NFTNL_SET_FLAGS),
+		 type = nftnl_set_get_u32(object, NFTNL_SET_KEY_TYPE);
 	bool known = false;
 	for (size_t i = 0; i < KEY_TYPE_COUNT && !known; i++) {
-		known = key_forms[i].datatype == type && key_size((enum key_type)i) == nftnl_set_get_u32(object, NFTNL_SET_KEY_LEN);
+		known = key_forms[i].datatype == type &&
+			key_size((enum key_type)i) == nftnl_set_get_u32(object, NFTNL_SET_KEY_LEN);
 		set->key = known ? (enum key_type)i : KEY_ADDRESS4;
 	}
 	set->map = (flags & NFT_SET_MAP) != 0;
@@ -378,7 +397,8 @@ static int on_set(const struct nlmsghdr *message, void *context)
 	if (object == NULL)
 		return MNL_CB_ERROR;
 	/* An anonymous set belongs to its rule and goes with it. */
-	if (nftnl_set_nlmsg_parse(message, object) == 0 && strcmp(nftnl_set_get_str(object, NFTNL_SET_TABLE), RULESET_TABLE) == 0 &&
+	if (nftnl_set_nlmsg_parse(message, object) == 0 &&
+	    strcmp(nftnl_set_get_str(object, NFTNL_SET_TABLE), RULESET_TABLE) == 0 &&
 	    (nftnl_set_get_u32(object, NFTNL_SET_FLAGS) & NFT_SET_ANONYMOUS) == 0) {
 		struct set *set = arena_alloc(r->arena, sizeof *set);
 		snprintf(set->name, sizeof set->name, "%s", nftnl_set_get_str(object, NFTNL_SET_NAME));
@@ -397,9 +417,8 @@ static void index_attributes(const struct nlattr *nest, const struct nlattr **ta
 {
 	const struct nlattr *attribute;
 	memset(table, 0, (most + 1U) * sizeof *table);
-	mnl_attr_for_each_nested(attribute, nest)
-		if (mnl_attr_get_type(attribute) <= most)
-			table[mnl_attr_get_type(attribute)] = attribute;
+	mnl_attr_for_each_nested(attribute, nest) if (mnl_attr_get_type(attribute) <= most)
+	    table[mnl_attr_get_type(attribute)] = attribute;
 }
 
 static void read_key(uint8_t *key, size_t size, const struct nlattr *nest)
@@ -440,7 +459,8 @@ static void read_element(struct reading *r, const struct nlattr *nest)
 	if (a[NFTA_SET_ELEM_DATA] != NULL)
 		element->chain = read_jump(r->arena, a[NFTA_SET_ELEM_DATA]);
 	if (a[NFTA_SET_ELEM_EXPIRATION] != NULL)
-		element->expires = r->at + (int64_t)((be64toh(mnl_attr_get_u64(a[NFTA_SET_ELEM_EXPIRATION])) + 999) / 1000);
+		element->expires =
+		    r->at + (int64_t)((be64toh(mnl_attr_get_u64(a[NFTA_SET_ELEM_EXPIRATION])) + 999) / 1000);
 	uint32_t flags = a[NFTA_SET_ELEM_FLAGS] != NULL ? ntohl(mnl_attr_get_u32(a[NFTA_SET_ELEM_FLAGS])) : 0;
 	if ((flags & NFT_SET_ELEM_INTERVAL_END) != 0)
 		element->expires = -1; /* marks an end until pair_intervals */
@@ -450,11 +470,11 @@ static int on_elements(const struct nlmsghdr *message, void *context)
 {
 	struct reading *r = context;
 	const struct nlattr *attribute, *item;
-	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg)) {
+	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg))
+	{
 		if (mnl_attr_get_type(attribute) != NFTA_SET_ELEM_LIST_ELEMENTS)
 			continue;
-		mnl_attr_for_each_nested(item, attribute)
-			read_element(r, item);
+		mnl_attr_for_each_nested(item, attribute) read_element(r, item);
 	}
 	return MNL_CB_OK;
 }
@@ -533,9 +553,8 @@ static int on_generation(const struct nlmsghdr *message, void *context)
 {
 	struct reading *r = context;
 	const struct nlattr *attribute;
-	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg))
-		if (mnl_attr_get_type(attribute) == NFTA_GEN_ID)
-			r->generation_id = ntohl(mnl_attr_get_u32(attribute));
+	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg)) if (mnl_attr_get_type(attribute) == NFTA_GEN_ID)
+	    r->generation_id = ntohl(mnl_attr_get_u32(attribute));
 	return MNL_CB_STOP;
 }
 

@@ -7,11 +7,15 @@ static const struct {
 	const char *text; /* NULL: elements, told one by one */
 	char sign;
 } words[] = {
-	[OPERATION_ADD_TABLE] = {"table", '+'},	  [OPERATION_ADD_SET] = {"set", '+'},
-	[OPERATION_ADD_CHAIN] = {"chain", '+'},	  [OPERATION_ADD_RULES] = {"rules of chain", '+'},
-	[OPERATION_FLUSH_CHAIN] = {"rules of chain", '-'}, [OPERATION_DELETE_CHAIN] = {"chain", '-'},
-	[OPERATION_DELETE_SET] = {"set", '-'},	  [OPERATION_ADD_ELEMENTS] = {NULL, '+'},
-	[OPERATION_DELETE_ELEMENTS] = {NULL, '-'},
+    [OPERATION_ADD_TABLE] = {"table", '+'},
+    [OPERATION_ADD_SET] = {"set", '+'},
+    [OPERATION_ADD_CHAIN] = {"chain", '+'},
+    [OPERATION_ADD_RULES] = {"rules of chain", '+'},
+    [OPERATION_FLUSH_CHAIN] = {"rules of chain", '-'},
+    [OPERATION_DELETE_CHAIN] = {"chain", '-'},
+    [OPERATION_DELETE_SET] = {"set", '-'},
+    [OPERATION_ADD_ELEMENTS] = {NULL, '+'},
+    [OPERATION_DELETE_ELEMENTS] = {NULL, '-'},
 };
 
 static void print_operation(FILE *stream, const struct operation *operation, size_t most, size_t *count)

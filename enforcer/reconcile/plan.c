@@ -73,14 +73,15 @@ static struct difference compare(struct arena *arena, const struct set *actual, 
 {
 	struct difference difference = {0};
 	size_t bytes = key_size((actual != NULL ? actual : desired)->key);
-	size_t old_count = actual != NULL ? actual->element_count : 0, new_count = desired != NULL ? desired->element_count : 0;
+	size_t old_count = actual != NULL ? actual->element_count : 0,
+	       new_count = desired != NULL ? desired->element_count : 0;
 	for (size_t i = 0, j = 0; i < old_count || j < new_count;) {
 		const struct element *old = i < old_count ? &actual->elements[i] : NULL;
 		const struct element *new = j < new_count ? &desired->elements[j] : NULL;
 		int order = old == NULL ? 1 : new == NULL ? -1 : element_compare(old, new, bytes);
 		bool differs = order != 0 || !same_value(old, new);
 		bool old_gone = old != NULL && old->expires != 0 && old->expires <= now + 1;
-		bool new_gone = new != NULL && new->expires != 0 && new->expires <= now + 1;
+		bool new_gone = new != NULL &&new->expires != 0 && new->expires <= now + 1;
 		if (order <= 0 && differs && !old_gone)
 			*arena_push(arena, difference.deleted, difference.deleted_count) = *old;
 		if (order >= 0 && differs && !new_gone)

@@ -1,8 +1,8 @@
 /* From what is in the kernel to what should be: chooses between elements in place and a new generation. */
 #include <ringfence/reconcile.h>
 
-struct ruleset *reconcile(struct arena *arena, const struct world *world, const char *node, const struct ruleset *actual,
-			  enum change change, struct plan **plan)
+struct ruleset *reconcile(struct arena *arena, const struct world *world, const char *node,
+			  const struct ruleset *actual, enum change change, struct plan **plan)
 {
 	uint32_t generation = actual != NULL && actual->generation > 0 ? actual->generation : 1;
 	struct ruleset *desired = ruleset_lower(arena, world, node, generation);

@@ -17,7 +17,8 @@ static void path_read(struct frontend *frontend, const struct yaml_node *node, c
 {
 	const char *text = scalar_read(frontend, node, "a path");
 	if (text != NULL && text[0] != '/')
-		diagnostics_error(frontend->diagnostics, node->span, "a path must be absolute: the daemon has no directory of its own");
+		diagnostics_error(frontend->diagnostics, node->span,
+				  "a path must be absolute: the daemon has no directory of its own");
 	else if (text != NULL)
 		*path = text;
 }
@@ -44,7 +45,8 @@ static void source_read(struct frontend *frontend, const struct yaml_node *node,
 	(void)object;
 	const char *text = scalar_read(frontend, node, "`source`");
 	if (text != NULL && strcmp(text, "files") != 0)
-		diagnostics_error(frontend->diagnostics, node->span, "version " RINGFENCE_VERSION " knows the source `files` only");
+		diagnostics_error(frontend->diagnostics, node->span,
+				  "version " RINGFENCE_VERSION " knows the source `files` only");
 }
 
 static void workload_directory_read(struct frontend *frontend, const struct yaml_node *node, void *object)
@@ -57,8 +59,8 @@ static void workload_directory_read(struct frontend *frontend, const struct yaml
 }
 
 static const struct key source_keys[] = {
-	{"source", true, source_read},
-	{"directory", true, workload_directory_read},
+    {"source", true, source_read},
+    {"directory", true, workload_directory_read},
 };
 
 static void source_entry_read(struct frontend *frontend, const struct yaml_node *node, void *object)
@@ -97,8 +99,8 @@ static void control_read(struct frontend *frontend, const struct yaml_node *node
 }
 
 static const struct key config_keys[] = {
-	{"node", false, node_name_read},   {"policy", true, policy_read},   {"workloads", false, sources_read},
-	{"drift", false, drift_read},	   {"control", false, control_read},
+    {"node", false, node_name_read}, {"policy", true, policy_read},    {"workloads", false, sources_read},
+    {"drift", false, drift_read},    {"control", false, control_read},
 };
 
 /* Reads the file's text, or returns NULL after adding why not. */
@@ -106,7 +108,8 @@ static char *text_read(struct frontend *frontend, const char *path, size_t *leng
 {
 	struct stat status;
 	FILE *stream = fopen(path, "re");
-	if (stream == NULL || fstat(fileno(stream), &status) != 0 || !S_ISREG(status.st_mode) || status.st_size > CONFIG_BYTES_MAX) {
+	if (stream == NULL || fstat(fileno(stream), &status) != 0 || !S_ISREG(status.st_mode) ||
+	    status.st_size > CONFIG_BYTES_MAX) {
 		const char *why = stream == NULL ? strerror(errno) : "not a regular file of at most 1 MiB";
 		diagnostics_error(frontend->diagnostics, (struct span){0}, "%s: %s", path, why);
 		if (stream != NULL)

@@ -8,11 +8,11 @@
 struct arena;
 
 struct config {
-	const char *node;             /* default: the host name */
+	const char *node; /* default: the host name */
 	const char *policy_directory;
 	const char **workload_directories;
 	size_t workload_directory_count;
-	bool repair;                  /* drift: repair (default), or only report */
+	bool repair; /* drift: repair (default), or only report */
 	const char *control_socket;
 };
 

@@ -80,7 +80,8 @@ static void note_error(struct daemon *daemon, const struct answer *answer)
 		return;
 	if (asprintf(&daemon->error, "the kernel refused %s: %s", answer->object, strerror(-answer->error)) < 0)
 		daemon->error = NULL;
-	fprintf(stderr, "ringfenced: %s; the rules that were in force still are\n", daemon->error != NULL ? daemon->error : "refused");
+	fprintf(stderr, "ringfenced: %s; the rules that were in force still are\n",
+		daemon->error != NULL ? daemon->error : "refused");
 }
 
 /* Plans from `from` (NULL: from what the kernel holds) and applies. */
@@ -95,7 +96,8 @@ static int apply(struct daemon *daemon, const struct ruleset *from, enum change 
 		arena_free(arena);
 		return error;
 	}
-	struct ruleset *desired = reconcile(arena, &world, daemon->config.node, from != NULL ? from : actual, change, &plan);
+	struct ruleset *desired =
+	    reconcile(arena, &world, daemon->config.node, from != NULL ? from : actual, change, &plan);
 	struct answer answer = kernel_apply(daemon->kernel, plan, world.at);
 	if (answer.error != 0) {
 		note_error(daemon, &answer);
@@ -161,7 +163,8 @@ void daemon_check(struct daemon *daemon)
 		daemon->ready = true;
 		free(daemon->difference);
 		daemon->difference = NULL;
-		fprintf(stderr, "ringfenced: drift: the table is repaired, generation %u\n", daemon->enforced->generation);
+		fprintf(stderr, "ringfenced: drift: the table is repaired, generation %u\n",
+			daemon->enforced->generation);
 	}
 }
 
@@ -178,21 +181,23 @@ json_t *daemon_status(const struct daemon *daemon)
 	if (errors[0] != 0)
 		json_array_append_new(policy_errors, json_string(errors));
 	state_file_errors(daemon->state, add_file_error, file_errors);
-	json_t *policy = json_pack("{s:b, s:o}", "ok", errors[0] == 0 && state_has_policy(daemon->state), "errors", policy_errors);
-	json_t *drift = json_pack("{s:b, s:I, s:I, s:s}", "differs", daemon->differs, "events", (json_int_t)daemon->drift.next,
-				  "repaired", (json_int_t)daemon->drift.repaired, "mode", daemon->config.repair ? "repair" : "report");
+	json_t *policy =
+	    json_pack("{s:b, s:o}", "ok", errors[0] == 0 && state_has_policy(daemon->state), "errors", policy_errors);
+	json_t *drift = json_pack("{s:b, s:I, s:I, s:s}", "differs", daemon->differs, "events",
+				  (json_int_t)daemon->drift.next, "repaired", (json_int_t)daemon->drift.repaired,
+				  "mode", daemon->config.repair ? "repair" : "report");
 	return json_pack("{s:i, s:s, s:b, s:i, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:s?, s:I}", "version", 1, "node",
 			 daemon->config.node, "ready", daemon->ready, "generation",
-			 daemon->enforced != NULL ? (int)daemon->enforced->generation : 0, "revision", daemon->revision, "since",
-			 time_print(daemon->since, since), "workloads",
-			 (json_int_t)daemon->workload_count, "policy", policy,
-			 "workload_files", file_errors, "conflicts", daemon->conflicts != NULL ? json_incref(daemon->conflicts) : json_array(), "drift", drift, "error", daemon->error,
-			 "resyncs", (json_int_t)daemon->resyncs);
+			 daemon->enforced != NULL ? (int)daemon->enforced->generation : 0, "revision", daemon->revision,
+			 "since", time_print(daemon->since, since), "workloads", (json_int_t)daemon->workload_count,
+			 "policy", policy, "workload_files", file_errors, "conflicts",
+			 daemon->conflicts != NULL ? json_incref(daemon->conflicts) : json_array(), "drift", drift,
+			 "error", daemon->error, "resyncs", (json_int_t)daemon->resyncs);
 }
 
 json_t *daemon_drift(struct daemon *daemon)
 {
 	daemon_check(daemon);
-	return json_pack("{s:i, s:b, s:s?, s:o}", "version", 1, "drift", daemon->differs, "difference", daemon->difference, "events",
-			 drift_log_json(&daemon->drift));
+	return json_pack("{s:i, s:b, s:s?, s:o}", "version", 1, "drift", daemon->differs, "difference",
+			 daemon->difference, "events", drift_log_json(&daemon->drift));
 }

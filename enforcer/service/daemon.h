@@ -12,19 +12,19 @@ struct daemon {
 	struct config config;
 	struct state *state;
 	struct kernel *kernel;
-	struct arena *arena;         /* of `enforced` */
-	struct ruleset *enforced;    /* what the kernel was last made to hold; NULL: nothing yet */
-	size_t workload_count;       /* in the world that `enforced` was made from */
-	json_t *conflicts;           /* names of its workloads in conflict */
-	int64_t next_expiry;         /* the first `until` of it still to come, Unix time; 0: none */
-	int64_t since;               /* Unix time from which this generation and revision hold */
-	char revision[17];           /* of the policy in force */
-	bool sources_read;           /* every source of workloads has spoken; before, nothing is enforced */
-	bool ready;                  /* an apply was read back and found whole */
-	bool differs;                /* the kernel's table is not what it should be */
-	char *difference;            /* in words, or NULL */
-	char *error;                 /* why the last apply failed, or NULL */
-	size_t resyncs;              /* notifications lost, table read whole */
+	struct arena *arena;	  /* of `enforced` */
+	struct ruleset *enforced; /* what the kernel was last made to hold; NULL: nothing yet */
+	size_t workload_count;	  /* in the world that `enforced` was made from */
+	json_t *conflicts;	  /* names of its workloads in conflict */
+	int64_t next_expiry;	  /* the first `until` of it still to come, Unix time; 0: none */
+	int64_t since;		  /* Unix time from which this generation and revision hold */
+	char revision[17];	  /* of the policy in force */
+	bool sources_read;	  /* every source of workloads has spoken; before, nothing is enforced */
+	bool ready;		  /* an apply was read back and found whole */
+	bool differs;		  /* the kernel's table is not what it should be */
+	char *difference;	  /* in words, or NULL */
+	char *error;		  /* why the last apply failed, or NULL */
+	size_t resyncs;		  /* notifications lost, table read whole */
 	struct drift_log drift;
 };
 

@@ -58,12 +58,14 @@ json_t *drift_log_json(const struct drift_log *log)
 	for (size_t i = first; i < log->next; i++) {
 		const struct drift_record *record = &log->records[i % DRIFT_RECORDS_MAX];
 		char when[32];
-		json_t *object = json_pack("{s:s, s:I, s:O, s:I, s:O, s:b, s:f}", "time", time_print(record->time, when), "pid",
-					   (json_int_t)record->pid, "process", record->process, "count", (json_int_t)record->count,
-					   "changes", record->changes, "repaired", record->repaired != 0, "report_ms",
-					   (record->reported - record->received) * 1e3);
+		json_t *object =
+		    json_pack("{s:s, s:I, s:O, s:I, s:O, s:b, s:f}", "time", time_print(record->time, when), "pid",
+			      (json_int_t)record->pid, "process", record->process, "count", (json_int_t)record->count,
+			      "changes", record->changes, "repaired", record->repaired != 0, "report_ms",
+			      (record->reported - record->received) * 1e3);
 		if (record->repaired != 0)
-			json_object_set_new(object, "repair_ms", json_real((record->repaired - record->received) * 1e3));
+			json_object_set_new(object, "repair_ms",
+					    json_real((record->repaired - record->received) * 1e3));
 		json_array_append_new(list, object);
 	}
 	return list;

@@ -10,18 +10,18 @@
 enum { DRIFT_RECORDS_MAX = 64 };
 
 struct drift_record {
-	int64_t time;          /* Unix time in seconds */
-	double received;       /* monotonic seconds, when the kernel's notification was read */
+	int64_t time;		   /* Unix time in seconds */
+	double received;	   /* monotonic seconds, when the kernel's notification was read */
 	double reported, repaired; /* the same, when it was logged, and when the table was whole again; 0: not yet */
 	uint32_t pid;
 	json_t *process, *changes; /* changes: readable, the first of them */
-	size_t count;          /* of changes */
+	size_t count;		   /* of changes */
 };
 
 struct drift_log {
 	struct drift_record records[DRIFT_RECORDS_MAX];
-	size_t next;           /* records ever added; the newest stands at (next - 1) % DRIFT_RECORDS_MAX */
-	size_t repaired;       /* records repaired, ever */
+	size_t next;	 /* records ever added; the newest stands at (next - 1) % DRIFT_RECORDS_MAX */
+	size_t repaired; /* records repaired, ever */
 };
 
 /* Adds a record, over the oldest when it is full, and logs it to stderr. */

@@ -21,12 +21,12 @@
 #include <time.h>
 
 enum {
-	POLICY_QUIET_MS = 100,   /* a checkout writes many files: read when they have been quiet for so long */
-	POLICY_WAIT_MS = 2000,   /* but never wait longer */
-	CHECK_SECONDS = 60,      /* the whole table is compared even when nobody told of a change */
-	REOPEN_SECONDS = 1,      /* directories that went away, or were swapped by a link */
+	POLICY_QUIET_MS = 100,	  /* a checkout writes many files: read when they have been quiet for so long */
+	POLICY_WAIT_MS = 2000,	  /* but never wait longer */
+	CHECK_SECONDS = 60,	  /* the whole table is compared even when nobody told of a change */
+	REOPEN_SECONDS = 1,	  /* directories that went away, or were swapped by a link */
 	WORKLOAD_EVENTS_MAX = 32, /* more at once become one new generation */
-	MEMORY_KEPT = 32 << 20,  /* bytes freed that are not given back to the system */
+	MEMORY_KEPT = 32 << 20,	  /* bytes freed that are not given back to the system */
 };
 
 struct watch {
@@ -85,9 +85,11 @@ static void read_policy(struct loop *loop)
 	loop->policy_first = 0;
 	if (result < 0)
 		fprintf(stderr, "%sringfenced: the policy is refused; %s\n", state_policy_errors(daemon->state),
-			state_has_policy(daemon->state) ? "the last good one stays in force" : "what the kernel holds stays as it is");
+			state_has_policy(daemon->state) ? "the last good one stays in force"
+							: "what the kernel holds stays as it is");
 	if (result > 0 && daemon_enforce(daemon, CHANGE_ANY) == 0 && daemon->enforced != NULL)
-		fprintf(stderr, "ringfenced: policy %s is in force, generation %u\n", daemon->revision, daemon->enforced->generation);
+		fprintf(stderr, "ringfenced: policy %s is in force, generation %u\n", daemon->revision,
+			daemon->enforced->generation);
 	after_change(loop);
 }
 
@@ -137,7 +139,8 @@ static int take_event(struct loop *loop, struct watch *watch, const struct file_
 	case DIRECTORY_CHANGED:
 		changes = state_read_workloads(state, event->path);
 		if (changes < 0)
-			fprintf(stderr, "ringfenced: %s does not check; what it said before stays in force\n", event->path);
+			fprintf(stderr, "ringfenced: %s does not check; what it said before stays in force\n",
+				event->path);
 		break;
 	case DIRECTORY_REMOVED:
 		changes = state_forget_workloads(state, event->path);
@@ -204,7 +207,8 @@ static void open_watch(struct watch *watch)
 	if (watch->directory == NULL) {
 		changed = directory_create(&watch->directory, watch->path, watch->policy) == 0;
 		if (changed)
-			sd_event_add_io(loop->events, &watch->source, directory_fd(watch->directory), EPOLLIN, on_directory, watch);
+			sd_event_add_io(loop->events, &watch->source, directory_fd(watch->directory), EPOLLIN,
+					on_directory, watch);
 	} else {
 		changed = directory_reopen(watch->directory) == 1;
 	}
@@ -329,13 +333,14 @@ static int open_loop(struct loop *loop)
 		return error;
 	sd_event_now(loop->events, CLOCK_MONOTONIC, &now);
 	const int results[] = {
-		sd_event_add_signal(loop->events, NULL, SIGTERM, NULL, NULL),
-		sd_event_add_signal(loop->events, NULL, SIGINT, NULL, NULL),
-		sd_event_add_signal(loop->events, NULL, SIGHUP, on_hangup, loop),
-		sd_event_add_time(loop->events, &loop->policy_timer, CLOCK_MONOTONIC, UINT64_MAX, 0, on_policy_timer, loop),
-		sd_event_add_time(loop->events, &loop->expiry_timer, CLOCK_REALTIME, UINT64_MAX, 1, on_expiry, loop),
-		sd_event_add_time(loop->events, &loop->tick, CLOCK_MONOTONIC, now + REOPEN_SECONDS * 1000000, 0, on_tick, loop),
-		sd_event_add_io(loop->events, NULL, monitor_fd(loop->monitor), EPOLLIN, on_monitor, loop),
+	    sd_event_add_signal(loop->events, NULL, SIGTERM, NULL, NULL),
+	    sd_event_add_signal(loop->events, NULL, SIGINT, NULL, NULL),
+	    sd_event_add_signal(loop->events, NULL, SIGHUP, on_hangup, loop),
+	    sd_event_add_time(loop->events, &loop->policy_timer, CLOCK_MONOTONIC, UINT64_MAX, 0, on_policy_timer, loop),
+	    sd_event_add_time(loop->events, &loop->expiry_timer, CLOCK_REALTIME, UINT64_MAX, 1, on_expiry, loop),
+	    sd_event_add_time(loop->events, &loop->tick, CLOCK_MONOTONIC, now + REOPEN_SECONDS * 1000000, 0, on_tick,
+			      loop),
+	    sd_event_add_io(loop->events, NULL, monitor_fd(loop->monitor), EPOLLIN, on_monitor, loop),
 	};
 	for (size_t i = 0; i < sizeof results / sizeof *results && error >= 0; i++)
 		error = results[i];
@@ -362,7 +367,7 @@ static int start(struct loop *loop)
 	for (size_t i = 0; i < loop->watch_count; i++) {
 		loop->watches[i] = (struct watch){.loop = loop, .policy = i == 0};
 		loop->watches[i].path =
-			i == 0 ? daemon->config.policy_directory : daemon->config.workload_directories[i - 1];
+		    i == 0 ? daemon->config.policy_directory : daemon->config.workload_directories[i - 1];
 		open_watch(&loop->watches[i]);
 		if (loop->watches[i].directory == NULL)
 			fprintf(stderr, "ringfenced: %s is not there yet\n", loop->watches[i].path);
@@ -407,8 +412,10 @@ static int usage(FILE *stream)
 
 int main(int count, char **words)
 {
-	static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
-						{"version", no_argument, NULL, 'V'},	  {"help", no_argument, NULL, 'h'},
+	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+						{"check", no_argument, NULL, 'k'},
+						{"version", no_argument, NULL, 'V'},
+						{"help", no_argument, NULL, 'h'},
 						{NULL, 0, NULL, 0}};
 	const char *path = "/etc/ringfence/ringfenced.yaml";
 	bool check = false;
@@ -426,7 +433,8 @@ int main(int count, char **words)
 	}
 	if (optind < count)
 		return usage(stderr);
-	/* Each change builds a ruleset and frees the one before: keep the memory, or page faults are most of the cost. */
+	/* Each change builds a ruleset and frees the one before: keep the memory, or page faults are most of the cost.
+	 */
 	mallopt(M_MMAP_THRESHOLD, MEMORY_KEPT);
 	mallopt(M_TRIM_THRESHOLD, MEMORY_KEPT);
 	static struct loop loop;

@@ -9,13 +9,13 @@
 #define ADDRESS_TEXT_SIZE 64
 
 struct address {
-	uint8_t family;    /* 4 or 6 */
+	uint8_t family;	   /* 4 or 6 */
 	uint8_t bytes[16]; /* the first 4 for IPv4, the rest 0 */
 };
 
 struct prefix {
 	struct address address; /* host bits are 0 */
-	uint8_t length;         /* 0 to 32, or 0 to 128 */
+	uint8_t length;		/* 0 to 32, or 0 to 128 */
 };
 
 /* A closed range of addresses of one family. */
@@ -33,7 +33,8 @@ static inline size_t address_size(uint8_t family)
  * leading zeros are refused, since each could slip past a set (RFC 4291, 2.5.5). */
 const char *address_parse(struct address *address, const char *text);
 
-/* Reads ADDRESS/LENGTH, or an address alone as its own prefix. Returns NULL, or why not; host bits that are set are an error. */
+/* Reads ADDRESS/LENGTH, or an address alone as its own prefix. Returns NULL, or why not; host bits that are set are an
+ * error. */
 const char *prefix_parse(struct prefix *prefix, const char *text);
 
 /* Orders by family, then by bytes. */

@@ -31,7 +31,7 @@ char *arena_vprintf(struct arena *arena, const char *format, va_list args) __att
 void *arena_grow(struct arena *arena, void *array, size_t count, size_t size);
 
 /* Appends a zeroed element to the array `items` with its counter `count`, and yields its address. */
-#define arena_push(arena, items, count)                                                                                \
+#define arena_push(arena, items, count) \
 	((items) = arena_grow((arena), (items), (count), sizeof *(items)), &(items)[(count)++])
 
 #endif

@@ -50,9 +50,9 @@ void diagnostics_add_source(struct diagnostics *list, const struct source *sourc
 
 /* Adds an error, or a warning, at `span`. The text may hold input from others: it is escaped when printed. */
 void diagnostics_error(struct diagnostics *list, struct span span, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 void diagnostics_warning(struct diagnostics *list, struct span span, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 
 /* Adds help to the newest diagnostic. */
 void diagnostics_help(struct diagnostics *list, const char *format, ...) __attribute__((format(printf, 2, 3)));

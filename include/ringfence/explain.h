@@ -15,7 +15,8 @@ struct endpoints {
 };
 
 /* Resolves [workload:|service:]NAMESPACE/NAME, an address, or any, cluster, world, node. Returns NULL, or why not. */
-const char *endpoints_find(struct arena *arena, const struct world *world, const char *word, struct endpoints *endpoints);
+const char *endpoints_find(struct arena *arena, const struct world *world, const char *word,
+			   struct endpoints *endpoints);
 
 /* One endpoint that stands for a service without inventory. */
 struct endpoint endpoint_of_service(struct arena *arena, const struct service *service);
@@ -24,7 +25,8 @@ struct endpoint endpoint_of_service(struct arena *arena, const struct service *s
 const char *flow_port_find(struct arena *arena, const struct world *world, const struct endpoints *to, const char *word,
 			   uint16_t *protocol, uint16_t *port);
 
-/* The verdict for all pairs of endpoints of one family: the first that is denied, else the first. `flow` gets the pair. */
+/* The verdict for all pairs of endpoints of one family: the first that is denied, else the first. `flow` gets the pair.
+ */
 struct verdict verdict_of_endpoints(const struct world *world, const struct endpoints *from, const struct endpoints *to,
 				    uint16_t protocol, uint16_t port, struct flow *flow);
 

@@ -11,13 +11,13 @@
 
 enum operation_kind {
 	OPERATION_ADD_TABLE,
-	OPERATION_ADD_SET,        /* without its elements */
-	OPERATION_ADD_CHAIN,      /* without its rules */
-	OPERATION_ADD_RULES,      /* all of `chain`'s rules, in order */
-	OPERATION_FLUSH_CHAIN,    /* all rules of the chain called `name` */
-	OPERATION_DELETE_CHAIN,   /* by name; empty and unused by then */
-	OPERATION_DELETE_SET,     /* by name */
-	OPERATION_ADD_ELEMENTS,   /* elements[0 .. element_count) of `set` */
+	OPERATION_ADD_SET,	/* without its elements */
+	OPERATION_ADD_CHAIN,	/* without its rules */
+	OPERATION_ADD_RULES,	/* all of `chain`'s rules, in order */
+	OPERATION_FLUSH_CHAIN,	/* all rules of the chain called `name` */
+	OPERATION_DELETE_CHAIN, /* by name; empty and unused by then */
+	OPERATION_DELETE_SET,	/* by name */
+	OPERATION_ADD_ELEMENTS, /* elements[0 .. element_count) of `set` */
 	OPERATION_DELETE_ELEMENTS,
 };
 
@@ -39,7 +39,7 @@ struct transaction {
 /* Build, flip, delete: each transaction leaves the table whole (dataplane.md, "What atomic takes"). */
 struct plan {
 	struct transaction transactions[3];
-	size_t count;           /* transactions that are not empty stand first */
+	size_t count; /* transactions that are not empty stand first */
 	size_t elements_added, elements_deleted;
 };
 
@@ -64,10 +64,10 @@ struct plan *plan_make(struct arena *arena, const struct ruleset *actual, const 
 
 /* What the kernel said. */
 struct answer {
-	int error;            /* 0, or a negative errno */
-	size_t transaction;   /* which one failed */
-	char object[128];     /* which object it refused, in words */
-	uint64_t bytes;       /* netlink bytes sent */
+	int error;	    /* 0, or a negative errno */
+	size_t transaction; /* which one failed */
+	char object[128];   /* which object it refused, in words */
+	uint64_t bytes;	    /* netlink bytes sent */
 };
 
 /* An open netlink socket to nf_tables. */
@@ -84,8 +84,8 @@ uint32_t kernel_port(const struct kernel *kernel);
 struct answer kernel_apply(struct kernel *kernel, const struct plan *plan, int64_t at);
 
 /* Reads the kernel's table into `*actual`, all in `arena`; a table that is not there gives a ruleset without chains and
- * sets. Rules that none of ours look like come back as rules that equal none. Returns 0 or a negative errno; a change in
- * the middle of the reading is read again. */
+ * sets. Rules that none of ours look like come back as rules that equal none. Returns 0 or a negative errno; a change
+ * in the middle of the reading is read again. */
 int kernel_read(struct kernel *kernel, struct arena *arena, int64_t at, struct ruleset **actual);
 
 /* Whether two rules do the same (counters apart). */

@@ -81,7 +81,7 @@ struct peer {
 	const char **namespaces; /* NAMESPACES_LISTED */
 	size_t namespace_count;
 	struct selector namespace_labels; /* NAMESPACES_LABELS */
-	const char *name;                 /* as written, for reports */
+	const char *name;		  /* as written, for reports */
 	struct span span;
 };
 

@@ -11,8 +11,8 @@
 #include <stdio.h>
 
 #define RULESET_TABLE "ringfence"
-#define RULESET_NAME_SIZE 32  /* NUL included: old userspace tools allow no more for sets */
-#define RULESET_LOG_GROUP 5   /* the NFLOG group of deny records */
+#define RULESET_NAME_SIZE 32 /* NUL included: old userspace tools allow no more for sets */
+#define RULESET_LOG_GROUP 5  /* the NFLOG group of deny records */
 #define ELEMENT_KEY_MAX 32
 
 /* What a rule can look at. The table in fields.c gives for each its nft words, its netlink form and its type. */
@@ -38,51 +38,51 @@ enum field {
 
 /* The type of a set's key: one to three parts, each padded to 4 bytes. */
 enum key_type {
-	KEY_ADDRESS4,        /* ipv4_addr */
-	KEY_ADDRESS6,        /* ipv6_addr */
-	KEY_PAIR4,           /* ipv4_addr . ipv4_addr */
-	KEY_PAIR6,           /* ipv6_addr . ipv6_addr */
-	KEY_PORT4,           /* ipv4_addr . inet_proto . inet_service */
-	KEY_PORT6,           /* ipv6_addr . inet_proto . inet_service */
-	KEY_INTERFACE,       /* ifname */
-	KEY_GUARD4,          /* ifname . ipv4_addr */
-	KEY_GUARD6,          /* ifname . ipv6_addr */
+	KEY_ADDRESS4,  /* ipv4_addr */
+	KEY_ADDRESS6,  /* ipv6_addr */
+	KEY_PAIR4,     /* ipv4_addr . ipv4_addr */
+	KEY_PAIR6,     /* ipv6_addr . ipv6_addr */
+	KEY_PORT4,     /* ipv4_addr . inet_proto . inet_service */
+	KEY_PORT6,     /* ipv6_addr . inet_proto . inet_service */
+	KEY_INTERFACE, /* ifname */
+	KEY_GUARD4,    /* ifname . ipv4_addr */
+	KEY_GUARD6,    /* ifname . ipv6_addr */
 	KEY_TYPE_COUNT
 };
 
 struct element {
 	uint8_t key[ELEMENT_KEY_MAX];
 	uint8_t end[ELEMENT_KEY_MAX]; /* interval sets: the last key, inclusive in every part; else equal to key */
-	const char *chain;            /* maps: the chain to jump to; else NULL */
-	int64_t expires;              /* sets with timeouts: Unix time in seconds; else 0 */
+	const char *chain;	      /* maps: the chain to jump to; else NULL */
+	int64_t expires;	      /* sets with timeouts: Unix time in seconds; else 0 */
 };
 
 struct set {
 	char name[RULESET_NAME_SIZE];
 	enum key_type key;
-	bool map;      /* to verdicts: jump to a chain */
+	bool map; /* to verdicts: jump to a chain */
 	bool interval;
 	bool timeout;
-	uint32_t size; /* 0: not given */
+	uint32_t size;		  /* 0: not given */
 	struct element *elements; /* sorted by element_compare after ruleset_sort */
 	size_t element_count;
 };
 
 enum statement_kind {
-	STATEMENT_EQUAL,     /* field == value; STATEMENT_UNEQUAL the other way */
+	STATEMENT_EQUAL, /* field == value; STATEMENT_UNEQUAL the other way */
 	STATEMENT_UNEQUAL,
-	STATEMENT_PREFIX,    /* the field's first `prefix` bits equal those of value */
-	STATEMENT_CT_STATE,  /* any bit of value[0..3] (host order) set in ct state */
-	STATEMENT_IN,        /* the concatenation of fields is in `set`; STATEMENT_NOT_IN the other way */
+	STATEMENT_PREFIX,   /* the field's first `prefix` bits equal those of value */
+	STATEMENT_CT_STATE, /* any bit of value[0..3] (host order) set in ct state */
+	STATEMENT_IN,	    /* the concatenation of fields is in `set`; STATEMENT_NOT_IN the other way */
 	STATEMENT_NOT_IN,
-	STATEMENT_MAP,       /* the verdict that map `set` has for the fields; none: go on */
+	STATEMENT_MAP, /* the verdict that map `set` has for the fields; none: go on */
 	STATEMENT_COUNTER,
-	STATEMENT_LIMIT,     /* pass `rate` packets a second, with a burst of `burst` */
-	STATEMENT_LOG,       /* to RULESET_LOG_GROUP, with `text` as prefix */
+	STATEMENT_LIMIT, /* pass `rate` packets a second, with a burst of `burst` */
+	STATEMENT_LOG,	 /* to RULESET_LOG_GROUP, with `text` as prefix */
 	STATEMENT_ACCEPT,
 	STATEMENT_DROP,
 	STATEMENT_RETURN,
-	STATEMENT_JUMP,      /* to chain `text` */
+	STATEMENT_JUMP, /* to chain `text` */
 	STATEMENT_GOTO,
 };
 
@@ -105,42 +105,42 @@ struct rule {
 
 struct chain {
 	char name[RULESET_NAME_SIZE];
-	bool base;             /* on `hook`, priority 0 (filter), policy accept */
-	uint32_t hook;         /* NF_INET_FORWARD … */
-	bool fixed;            /* belongs to the table, not to a generation: made once, its rules replaced in place */
+	bool base;     /* on `hook`, priority 0 (filter), policy accept */
+	uint32_t hook; /* NF_INET_FORWARD … */
+	bool fixed;    /* belongs to the table, not to a generation: made once, its rules replaced in place */
 	struct rule *rules;
 	size_t rule_count;
 };
 
 struct ruleset {
 	uint32_t generation;
-	int64_t at;            /* Unix time in seconds at which it was made, or read */
+	int64_t at; /* Unix time in seconds at which it was made, or read */
 	struct set **sets;
 	size_t set_count;
 	struct chain **chains; /* the fixed chains stand last: they name the others */
 	size_t chain_count;
-	char revision[17];     /* hash of the policy's meaning, in hexadecimal */
+	char revision[17]; /* hash of the policy's meaning, in hexadecimal */
 };
 
 /* How a field is written and read. */
 struct field_form {
-	const char *words;   /* of nft */
-	uint8_t size;        /* bytes */
-	uint8_t family;      /* 4 or 6 when the field is only there in that family and nft adds `meta nfproto`; else 0 */
+	const char *words; /* of nft */
+	uint8_t size;	   /* bytes */
+	uint8_t family;	   /* 4 or 6 when the field is only there in that family and nft adds `meta nfproto`; else 0 */
 	enum { FROM_META, FROM_NETWORK, FROM_TRANSPORT, FROM_CT } source;
-	uint32_t key;        /* NFT_META_*, NFT_CT_*, or the offset in the header */
-	int8_t direction;    /* IP_CT_DIR_*, or -1 */
-	uint8_t l4proto;     /* the protocol the field needs nft to have seen, or 0 */
+	uint32_t key;	  /* NFT_META_*, NFT_CT_*, or the offset in the header */
+	int8_t direction; /* IP_CT_DIR_*, or -1 */
+	uint8_t l4proto;  /* the protocol the field needs nft to have seen, or 0 */
 };
 extern const struct field_form field_forms[FIELD_COUNT];
 
 /* How a key type is written and stored. */
 struct key_form {
-	const char *words;    /* of nft: ipv4_addr . inet_proto … */
-	uint8_t parts;        /* 1 to 3 */
-	uint8_t sizes[3];     /* bytes of each part before padding */
+	const char *words; /* of nft: ipv4_addr . inet_proto … */
+	uint8_t parts;	   /* 1 to 3 */
+	uint8_t sizes[3];  /* bytes of each part before padding */
 	enum { PART_ADDRESS4, PART_ADDRESS6, PART_PROTOCOL, PART_PORT, PART_INTERFACE } kinds[3];
-	uint32_t datatype;    /* nft's number for the type, 6 bits a part (nftables include/datatype.h) */
+	uint32_t datatype; /* nft's number for the type, 6 bits a part (nftables include/datatype.h) */
 };
 extern const struct key_form key_forms[KEY_TYPE_COUNT];
 

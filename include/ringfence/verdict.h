@@ -19,19 +19,19 @@ struct flow {
 };
 
 enum reason {
-	REASON_SELF,         /* allowed: a workload reaches itself */
+	REASON_SELF,	     /* allowed: a workload reaches itself */
 	REASON_NOT_ISOLATED, /* allowed: nothing isolates this end */
-	REASON_ALLOW,        /* allowed: by `allow` */
+	REASON_ALLOW,	     /* allowed: by `allow` */
 	REASON_NO_ALLOW,     /* denied: isolated, and no allow matches */
-	REASON_UNKNOWN,      /* denied: an address for workloads that no source knows */
+	REASON_UNKNOWN,	     /* denied: an address for workloads that no source knows */
 	REASON_CONFLICT,     /* denied: an older workload has its address */
 };
 
 struct side {
 	bool allowed;
 	enum reason reason;
-	const struct allow *allow;           /* REASON_ALLOW */
-	const struct service *isolated_by;   /* a service that selects this end, or NULL */
+	const struct allow *allow;	   /* REASON_ALLOW */
+	const struct service *isolated_by; /* a service that selects this end, or NULL */
 };
 
 struct verdict {

@@ -19,14 +19,14 @@ enum yaml_kind { YAML_SCALAR, YAML_SEQUENCE, YAML_MAPPING };
 struct yaml_node {
 	enum yaml_kind kind;
 	struct span span;
-	const char *text; /* scalar: NUL-terminated; text with NUL inside is refused while reading */
-	bool plain;       /* scalar: not quoted */
+	const char *text;	  /* scalar: NUL-terminated; text with NUL inside is refused while reading */
+	bool plain;		  /* scalar: not quoted */
 	struct yaml_node **items; /* sequence: the entries; mapping: key, value, key, value … */
-	size_t count;             /* of items */
+	size_t count;		  /* of items */
 };
 
-/* Reads every document of `source` and appends its root to the returned array. Errors go to `diagnostics`, duplicate keys
- * among them; documents before a syntax error are returned. Empty documents are left out. */
+/* Reads every document of `source` and appends its root to the returned array. Errors go to `diagnostics`, duplicate
+ * keys among them; documents before a syntax error are returned. Empty documents are left out. */
 struct yaml_node **yaml_read(struct arena *arena, const struct source *source, struct diagnostics *diagnostics,
 			     size_t *count);
 

@@ -1,5 +1,6 @@
 /* The verdict function against the lowered ruleset, over random policies: a small interpreter walks the chains of the
- * intermediate form for a flow as conntrack presents it. What the kernel does with the same rules, tests/packets shows. */
+ * intermediate form for a flow as conntrack presents it. What the kernel does with the same rules, tests/packets shows.
+ */
 #include <ringfence/arena.h>
 #include <ringfence/frontend.h>
 #include <ringfence/ruleset.h>
@@ -90,7 +91,8 @@ static const struct element *look_up(const struct set *set, const uint8_t *key)
 	for (size_t i = 0; i < set->element_count; i++) {
 		const struct element *element = &set->elements[i];
 		bool inside = element->expires == 0 || element->expires > NOW;
-		for (size_t part = 0, at = 0; part < form->parts && inside; at += (form->sizes[part] + 3u) / 4 * 4, part++)
+		for (size_t part = 0, at = 0; part < form->parts && inside;
+		     at += (form->sizes[part] + 3u) / 4 * 4, part++)
 			inside = memcmp(element->key + at, key + at, form->sizes[part]) <= 0 &&
 				 memcmp(key + at, element->end + at, form->sizes[part]) <= 0;
 		if (inside)
@@ -183,31 +185,41 @@ static const char *const label_values[] = {"a", "b", "c"};
 
 static void print_selector(FILE *out)
 {
-	static const char *const forms[] = {"{}", "{app: a}", "{app: b}", "{app: [a, c]}", "{app: {not: [b]}}", "{tier: {exists: true}}",
-					    "{tier: {exists: false}}", "{app: c, tier: {exists: true}}"};
+	static const char *const forms[] = {"{}",
+					    "{app: a}",
+					    "{app: b}",
+					    "{app: [a, c]}",
+					    "{app: {not: [b]}}",
+					    "{tier: {exists: true}}",
+					    "{tier: {exists: false}}",
+					    "{app: c, tier: {exists: true}}"};
 	fputs(forms[roll(8)], out);
 }
 
 static void print_peer(FILE *out, bool source)
 {
-	static const char *const names[] = {"one/s0", "one/s1", "two/s0", "two/s1", "one/net", "two/net", "any", "cluster", "node"};
+	static const char *const names[] = {"one/s0",  "one/s1", "two/s0",  "two/s1", "one/net",
+					    "two/net", "any",	 "cluster", "node"};
 	unsigned kind = roll(13);
 	if (kind < 9) {
 		fputs(names[kind], out);
 	} else if (kind < 11) {
 		fputs("{labels: ", out);
 		print_selector(out);
-		static const char *const scopes[] = {"", ", namespaces: any", ", namespaces: [two]", ", namespaces: {labels: {team: x}}"};
+		static const char *const scopes[] = {"", ", namespaces: any", ", namespaces: [two]",
+						     ", namespaces: {labels: {team: x}}"};
 		fprintf(out, "%s}", scopes[roll(4)]);
 	} else {
-		fputs(roll(2) ? "{cidr: 10.1.0.0/29, except: [10.1.0.2/32]}" : "{cidr: [\"fd00::/125\", 10.9.0.0/16]}", out);
+		fputs(roll(2) ? "{cidr: 10.1.0.0/29, except: [10.1.0.2/32]}" : "{cidr: [\"fd00::/125\", 10.9.0.0/16]}",
+		      out);
 	}
 	(void)source;
 }
 
 static void print_allow(FILE *out)
 {
-	static const char *const ports[] = {"80/tcp", "53/udp", "80-90/tcp", "any", "[80/tcp, 85-100/tcp]", "[50-60/udp, 53/udp]", "[http, 81/tcp]"};
+	static const char *const ports[] = {
+	    "80/tcp", "53/udp", "80-90/tcp", "any", "[80/tcp, 85-100/tcp]", "[50-60/udp, 53/udp]", "[http, 81/tcp]"};
 	fputs("  - {from: [", out);
 	for (unsigned i = 0, count = 1 + roll(2); i < count; i++) {
 		fputs(i > 0 ? ", " : "", out);
@@ -223,7 +235,8 @@ static void print_allow(FILE *out)
 			print_peer(out, false);
 	}
 	fprintf(out, "], ports: %s", named ? ports[6] : ports[roll(6)]);
-	static const char *const untils[] = {"", "", "", ", until: 2020-01-01", ", until: 2099-01-01", ", until: 2098-01-01"};
+	static const char *const untils[] = {
+	    "", "", "", ", until: 2020-01-01", ", until: 2099-01-01", ", until: 2098-01-01"};
 	fprintf(out, "%s}\n", untils[roll(6)]);
 }
 
@@ -237,7 +250,8 @@ static void print_world(FILE *out)
 			print_selector(out);
 			fputs("}\n", out);
 		}
-		fprintf(out, "networks:\n  net: {cidrs: [%s, \"fd00::/124\"], except: [10.1.0.1/32]}\n", space == 0 ? "10.1.0.0/28" : "10.2.0.0/16");
+		fprintf(out, "networks:\n  net: {cidrs: [%s, \"fd00::/124\"], except: [10.1.0.1/32]}\n",
+			space == 0 ? "10.1.0.0/28" : "10.2.0.0/16");
 	}
 	fputs("---\nringfence: v1\nnamespace: one\nallow:\n", out);
 	for (unsigned i = 0, count = 1 + roll(5); i < count; i++)
@@ -249,8 +263,11 @@ static void print_world(FILE *out)
 	      "  n1: {addresses: [10.0.0.2], workload_networks: [10.2.0.0/29]}\nworkloads:\n",
 	      out);
 	for (unsigned i = 0; i < 6; i++) {
-		fprintf(out, "  - {name: w%u, namespace: %s, node: n%u, labels: {app: %s%s}, addresses: [10.%u.0.%u, \"fd00::%u\"", i,
-			roll(2) ? "one" : "two", i % 2, label_values[roll(3)], roll(2) ? ", tier: x" : "", 1 + i % 2, i + 1, i + 1);
+		fprintf(out,
+			"  - {name: w%u, namespace: %s, node: n%u, labels: {app: %s%s}, addresses: [10.%u.0.%u, "
+			"\"fd00::%u\"",
+			i, roll(2) ? "one" : "two", i % 2, label_values[roll(3)], roll(2) ? ", tier: x" : "", 1 + i % 2,
+			i + 1, i + 1);
 		if (roll(4) == 0)
 			fprintf(out, ", 10.9.0.%u", i + 1);
 		fprintf(out, "]%s}\n", roll(3) == 0 ? ", ports: {http: 8080/tcp}" : "");
@@ -259,7 +276,8 @@ static void print_world(FILE *out)
 
 static struct address random_address(uint8_t family)
 {
-	static const char *const outside4[] = {"10.0.0.1", "10.0.0.2", "10.1.0.7", "10.2.0.5", "10.2.7.7", "192.0.2.9", "10.9.0.200"};
+	static const char *const outside4[] = {"10.0.0.1", "10.0.0.2",	"10.1.0.7",  "10.2.0.5",
+					       "10.2.7.7", "192.0.2.9", "10.9.0.200"};
 	static const char *const outside6[] = {"fd00:ffff::1", "fd00::9", "2001:db8::1"};
 	struct address address;
 	char text[64];
@@ -290,8 +308,10 @@ static bool expected(const struct world *world, const struct flow *flow, const c
 	const struct node *self = inventory_node(world->inventory, node);
 	bool source = runs_on(flow->from.workload, node), destination = runs_on(flow->to.workload, node);
 	for (size_t i = 0; i < self->pool_count; i++) {
-		source = source || (flow->from.workload == NULL && prefix_contains(&self->pools[i], &flow->from.address));
-		destination = destination || (flow->to.workload == NULL && prefix_contains(&self->pools[i], &flow->to.address));
+		source =
+		    source || (flow->from.workload == NULL && prefix_contains(&self->pools[i], &flow->from.address));
+		destination =
+		    destination || (flow->to.workload == NULL && prefix_contains(&self->pools[i], &flow->to.address));
 	}
 	return (!source || verdict.egress.allowed) && (!destination || verdict.ingress.allowed);
 }
@@ -316,9 +336,14 @@ static size_t compare_world(const char *text, size_t length)
 	for (unsigned i = 0; i < FLOWS; i++) {
 		static const uint16_t ports[] = {80, 81, 53, 90, 91, 8080, 1, 65535, 55, 100, 101};
 		uint8_t family = roll(2) ? 4 : 6;
-		struct packet packet = {random_address(family), random_address(family), roll(3) ? IPPROTO_TCP : IPPROTO_UDP, ports[roll(11)]};
-		struct flow flow = {.from = {.workload = inventory_at(world.inventory, &packet.source), .has_address = true, .address = packet.source},
-				    .to = {.workload = inventory_at(world.inventory, &packet.destination), .has_address = true, .address = packet.destination},
+		struct packet packet = {random_address(family), random_address(family),
+					roll(3) ? IPPROTO_TCP : IPPROTO_UDP, ports[roll(11)]};
+		struct flow flow = {.from = {.workload = inventory_at(world.inventory, &packet.source),
+					     .has_address = true,
+					     .address = packet.source},
+				    .to = {.workload = inventory_at(world.inventory, &packet.destination),
+					   .has_address = true,
+					   .address = packet.destination},
 				    .protocol = packet.protocol,
 				    .port = packet.port};
 		bool want = expected(&world, &flow, node), got = walk(ruleset, "g1", &packet) != DROP;
@@ -326,8 +351,9 @@ static size_t compare_world(const char *text, size_t length)
 		if (want == got)
 			continue;
 		char a[ADDRESS_TEXT_SIZE], b[ADDRESS_TEXT_SIZE];
-		print_error("%s\nnode %s: %s -> %s protocol %u port %u: the verdict is %s, the ruleset says %s\n", text, node != NULL ? node : "-",
-			    address_format(&packet.source, a), address_format(&packet.destination, b), packet.protocol, packet.port,
+		print_error("%s\nnode %s: %s -> %s protocol %u port %u: the verdict is %s, the ruleset says %s\n", text,
+			    node != NULL ? node : "-", address_format(&packet.source, a),
+			    address_format(&packet.destination, b), packet.protocol, packet.port,
 			    want ? "allow" : "deny", got ? "allow" : "deny");
 		fail();
 	}
@@ -350,7 +376,8 @@ static void the_ruleset_does_what_the_verdict_says(void **state)
 		allowed += compare_world(text, size);
 		free(text);
 	}
-	print_message("# %d policies, %d flows, %zu of them allowed, 0 disagreements\n", POLICIES, POLICIES * FLOWS, allowed);
+	print_message("# %d policies, %d flows, %zu of them allowed, 0 disagreements\n", POLICIES, POLICIES * FLOWS,
+		      allowed);
 	/* Both answers must be common, or the comparison says little. */
 	assert_in_range(allowed, POLICIES * FLOWS / 10, POLICIES * FLOWS * 9 / 10);
 }

@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define POLICY                                                                                                         \
-	"ringfence: v1\nnamespace: shop\nservices:\n  web: {workloads: {app: web}, ports: {http: 8080/tcp}}\n"          \
+#define POLICY                                                                                                 \
+	"ringfence: v1\nnamespace: shop\nservices:\n  web: {workloads: {app: web}, ports: {http: 8080/tcp}}\n" \
 	"  db: {workloads: {app: db}, ports: {sql: 5432/tcp}}\nallow:\n  - {from: web, to: db}\n"
 #define MORE_POLICY POLICY "  - {from: db, to: web}\n"
 #define RANGE_POLICY POLICY "  - {from: web, to: db, ports: [100-200/tcp]}\n"
@@ -25,9 +25,13 @@ static struct ruleset *plan_to(struct arena *arena, const char *policy, int webs
 	char *text = NULL;
 	size_t size = 0;
 	FILE *out = open_memstream(&text, &size);
-	fprintf(out, "%s---\nringfence: v1\nworkloads:\n  - {name: db-1, namespace: shop, labels: {app: db}, addresses: [10.0.0.1]}\n", policy);
+	fprintf(out,
+		"%s---\nringfence: v1\nworkloads:\n  - {name: db-1, namespace: shop, labels: {app: db}, addresses: "
+		"[10.0.0.1]}\n",
+		policy);
 	for (int i = 0; i < webs; i++)
-		fprintf(out, "  - {name: web-%d, namespace: shop, labels: {app: web}, addresses: [10.1.%d.%d]}\n", i, i / 250, i % 250 + 1);
+		fprintf(out, "  - {name: web-%d, namespace: shop, labels: {app: web}, addresses: [10.1.%d.%d]}\n", i,
+			i / 250, i % 250 + 1);
 	fclose(out);
 	struct diagnostics *diagnostics = arena_alloc(arena, sizeof *diagnostics);
 	struct frontend *frontend = arena_alloc(arena, sizeof *frontend);
@@ -170,15 +174,15 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(an_empty_kernel_gets_everything_in_one_transaction),
-		TEST(the_same_again_is_nothing),
-		TEST(a_workload_of_a_known_class_is_elements_in_one_transaction),
-		TEST(a_first_workload_of_a_class_is_built_before_a_packet_meets_it),
-		TEST(several_workloads_at_once_are_a_generation),
-		TEST(another_policy_is_a_generation_behind_one_jump),
-		TEST(a_set_that_outgrows_its_size_is_a_generation),
-		TEST(an_interval_set_changes_only_with_a_generation),
-		TEST(the_numbers_of_generations_begin_again),
+	    TEST(an_empty_kernel_gets_everything_in_one_transaction),
+	    TEST(the_same_again_is_nothing),
+	    TEST(a_workload_of_a_known_class_is_elements_in_one_transaction),
+	    TEST(a_first_workload_of_a_class_is_built_before_a_packet_meets_it),
+	    TEST(several_workloads_at_once_are_a_generation),
+	    TEST(another_policy_is_a_generation_behind_one_jump),
+	    TEST(a_set_that_outgrows_its_size_is_a_generation),
+	    TEST(an_interval_set_changes_only_with_a_generation),
+	    TEST(the_numbers_of_generations_begin_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
