@@ -4,6 +4,7 @@
 #include <ringfence/difference.h>
 #include <ringfence/reconcile.h>
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -41,6 +42,8 @@ static int apply(const struct arguments *arguments, const struct input *input, s
 	struct ruleset *actual = NULL;
 	struct plan *plan = NULL;
 	int error = kernel_read(kernel, input->arena, input->world.at, &actual);
+	if (error == -EPERM)
+		return problem("not permitted to read nf_tables: apply needs root, or the capability CAP_NET_ADMIN");
 	if (error < 0)
 		return problem("cannot read the table from the kernel: %s", strerror(-error));
 	actual->at = input->world.at;

@@ -6,6 +6,8 @@
 #include <ringfence/frontend.h>
 #include <ringfence/verdict.h>
 
+#include <jansson.h>
+
 /* Exit statuses (cli.md): the answer is yes, it is no, or the question could not be answered. */
 enum { EXIT_YES = 0, EXIT_NO = 1, EXIT_PROBLEM = 2 };
 
@@ -57,6 +59,9 @@ bool use_color(const struct arguments *arguments, FILE *stream);
 
 /* Whether --format names `format`; text is the default. */
 bool format_is(const struct arguments *arguments, const char *format);
+
+/* A text as JSON. Bytes that are no UTF-8, which the name of a file may have, become \\xNN. */
+json_t *text_json(const char *text);
 
 /* Says what is wrong on stderr and returns EXIT_PROBLEM. */
 int problem(const char *format, ...) __attribute__((format(printf, 1, 2)));

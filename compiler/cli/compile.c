@@ -20,18 +20,22 @@ static void print(FILE *stream, const struct arguments *arguments, const struct 
 		ruleset_print(stream, ruleset, input->world.at);
 }
 
-/* Writes beside the file and renames, so that a reader never sees half of it. */
+/* Writes beside the file and renames, so that a reader never sees half of it. What is there already and no plain file,
+ * such as /dev/stdout or a pipe, is written to in place: a rename would remove it. */
 static int print_to(const char *path, const struct arguments *arguments, const struct input *input, const char *node)
 {
-	char *temporary = arena_printf(input->arena, "%s.%d.new", path, (int)getpid());
-	FILE *stream = fopen(temporary, "wxe");
+	struct stat there;
+	bool replace = lstat(path, &there) != 0 || S_ISREG(there.st_mode);
+	const char *name = replace ? arena_printf(input->arena, "%s.%d.new", path, (int)getpid()) : path;
+	FILE *stream = fopen(name, replace ? "wxe" : "we");
 	if (stream == NULL)
-		return problem("%s: %s", temporary, strerror(errno));
+		return problem("%s: %s", name, strerror(errno));
 	print(stream, arguments, input, node);
 	bool failed = ferror(stream) != 0;
-	if (fclose(stream) != 0 || failed || rename(temporary, path) != 0) {
+	if (fclose(stream) != 0 || failed || (replace && rename(name, path) != 0)) {
 		int error = errno;
-		unlink(temporary);
+		if (replace)
+			unlink(name);
 		return problem("%s: %s", path, strerror(error));
 	}
 	return EXIT_YES;

@@ -33,8 +33,8 @@ static json_t *side_json(const char *name, const struct side *side)
 {
 	struct span span;
 	const char *text = side_text(side, &span);
-	json_t *object = json_pack("{s:s, s:s, s:s?, s:s}", "side", name, "verdict", side->allowed ? "allow" : "deny",
-				   "file", span.file, "rule", text);
+	json_t *object = json_pack("{s:s, s:s, s:o?, s:s}", "side", name, "verdict", side->allowed ? "allow" : "deny",
+				   "file", span.file != NULL ? text_json(span.file) : NULL, "rule", text);
 	if (span.file != NULL)
 		json_object_set_new(object, "line", json_integer(span.line));
 	if (side->reason == REASON_ALLOW && side->allow->why != NULL)

@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 #include <stdio.h>
+#include <string.h>
 
 static void print_json(const struct reach *reach)
 {
@@ -15,7 +16,7 @@ static void print_json(const struct reach *reach)
 		json_t *object = json_pack("{s:s, s:s, s:s}", "from", item->from, "to", item->to, "ports",
 					   port_range_format(&item->ports, port));
 		if (item->allow != NULL) {
-			json_object_set_new(object, "file", json_string(item->allow->span.file));
+			json_object_set_new(object, "file", text_json(item->allow->span.file));
 			json_object_set_new(object, "line", json_integer(item->allow->span.line));
 		}
 		json_array_append_new(list, object);
@@ -32,8 +33,11 @@ static void print_text(const struct reach *reach)
 	for (size_t i = 0; i < reach->count; i++) {
 		const struct reachable *item = &reach->items[i];
 		printf("%-28s -> %-28s %-12s", item->from, item->to, port_range_format(&item->ports, port));
-		if (item->allow != NULL)
-			printf(" %s:%u", item->allow->span.file, item->allow->span.line);
+		if (item->allow != NULL) {
+			putchar(' ');
+			escape_print(stdout, item->allow->span.file, strlen(item->allow->span.file));
+			printf(":%u", item->allow->span.line);
+		}
 		putchar('\n');
 	}
 }

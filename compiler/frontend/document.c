@@ -67,6 +67,11 @@ static void add_document(struct frontend *frontend, const struct yaml_node *root
 
 void frontend_add_text(struct frontend *frontend, const char *name, const char *text, size_t length)
 {
+	static const char byte_order_mark[] = {'\xef', '\xbb', '\xbf'};
+	if (length >= sizeof byte_order_mark && memcmp(text, byte_order_mark, sizeof byte_order_mark) == 0) {
+		text += sizeof byte_order_mark; /* no column of the first line */
+		length -= sizeof byte_order_mark;
+	}
 	struct source *source = arena_alloc(frontend->arena, sizeof *source);
 	*source = (struct source){name, text, length};
 	diagnostics_add_source(frontend->diagnostics, source);

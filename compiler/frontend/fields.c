@@ -44,6 +44,14 @@ static void unknown_key(struct frontend *frontend, const struct yaml_node *key, 
 		diagnostics_help(frontend->diagnostics, "known here: %s", list);
 }
 
+void unsupported_key(struct frontend *frontend, const struct yaml_node *key, void *object)
+{
+	(void)object;
+	diagnostics_error(frontend->diagnostics, key->span, "`%s` is not supported by version " RINGFENCE_VERSION,
+			  key->text);
+	diagnostics_help(frontend->diagnostics, "the policy is refused, since it would not do what it says");
+}
+
 void keys_read(struct frontend *frontend, const struct yaml_node *node, const struct key *keys, size_t count,
 	       const char *what, void *object)
 {
@@ -60,7 +68,7 @@ void keys_read(struct frontend *frontend, const struct yaml_node *node, const st
 		if (known == NULL)
 			unknown_key(frontend, node->items[i], keys, count, what);
 		else if (known->read != NULL)
-			known->read(frontend, node->items[i + 1], object);
+			known->read(frontend, node->items[known->read == unsupported_key ? i : i + 1], object);
 	}
 	for (size_t j = 0; j < count; j++)
 		if (keys[j].required && yaml_get(node, keys[j].name) == NULL)

@@ -13,10 +13,10 @@ static void labels_read(struct frontend *frontend, const struct yaml_node *node,
 	selector_read(frontend, node, &selector);
 	for (size_t i = 0; i < selector.count; i++) {
 		const struct requirement *item = &selector.items[i];
-		if (item->kind != REQUIRE_IN || item->value_count != 1)
-			diagnostics_error(frontend->diagnostics, node->span, "label `%s` must have one value",
-					  item->key);
-		else
+		if (item->kind != REQUIRE_IN || item->value_count > 1)
+			diagnostics_error(frontend->diagnostics, yaml_get(node, item->key)->span,
+					  "label `%s` must have one value", item->key);
+		else if (item->value_count == 1) /* none: its value was refused already */
 			*arena_push(frontend->arena, labels->items, labels->count) =
 			    (struct label){item->key, item->values[0]};
 	}
@@ -75,6 +75,21 @@ void namespaces_read(struct frontend *frontend, const struct yaml_node *node, vo
 
 /* ---- nodes ---- */
 
+/* A host name, which also names a file of `compile --all-nodes`. */
+static const char *node_name_read(struct frontend *frontend, const struct yaml_node *node, const char *what)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+	const char *text = scalar_read(frontend, node, what);
+	if (text == NULL)
+		return NULL;
+	size_t length = strlen(text);
+	if (length > 0 && length <= 253 && strspn(text, allowed) == length && text[0] != '.' && text[0] != '-')
+		return text;
+	diagnostics_error(frontend->diagnostics, node->span,
+			  "%s must be a host name: 1 to 253 letters, digits and `._-`", what);
+	return NULL;
+}
+
 static void node_addresses_read(struct frontend *frontend, const struct yaml_node *value, void *object)
 {
 	struct node *node = object;
@@ -102,7 +117,7 @@ void nodes_read(struct frontend *frontend, const struct yaml_node *value, void *
 		diagnostics_error(frontend->diagnostics, value->span, "`nodes` must be a mapping of names");
 	for (size_t i = 0; value->kind == YAML_MAPPING && i + 1 < value->count; i += 2) {
 		struct node *node = arena_alloc(frontend->arena, sizeof *node);
-		node->name = scalar_read(frontend, value->items[i], "a node's name");
+		node->name = node_name_read(frontend, value->items[i], "a node's name");
 		node->span = value->items[i]->span;
 		KEYS_READ(frontend, value->items[i + 1], node_keys, "a node", node);
 		if (node->name != NULL)
@@ -126,7 +141,7 @@ static void workload_namespace_read(struct frontend *frontend, const struct yaml
 
 static void workload_node_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
-	((struct workload *)object)->node = scalar_read(frontend, node, "a workload's node");
+	((struct workload *)object)->node = node_name_read(frontend, node, "a workload's node");
 }
 
 static void workload_labels_read(struct frontend *frontend, const struct yaml_node *node, void *object)

@@ -137,18 +137,9 @@ static void unmatched_read(struct frontend *frontend, const struct yaml_node *no
 	}
 }
 
-/* A key of the language that this version does not know how to enforce: refused, since passing over it would open or
- * leave unproved what the author closed. */
-static void unsupported(struct frontend *frontend, const struct yaml_node *node, void *object)
-{
-	(void)object;
-	diagnostics_error(frontend->diagnostics, node->span, "this is not supported by version " RINGFENCE_VERSION);
-	diagnostics_help(frontend->diagnostics, "the policy is refused, since it would not do what it says");
-}
-
 static const struct key settings_keys[] = {
     {"unmatched", false, unmatched_read},
-    {"mode", false, unsupported},
+    {"mode", false, unsupported_key},
 };
 
 static void settings_read(struct frontend *frontend, const struct yaml_node *node, void *object)
@@ -174,9 +165,9 @@ static const struct key document_keys[] = {
     {"namespaces", false, namespaces_read},
     {"nodes", false, nodes_read},
     {"workloads", false, workloads_read},
-    {"never", false, unsupported},
-    {"tests", false, unsupported},
-    {"quarantine", false, unsupported},
+    {"never", false, unsupported_key},
+    {"tests", false, unsupported_key},
+    {"quarantine", false, unsupported_key},
 };
 
 /* Refuses policy in a file that whoever starts workloads may write (inventory_only). */
@@ -348,7 +339,7 @@ static bool name_peer(struct frontend *frontend, const struct yaml_node *node, c
 	peer->name = text;
 	if (built_in(text, &peer->kind)) {
 		if (peer->kind == PEER_WORLD)
-			unsupported(frontend, node, NULL);
+			unsupported_key(frontend, node, NULL);
 		return true;
 	}
 	const char *slash = strchr(text, '/');
@@ -360,13 +351,15 @@ static bool name_peer(struct frontend *frontend, const struct yaml_node *node, c
 	peer->kind = peer->service != NULL ? PEER_SERVICE : PEER_NETWORK;
 	if (peer->service != NULL || peer->network != NULL)
 		return true;
-	struct prefix prefix;
+	struct address address;
+	if (address_parse(&address, slash != NULL ? name_space : text) == NULL) {
+		diagnostics_error(frontend->diagnostics, node->span, "a peer is a name, and `%s` is an address", text);
+		diagnostics_help(frontend->diagnostics, "an address is written {cidr: %s}", text);
+		return false;
+	}
 	diagnostics_error(frontend->diagnostics, node->span, "no service or network `%s` in namespace `%s`", name,
 			  name_space);
-	if (prefix_parse(&prefix, text) == NULL)
-		diagnostics_help(frontend->diagnostics, "an address is written {cidr: %s}", text);
-	else
-		suggest_peer(frontend, name_space, name);
+	suggest_peer(frontend, name_space, name);
 	return false;
 }
 
@@ -506,8 +499,10 @@ static void owner_read(struct frontend *frontend, const struct yaml_node *node, 
 }
 
 static const struct key allow_keys[] = {
-    {"from", true, from_read}, {"to", true, to_read},	     {"ports", false, ports_read}, {"until", false, until_read},
-    {"why", false, why_read},  {"owner", false, owner_read}, {"log", false, unsupported},  {"rate", false, unsupported},
+    {"from", true, from_read},	     {"to", true, to_read},
+    {"ports", false, ports_read},    {"until", false, until_read},
+    {"why", false, why_read},	     {"owner", false, owner_read},
+    {"log", false, unsupported_key}, {"rate", false, unsupported_key},
 };
 
 /* Gives every destination the ports its service declares, since the allow names none. */

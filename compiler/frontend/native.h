@@ -12,6 +12,10 @@ struct key {
 	void (*read)(struct frontend *frontend, const struct yaml_node *value, void *object);
 };
 
+/* Stands in a table for a key of the language that this version does not know how to enforce: refused, since passing over
+ * it would open or leave unproved what the author closed. */
+void unsupported_key(struct frontend *frontend, const struct yaml_node *key, void *object);
+
 /* Reads a mapping by its table: wrong kind, unknown keys (with a suggestion) and missing ones are errors. */
 void keys_read(struct frontend *frontend, const struct yaml_node *node, const struct key *keys, size_t count,
 	       const char *what, void *object);

@@ -203,14 +203,13 @@ static void print_source(const struct diagnostic *d, FILE *stream, const char *m
 	for (size_t i = 0; i < shown; i++) {
 		uint32_t point = 0;
 		size_t size = utf8_length((const unsigned char *)text + i, length - i, &point);
-		if (text[i] == '\t') {
+		if (text[i] == '\t')
 			fputc(' ', stream);
-		} else if (size == 0 || must_escape(point)) {
+		else if (size == 0 || must_escape(point))
 			fputc('?', stream); /* one column, so that the underline stays in place */
-		} else {
+		else
 			fwrite(text + i, 1, size, stream);
-			i += size - 1;
-		}
+		i += size > 0 ? size - 1 : 0;
 	}
 	unsigned width = 1;
 	if (d->span.end_line == d->span.line && d->span.end_column > d->span.column)

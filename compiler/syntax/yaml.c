@@ -45,7 +45,7 @@ static yaml_mark_t mark_at(const struct source *source, size_t offset)
 {
 	yaml_mark_t mark = {.index = offset};
 	for (size_t i = 0; i < offset && i < source->length; i++) {
-		mark.column++;
+		mark.column += ((unsigned char)source->text[i] & 0xc0) != 0x80; /* characters, as libyaml counts */
 		if (source->text[i] == '\n') {
 			mark.line++;
 			mark.column = 0;
