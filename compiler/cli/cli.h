@@ -60,7 +60,7 @@ bool use_color(const struct arguments *arguments, FILE *stream);
 /* Whether --format names `format`; text is the default. */
 bool format_is(const struct arguments *arguments, const char *format);
 
-/* A text as JSON. Bytes that are no UTF-8, which the name of a file may have, become \\xNN. */
+/* A text as JSON. Bytes that are no UTF-8, which the name of a file may have, become \xNN. */
 json_t *text_json(const char *text);
 
 /* Says what is wrong on stderr and returns EXIT_PROBLEM. */

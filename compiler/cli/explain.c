@@ -101,6 +101,7 @@ static int stream(const struct input *input)
 			print_json(&question);
 		else
 			status = problem("standard input, line %zu: %s", number, wrong);
+		fflush(stdout); /* whoever asks line by line waits for each answer */
 		arena_free(arena);
 	}
 	free(line);

@@ -49,6 +49,9 @@ int input_read(struct input *input, const struct arguments *arguments, const cha
 	const char *wrong = arguments->at != NULL ? time_parse(&input->world.at, arguments->at) : NULL;
 	if (wrong != NULL)
 		return problem("--at %s: %s", arguments->at, wrong);
+	if (arguments->at != NULL && strlen(arguments->at) == strlen("2027-03-31"))
+		input->world.at -=
+		    24 * 3600; /* to its start: `time_parse` gives the end of a date, as `until` means it */
 	if (count == 0)
 		return problem("name the policy: files or directories");
 	for (size_t i = 0; i < count; i++)
