@@ -186,6 +186,21 @@ static void fill_sets(struct making *m, int64_t at)
 	set->interval = true;
 	add_element(m, set, "2001:db8::~2001:db8:ffff:ffff:ffff:ffff:ffff:ffff");
 	add_element(m, set, "fd00::1~fd00::3");
+	add_element(m, set, "fff0::~ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
+	set = add_set(m, "all4", KEY_ADDRESS4, 0);
+	set->interval = true;
+	add_element(m, set, "0.0.0.0~255.255.255.255");
+	set = add_set(m, "all6", KEY_ADDRESS6, 0);
+	set->interval = true;
+	add_element(m, set, "::~ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
+	set = add_set(m, "edges4", KEY_ADDRESS4, 0);
+	set->interval = true;
+	add_element(m, set, "0.0.0.0");
+	add_element(m, set, "255.255.255.255");
+	set = add_set(m, "edges6", KEY_ADDRESS6, 0);
+	set->interval = true;
+	add_element(m, set, "::");
+	add_element(m, set, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
 	set = add_set(m, "ports4", KEY_PORT4, 0);
 	set->interval = true;
 	add_element(m, set, "10.1.0.0~10.1.255.255 6 443");
@@ -294,6 +309,10 @@ static void fill_lookups(struct making *m)
 	    {"guard6", {FIELD_IIFNAME, FIELD_IP6_SADDR}, 2, 0},
 	    {"ranges4", {FIELD_IP_DADDR}, 1, 0},
 	    {"ranges6", {FIELD_CT_SOURCE6}, 1, 0},
+	    {"all4", {FIELD_CT_DESTINATION4}, 1, 0},
+	    {"all6", {FIELD_IP6_SADDR}, 1, 0},
+	    {"edges4", {FIELD_IP_SADDR}, 1, 0},
+	    {"edges6", {FIELD_IP6_DADDR}, 1, 0},
 	};
 	static const enum field source4[] = {FIELD_CT_SOURCE4}, source6[] = {FIELD_CT_SOURCE6};
 	for (size_t i = 0; i < sizeof lookups / sizeof *lookups; i++) {
@@ -601,6 +620,37 @@ static void what_others_change_is_seen_and_put_right(void **state)
 	}
 }
 
+/* Elements of every kind of set: all of it goes, half of it goes, and it comes back. */
+static void elements_come_and_go_by_plan(void **state)
+{
+	struct fixture *f = *state;
+	need_kernel(f);
+	nft("add table inet ringfence; delete table inet ringfence");
+	apply(f, NULL, sample(f->arena, 7, f->at));
+	for (size_t step = 0; step < 4; step++) {
+		struct ruleset *actual = read_back(f), *desired = sample(f->arena, 7, f->at);
+		size_t changed = 0;
+		for (size_t i = 0; i < desired->set_count && step < 3; i++) {
+			struct set *set = desired->sets[i];
+			size_t kept = step == 0 ? 0 : step == 1 ? (set->element_count + 1) / 2 : set->element_count / 2;
+			changed += set->element_count - kept;
+			set->elements += step == 2 ? set->element_count - kept : 0;
+			set->element_count = kept;
+		}
+		struct plan *plan = plan_make(f->arena, actual, desired);
+		assert_int_equal(plan->count, 1);
+		for (size_t i = 0; i < plan->transactions[0].count; i++)
+			assert_true(plan->transactions[0].operations[i].kind == OPERATION_ADD_ELEMENTS ||
+				    plan->transactions[0].operations[i].kind == OPERATION_DELETE_ELEMENTS);
+		if (step == 0) {
+			assert_int_equal(plan->elements_deleted, changed);
+			assert_int_equal(plan->elements_added, 0);
+		}
+		apply(f, actual, desired);
+		expect_same(read_back(f), desired);
+	}
+}
+
 /* Rules whose listing nearly is that of ours, but that do not do the same. */
 static void a_rule_that_checks_more_is_not_ours(void **state)
 {
@@ -659,6 +709,7 @@ int main(void)
 	    cmocka_unit_test(text_and_netlink_list_the_same),
 	    cmocka_unit_test(a_refusal_names_its_object_and_changes_nothing),
 	    cmocka_unit_test(what_others_change_is_seen_and_put_right),
+	    cmocka_unit_test(elements_come_and_go_by_plan),
 	    cmocka_unit_test(a_rule_that_checks_more_is_not_ours),
 	    cmocka_unit_test(many_elements_load_in_one_batch),
 	};

@@ -1,0 +1,390 @@
+/* What the daemon believes: workload files that come, go, break and contradict each other. */
+#include "enforcer/desired/state.h"
+
+#include <ringfence/arena.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { NOW = 1800000000 };
+
+struct fixture {
+	char root[64], workloads[80], policy[80];
+	struct state *state;
+};
+
+/* Writes `body` to NAME in the directory of workloads, as a program would that starts a container. */
+static void put(const struct fixture *f, const char *name, const char *body)
+{
+	char path[200];
+	snprintf(path, sizeof path, "%s/%s", f->workloads, name);
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(body, file);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void take(const struct fixture *f, const char *name)
+{
+	char path[200];
+	snprintf(path, sizeof path, "%s/%s", f->workloads, name);
+	assert_int_equal(unlink(path), 0);
+}
+
+/* The text of a file with one workload. */
+static const char *workload(const char *name, const char *addresses)
+{
+	static char text[400];
+	snprintf(text, sizeof text, "ringfence: v1\nworkloads:\n  - {name: %s, labels: {app: web}, addresses: [%s]}\n",
+		 name, addresses);
+	return text;
+}
+
+static int scan(const struct fixture *f)
+{
+	return state_scan_workloads(f->state, f->workloads);
+}
+
+/* NAME@NODE for each workload in the order of names, with ! behind those in conflict, all in `text`. */
+static const char *seen(const struct fixture *f, char *text, size_t size)
+{
+	struct arena *arena = arena_create();
+	struct world world = state_world(f->state, arena, NOW);
+	const char *last = "";
+	text[0] = 0;
+	for (size_t round = 0; round < world.inventory->workload_count; round++) {
+		const struct workload *next = NULL;
+		for (size_t i = 0; i < world.inventory->workload_count; i++) {
+			const struct workload *one = world.inventory->workloads[i];
+			if (strcmp(one->name, last) > 0 && (next == NULL || strcmp(one->name, next->name) < 0))
+				next = one;
+		}
+		if (next == NULL)
+			break;
+		last = next->name;
+		for (size_t i = 0; i < world.inventory->workload_count; i++) {
+			const struct workload *one = world.inventory->workloads[i];
+			size_t used = strlen(text);
+			if (strcmp(one->name, next->name) == 0)
+				snprintf(text + used, size - used, "%s%s@%s%s", used > 0 ? " " : "", one->name,
+					 one->node != NULL ? one->node : "-", one->conflict ? "!" : "");
+		}
+	}
+	arena_free(arena);
+	return text;
+}
+
+#define EXPECT_SEEN(f, expected)                                           \
+	do {                                                               \
+		char text[400];                                            \
+		assert_string_equal(seen(f, text, sizeof text), expected); \
+	} while (0)
+
+static const struct workload *owner_of(const struct world *world, const char *text)
+{
+	struct address address;
+	assert_null(address_parse(&address, text));
+	return inventory_at(world->inventory, &address);
+}
+
+static void count_error(void *context, const char *path, const char *text)
+{
+	assert_non_null(strstr(path, ".yaml"));
+	assert_true(strlen(text) > 0);
+	++*(int *)context;
+}
+
+static int error_count(const struct fixture *f)
+{
+	int count = 0;
+	state_file_errors(f->state, count_error, &count);
+	return count;
+}
+
+static int begin(void **state)
+{
+	struct fixture *f = calloc(1, sizeof *f);
+	char command[200];
+	snprintf(f->root, sizeof f->root, "/tmp/ringfence-state-XXXXXX");
+	if (f == NULL || mkdtemp(f->root) == NULL)
+		return -1;
+	snprintf(f->workloads, sizeof f->workloads, "%s/w", f->root);
+	snprintf(f->policy, sizeof f->policy, "%s/p", f->root);
+	snprintf(command, sizeof command, "mkdir %s %s", f->workloads, f->policy);
+	f->state = state_create("here");
+	*state = f;
+	return system(command);
+}
+
+static int end(void **state)
+{
+	struct fixture *f = *state;
+	char command[200];
+	snprintf(command, sizeof command, "rm -r %s", f->root);
+	state_destroy(f->state);
+	free(f);
+	return system(command);
+}
+
+/* ---- one file, changed once: how many workloads differ, and who is there then ---- */
+
+#define TWO                                                                                     \
+	"ringfence: v1\nworkloads:\n  - {name: a, labels: {app: web}, addresses: [10.0.0.1]}\n" \
+	"  - {name: b, node: there, addresses: [10.0.0.2], ports: {http: 80/tcp}, interface: veth0}\n"
+
+static const struct change_case {
+	const char *true_is, *before, *after; /* NULL: no file */
+	int changes;
+	const char *seen;
+	int errors;
+} changes[] = {
+    {"a_new_file_counts_its_workloads", NULL, TWO, 2, "a@here b@there", 0},
+    {"the_same_again_is_no_change", TWO, TWO, 0, "a@here b@there", 0},
+    {"a_comment_is_no_change", TWO, "# note\n" TWO, 0, "a@here b@there", 0},
+    {"a_removed_file_takes_its_workloads", TWO, NULL, 2, "", 0},
+    {"a_file_cut_in_the_middle_keeps_the_last_good", TWO, "ringfence: v1\nworkloads:\n  - {name: a, addre", 0,
+     "a@here b@there", 1},
+    {"an_empty_file_is_an_empty_list", TWO, "ringfence: v1\nworkloads: []\n", 2, "", 0},
+    {"an_unknown_key_keeps_the_last_good", TWO, "ringfence: v1\nworkloads: [{name: a, adresses: [10.0.0.9]}]\n", 0,
+     "a@here b@there", 1},
+    {"policy_in_a_workload_file_keeps_the_last_good", TWO,
+     "ringfence: v1\nallow: [{from: any, to: any, ports: [any]}]\n", 0, "a@here b@there", 1},
+    {"settings_in_a_workload_file_are_refused", NULL, "ringfence: v1\nsettings: {unmatched: allow}\n", 0, "", 1},
+    {"a_file_that_was_never_good_says_nothing", NULL, "ringfence: v2\n", 0, "", 1},
+    {"another_address_is_one_change", TWO,
+     "ringfence: v1\nworkloads:\n  - {name: a, labels: {app: web}, addresses: [10.0.0.3]}\n"
+     "  - {name: b, node: there, addresses: [10.0.0.2], ports: {http: 80/tcp}, interface: veth0}\n",
+     1, "a@here b@there", 0},
+    {"another_label_is_one_change", TWO,
+     "ringfence: v1\nworkloads:\n  - {name: a, labels: {app: db}, addresses: [10.0.0.1]}\n"
+     "  - {name: b, node: there, addresses: [10.0.0.2], ports: {http: 80/tcp}, interface: veth0}\n",
+     1, "a@here b@there", 0},
+    {"another_port_is_one_change", TWO,
+     "ringfence: v1\nworkloads:\n  - {name: a, labels: {app: web}, addresses: [10.0.0.1]}\n"
+     "  - {name: b, node: there, addresses: [10.0.0.2], ports: {http: 81/tcp}, interface: veth0}\n",
+     1, "a@here b@there", 0},
+    {"another_interface_is_one_change", TWO,
+     "ringfence: v1\nworkloads:\n  - {name: a, labels: {app: web}, addresses: [10.0.0.1]}\n"
+     "  - {name: b, node: there, addresses: [10.0.0.2], ports: {http: 80/tcp}, interface: veth1}\n",
+     1, "a@here b@there", 0},
+    {"another_name_is_one_gone_and_one_new", TWO,
+     "ringfence: v1\nworkloads:\n  - {name: c, labels: {app: web}, addresses: [10.0.0.1]}\n"
+     "  - {name: b, node: there, addresses: [10.0.0.2], ports: {http: 80/tcp}, interface: veth0}\n",
+     2, "b@there c@here", 0},
+    {"a_node_concerns_more_than_one", NULL, "ringfence: v1\nnodes: {n: {addresses: [192.0.2.1]}}\n", 2, "", 0},
+};
+
+static void one_change(void **state)
+{
+	const struct change_case *tested = *state;
+	void *made = NULL;
+	assert_int_equal(begin(&made), 0);
+	struct fixture *f = made;
+	if (tested->before != NULL)
+		put(f, "a.yaml", tested->before);
+	scan(f);
+	if (tested->after != NULL)
+		put(f, "a.yaml", tested->after);
+	else
+		take(f, "a.yaml");
+	int count = scan(f);
+	char text[400];
+	seen(f, text, sizeof text);
+	int errors = error_count(f);
+	assert_int_equal(end(&made), 0);
+	assert_string_equal(text, tested->seen);
+	assert_int_equal(count, tested->changes);
+	assert_int_equal(errors, tested->errors);
+}
+
+/* ---- conflicts ---- */
+
+static void the_older_keeps_an_address_and_the_newer_is_in_conflict(void **state)
+{
+	struct fixture *f = *state;
+	put(f, "z.yaml", workload("old", "10.0.0.1"));
+	assert_int_equal(scan(f), 1);
+	put(f, "a.yaml", workload("new", "10.0.0.1, 10.0.0.2")); /* its file comes first by name */
+	assert_int_equal(scan(f), 1);
+	EXPECT_SEEN(f, "new@here! old@here");
+	struct arena *arena = arena_create();
+	struct world world = state_world(f->state, arena, NOW);
+	const char *owner = owner_of(&world, "10.0.0.1")->name;
+	assert_string_equal(owner, "old");
+	arena_free(arena);
+	/* Reading the older again makes it no newer, as long as it claims nothing more. */
+	put(f, "z.yaml", "# read again\nringfence: v1\nworkloads: [{name: old, addresses: [10.0.0.1]}]\n");
+	assert_int_equal(scan(f), 1);
+	EXPECT_SEEN(f, "new@here! old@here");
+}
+
+static void a_conflict_ends_when_the_older_is_gone(void **state)
+{
+	struct fixture *f = *state;
+	put(f, "old.yaml", workload("old", "10.0.0.1"));
+	scan(f);
+	put(f, "new.yaml", workload("new", "10.0.0.1"));
+	scan(f);
+	EXPECT_SEEN(f, "new@here! old@here");
+	take(f, "old.yaml");
+	assert_int_equal(scan(f), 1);
+	EXPECT_SEEN(f, "new@here");
+}
+
+static void a_file_that_gains_an_address_is_as_new_as_that(void **state)
+{
+	struct fixture *f = *state;
+	put(f, "a.yaml", workload("first", "10.0.0.1"));
+	scan(f);
+	put(f, "b.yaml", workload("second", "10.0.0.2"));
+	scan(f);
+	put(f, "a.yaml", workload("first", "10.0.0.1, 10.0.0.2"));
+	assert_int_equal(scan(f), 1);
+	EXPECT_SEEN(f, "first@here! second@here");
+}
+
+static void one_name_in_two_files_is_a_conflict_of_the_newer(void **state)
+{
+	struct fixture *f = *state;
+	put(f, "b.yaml", workload("same", "10.0.0.1"));
+	scan(f);
+	put(f, "a.yaml", workload("same", "10.0.0.2"));
+	scan(f);
+	struct arena *arena = arena_create();
+	struct world world = state_world(f->state, arena, NOW);
+	bool old = owner_of(&world, "10.0.0.1")->conflict, new = owner_of(&world, "10.0.0.2")->conflict;
+	arena_free(arena);
+	assert_false(old);
+	assert_true(new);
+}
+
+static void one_name_in_two_namespaces_is_no_conflict(void **state)
+{
+	struct fixture *f = *state;
+	put(f, "a.yaml", workload("same", "10.0.0.1"));
+	put(f, "b.yaml", "ringfence: v1\nnamespace: other\nworkloads: [{name: same, addresses: [10.0.0.2]}]\n");
+	assert_int_equal(scan(f), 2);
+	EXPECT_SEEN(f, "same@here same@here");
+}
+
+static void a_workload_at_the_address_of_a_node_is_in_conflict(void **state)
+{
+	struct fixture *f = *state;
+	put(f, "a.yaml", "ringfence: v1\nnodes: {here: {addresses: [192.0.2.1]}}\n");
+	put(f, "b.yaml", workload("rogue", "192.0.2.1"));
+	scan(f);
+	EXPECT_SEEN(f, "rogue@here!");
+}
+
+/* ---- files and the directory ---- */
+
+static void a_directory_that_cannot_be_read_changes_nothing(void **state)
+{
+	struct fixture *f = *state;
+	char command[300];
+	put(f, "a.yaml", TWO);
+	scan(f);
+	snprintf(command, sizeof command, "mv %s %s/away", f->workloads, f->root);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(scan(f), -1);
+	EXPECT_SEEN(f, "a@here b@there");
+}
+
+static void hidden_files_and_other_endings_are_no_workloads(void **state)
+{
+	struct fixture *f = *state;
+	put(f, ".a.yaml", workload("hidden", "10.0.0.1"));
+	put(f, "a.yaml.tmp", workload("half", "10.0.0.2"));
+	put(f, "a.json", "{\"ringfence\": \"v1\", \"workloads\": [{\"name\": \"json\"}]}");
+	put(f, "a.yml", workload("yml", "10.0.0.3"));
+	assert_int_equal(scan(f), 2);
+	EXPECT_SEEN(f, "json@here yml@here");
+}
+
+static void a_file_is_forgotten_by_its_path_and_once(void **state)
+{
+	struct fixture *f = *state;
+	char path[200];
+	put(f, "a.yaml", TWO);
+	snprintf(path, sizeof path, "%s/a.yaml", f->workloads);
+	assert_int_equal(state_read_workloads(f->state, path), 2);
+	assert_int_equal(state_forget_workloads(f->state, path), 2);
+	assert_int_equal(state_forget_workloads(f->state, path), 0);
+	EXPECT_SEEN(f, "");
+	assert_int_equal(state_read_workloads(f->state, "/nonexistent.yaml"), -1);
+	assert_int_equal(error_count(f), 1);
+}
+
+/* ---- the policy ---- */
+
+static void put_policy(const struct fixture *f, const char *body)
+{
+	char path[200];
+	snprintf(path, sizeof path, "%s/policy.yaml", f->policy);
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(body, file);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void the_last_good_policy_stays(void **state)
+{
+	static const struct {
+		const char *policy;
+		int answer;
+		size_t services;
+	} steps[] = {
+	    {"ringfence: v1\n", -1, 0}, /* says nothing: a directory that was emptied by mistake */
+	    {"ringfence: v1\nservices: {web: {workloads: {app: web}}}\n", 1, 1},
+	    {"ringfence: v1\nservices: {web: {workloads: {app: web}}}\n", 0, 1},
+	    {"ringfence: v1\nservices: {web: {workloads: {app: web}}, db: {wor", -1, 1},
+	    {"ringfence: v1\n", -1, 1},
+	    {"ringfence: v1\nservices: {web: {workloads: {app: web}}, db: {workloads: {app: db}}}\n", 1, 2},
+	};
+	struct fixture *f = *state;
+	assert_false(state_has_policy(f->state));
+	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+		put_policy(f, steps[i].policy);
+		assert_int_equal(state_read_policy(f->state, f->policy), steps[i].answer);
+		assert_int_equal(strlen(state_policy_errors(f->state)) > 0, steps[i].answer < 0);
+		assert_int_equal(state_has_policy(f->state), steps[i].services > 0);
+		struct arena *arena = arena_create();
+		size_t services = state_world(f->state, arena, NOW).policy->service_count;
+		arena_free(arena);
+		assert_int_equal(services, steps[i].services);
+	}
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+	enum { CHANGES = sizeof changes / sizeof *changes };
+	struct CMUnitTest table[CHANGES];
+	const struct CMUnitTest tests[] = {
+	    TEST(the_older_keeps_an_address_and_the_newer_is_in_conflict),
+	    TEST(a_conflict_ends_when_the_older_is_gone),
+	    TEST(a_file_that_gains_an_address_is_as_new_as_that),
+	    TEST(one_name_in_two_files_is_a_conflict_of_the_newer),
+	    TEST(one_name_in_two_namespaces_is_no_conflict),
+	    TEST(a_workload_at_the_address_of_a_node_is_in_conflict),
+	    TEST(a_directory_that_cannot_be_read_changes_nothing),
+	    TEST(hidden_files_and_other_endings_are_no_workloads),
+	    TEST(a_file_is_forgotten_by_its_path_and_once),
+	    TEST(the_last_good_policy_stays),
+	};
+	for (size_t i = 0; i < CHANGES; i++)
+		table[i] =
+		    (struct CMUnitTest){changes[i].true_is, one_change, NULL, NULL, (void *)(uintptr_t)&changes[i]};
+	int failed = cmocka_run_group_tests(table, NULL, NULL);
+	return failed + cmocka_run_group_tests(tests, NULL, NULL) > 0;
+}
