@@ -484,6 +484,8 @@ static void until_read(struct frontend *frontend, const struct yaml_node *node, 
 	struct reading_allow *reading = object;
 	const char *text = scalar_read(frontend, node, "`until`");
 	const char *problem = text != NULL ? time_parse(&reading->allow->until, text) : NULL;
+	if (text != NULL && reading->allow->until < 1)
+		reading->allow->until = 1; /* long past; 0 would mean never */
 	if (problem != NULL)
 		diagnostics_error(frontend->diagnostics, node->span, "`%s` is no time: %s", text, problem);
 }

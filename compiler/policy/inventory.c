@@ -50,9 +50,13 @@ static void index_places(struct inventory *inventory, struct arena *arena)
 	index->places = arena_alloc(arena, (count + 1) * sizeof *index->places);
 	count = 0;
 	for (size_t i = 0; i < inventory->workload_count; i++)
-		for (size_t j = 0; j < inventory->workloads[i]->address_count; j++)
-			index->places[count++] =
-			    (struct place){inventory->workloads[i]->addresses[j], inventory->workloads[i]};
+		for (size_t j = 0; j < inventory->workloads[i]->address_count; j++) {
+			const struct address *address = &inventory->workloads[i]->addresses[j];
+			if (inventory_node_at(inventory, address) != NULL)
+				index->address_twice = true; /* a node's address stays the node's */
+			else
+				index->places[count++] = (struct place){*address, inventory->workloads[i]};
+		}
 	if (count > 1)
 		qsort(index->places, count, sizeof *index->places, compare_places);
 	for (size_t i = 0; i < count; i++) {
@@ -88,8 +92,6 @@ bool inventory_has_conflicts(const struct inventory *inventory)
 	bool conflict = index->address_twice;
 	for (size_t i = 1; i < inventory->workload_count && !conflict; i++)
 		conflict = compare_workloads(&index->by_name[i - 1], &index->by_name[i]) == 0;
-	for (size_t i = 0; i < index->node_count && !conflict; i++)
-		conflict = inventory_at(inventory, &index->nodes[i].address) != NULL;
 	return conflict;
 }
 

@@ -60,9 +60,12 @@ const char *time_parse(int64_t *seconds, const char *text)
 		if (!mark(&at, "Tt ") || !number(&at, 2, 0, 23, &hour) || !mark(&at, ":") ||
 		    !number(&at, 2, 0, 59, &minute) || !mark(&at, ":") || !number(&at, 2, 0, 60, &second))
 			return expected;
-		if (*at == '.')
-			for (at++; *at >= '0' && *at <= '9'; at++)
-				;
+		if (*at == '.') {
+			size_t digits = strspn(++at, "0123456789");
+			if (digits == 0)
+				return expected;
+			at += digits;
+		}
 		if (!zone(&at, &east) || *at != 0)
 			return expected;
 	}

@@ -89,7 +89,8 @@ bool target_opens(const struct target *target, const struct workload *destinatio
 	for (size_t i = 0; destination != NULL && i < target->container_port_count; i++)
 		for (size_t j = 0; j < destination->port_count; j++)
 			if (strcmp(destination->ports[j].name, target->container_ports[i]) == 0 &&
-			    destination->ports[j].port.protocol == protocol && destination->ports[j].port.first == port)
+			    destination->ports[j].port.protocol == protocol &&
+			    destination->ports[j].port.first <= port && port <= destination->ports[j].port.last)
 				return true;
 	return false;
 }

@@ -107,7 +107,7 @@ static void name_class(const struct classes *classes, struct class *class, uint3
 	uint32_t hash = hash_text(class->signature);
 	bool taken = true;
 	for (; taken; hash++) {
-		snprintf(class->chain, sizeof class->chain, "g%u_%s_%.7s_%06x", generation % 100000,
+		snprintf(class->chain, sizeof class->chain, "g%u_%s_%.5s_%06x", generation % 100000,
 			 words[class->direction],
 			 class->service != NULL ? class->service->name
 			 : class->closed	? "closed"

@@ -28,7 +28,7 @@ struct lowering {
 	struct classes classes;
 	struct identities identities;
 	/* by family: index 0 for IPv4, 1 for IPv6 */
-	struct set *local[2], *self[2], *egress[2], *ingress[2], *guard[2], *pool[2];
+	struct set *local[2], *self[2], *egress[2], *ingress[2], *guard[2], *pool[2], *known[2];
 	struct set *guarded;
 };
 
@@ -225,7 +225,7 @@ static void add_group_set(struct lowering *l, const struct class *class, struct 
 	char name[64];
 	int length = snprintf(name, sizeof name, "%s.%c%u", class->chain, letters[group->shape], group->family);
 	if (group->until != 0)
-		snprintf(name + length, sizeof name - (size_t)length, "t%u", order);
+		snprintf(name + length, sizeof name - (size_t)length, "t%x", order);
 	struct set *set = add_set(
 	    l, name, group->family == 4 ? (ports ? KEY_PORT4 : KEY_ADDRESS4) : (ports ? KEY_PORT6 : KEY_ADDRESS6));
 	set->interval = group->shape == SHAPE_RANGES || group->shape == SHAPE_NETS;
@@ -361,6 +361,19 @@ static void add_interface(struct lowering *l, const struct workload *workload)
 	memcpy(element->end, element->key, sizeof element->end);
 }
 
+/* The addresses in the pools that some workload has, wherever it runs. */
+static void add_known(struct lowering *l, size_t family, const struct ranges *pools)
+{
+	size_t count = 0;
+	const struct place *places = inventory_places(l->world->inventory, &count);
+	l->known[family] = add_set(l, own(l, family == 0 ? "known4" : "known6"), address_keys[family]);
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = 0; j < pools->count; j++)
+			if (address_compare(&pools->items[j].first, &places[i].address) <= 0 &&
+			    address_compare(&places[i].address, &pools->items[j].last) <= 0)
+				put_address(l, l->known[family], &places[i].address, NULL);
+}
+
 /* Addresses that the node gives to workloads, less the node's own. */
 static void add_pools(struct lowering *l, const char *node)
 {
@@ -387,6 +400,7 @@ static void add_pools(struct lowering *l, const char *node)
 		l->pool[family]->interval = true;
 		for (size_t i = 0; i < ranges.count; i++)
 			put_box(l, l->pool[family], &(struct box){.addresses = ranges.items[i]}, false, 0);
+		add_known(l, family, &ranges);
 	}
 }
 
@@ -535,7 +549,7 @@ static void add_main(struct lowering *l)
 		for (size_t i = 0; l->pool[family] != NULL && i < 2; i++) {
 			rule = add_rule(l, chain, "an address for workloads that no source knows");
 			look_up(l, rule, STATEMENT_IN, l->pool[family], ends[i], FIELD_COUNT, FIELD_COUNT);
-			look_up(l, rule, STATEMENT_NOT_IN, l->local[family], ends[i], FIELD_COUNT, FIELD_COUNT);
+			look_up(l, rule, STATEMENT_NOT_IN, l->known[family], ends[i], FIELD_COUNT, FIELD_COUNT);
 			finish(l, rule, STATEMENT_GOTO, own(l, "unknown"));
 		}
 	}

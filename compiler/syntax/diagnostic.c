@@ -168,8 +168,9 @@ static size_t utf8_length(const unsigned char *text, size_t room, uint32_t *poin
 /* Control characters, and those that change the direction or hide (Unicode Cf that terminals obey). */
 static bool must_escape(uint32_t point)
 {
-	return point < 0x20 || (point >= 0x7f && point < 0xa0) || (point >= 0x200b && point <= 0x200f) ||
-	       (point >= 0x2028 && point <= 0x202e) || (point >= 0x2060 && point <= 0x206f) || point == 0xfeff;
+	return point < 0x20 || (point >= 0x7f && point < 0xa0) || point == 0x061c ||
+	       (point >= 0x200b && point <= 0x200f) || (point >= 0x2028 && point <= 0x202e) ||
+	       (point >= 0x2060 && point <= 0x206f) || point == 0xfeff;
 }
 
 void escape_print(FILE *stream, const char *text, size_t length)

@@ -44,9 +44,14 @@ static bool same_form(const struct set *a, const struct set *b)
 	return a->key == b->key && a->map == b->map && a->interval == b->interval && a->timeout == b->timeout;
 }
 
+static bool same_hook(const struct chain *a, const struct chain *b)
+{
+	return a->base == b->base && (!a->base || a->hook == b->hook);
+}
+
 static bool same_rules(const struct chain *a, const struct chain *b)
 {
-	bool same = a->rule_count == b->rule_count && a->base == b->base && (!a->base || a->hook == b->hook);
+	bool same = a->rule_count == b->rule_count && same_hook(a, b);
 	for (size_t i = 0; same && i < a->rule_count; i++)
 		same = rule_equal(&a->rules[i], &b->rules[i]);
 	return same;
@@ -206,6 +211,11 @@ static void plan_change(struct planning *p)
 			continue;
 		if (there != NULL)
 			add(p, CHANGE, OPERATION_FLUSH_CHAIN, chain->name);
+		if (there != NULL &&
+		    !same_hook(there, chain)) { /* somebody's chain under our name: the kernel cannot change it */
+			add(p, CHANGE, OPERATION_DELETE_CHAIN, chain->name);
+			add(p, CHANGE, OPERATION_ADD_CHAIN, chain->name)->chain = chain;
+		}
 		add_rules(p, CHANGE, chain);
 	}
 }
