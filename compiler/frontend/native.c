@@ -5,6 +5,7 @@
 
 #include <ringfence/arena.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -218,7 +219,9 @@ static int compare_networks(const void *left, const void *right)
 
 static int compare_allows(const void *left, const void *right)
 {
-	return compare_spans(&(*(struct allow *const *)left)->span, &(*(struct allow *const *)right)->span);
+	const struct allow *a = *(struct allow *const *)left, *b = *(struct allow *const *)right;
+	int order = strcmp(a->key, b->key);
+	return order != 0 ? order : compare_spans(&a->span, &b->span);
 }
 
 static void defined_twice(struct frontend *frontend, const char *name, const struct span *first,
@@ -576,11 +579,46 @@ static void allow_port_read(struct frontend *frontend, const struct yaml_node *n
 		*arena_push(frontend->arena, allow->to[i].ports, allow->to[i].port_count) = port;
 }
 
+static void write_node(FILE *stream, const struct yaml_node *node)
+{
+	if (node->kind == YAML_SCALAR)
+		fprintf(stream, "%zu:%s", strlen(node->text), node->text);
+	else
+		fputs(node->kind == YAML_MAPPING ? "{" : "[", stream);
+	for (size_t i = 0; i < node->count; i++)
+		write_node(stream, node->items[i]);
+	if (node->kind != YAML_SCALAR)
+		fputs("}", stream);
+}
+
+/* What an allow says as text, so that its place among the others and in its file does not matter. */
+static const char *allow_key(struct frontend *frontend, const struct yaml_node *node, const char *name_space)
+{
+	static const char *const parts[] = {"from", "to", "ports", "until"};
+	char *text = NULL;
+	size_t size = 0;
+	FILE *stream = open_memstream(&text, &size);
+	if (stream == NULL)
+		abort();
+	fputs(name_space, stream);
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+		const struct yaml_node *part = yaml_get(node, parts[i]);
+		fputc(' ', stream);
+		if (part != NULL)
+			write_node(stream, part);
+	}
+	fclose(stream);
+	char *key = arena_copy(frontend->arena, text, size);
+	free(text);
+	return key;
+}
+
 static void allow_read(struct frontend *frontend, const struct yaml_node *node, const struct document *document)
 {
 	struct allow *allow = arena_alloc(frontend->arena, sizeof *allow);
 	struct reading_allow reading = {.allow = allow, .document = document};
 	allow->span = node->span;
+	allow->key = allow_key(frontend, node, document->name_space);
 	KEYS_READ(frontend, node, allow_keys, "an allow", &reading);
 	if (reading.ports != NULL)
 		one_or_more_read(frontend, reading.ports, "`ports`", allow_port_read, allow);

@@ -87,8 +87,7 @@ static const char *sign(struct arena *arena, const struct class *class)
 		fprintf(stream, " %s/%s", class->service->name_space, class->service->name);
 	for (size_t i = 0; i < class->entry_count; i++) {
 		const struct class_entry *entry = &class->entries[i];
-		fprintf(stream, " %s:%u:%u>%zu", entry->allow->span.file, entry->allow->span.line,
-			entry->allow->span.column, (size_t)(entry->target - entry->allow->to));
+		fprintf(stream, " %s>%zu", entry->allow->key, (size_t)(entry->target - entry->allow->to));
 		for (size_t j = 0; j < entry->port_count; j++)
 			fprintf(stream, ",%u:%u-%u", entry->ports[j].protocol, entry->ports[j].first,
 				entry->ports[j].last);

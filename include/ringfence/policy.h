@@ -101,6 +101,7 @@ struct allow {
 	size_t to_count;
 	int64_t until; /* Unix time in seconds from which the allow is gone; 0: never */
 	const char *why, *owner;
+	const char *key; /* what it says, wherever it stands: allows are sorted by it */
 	struct span span;
 };
 
