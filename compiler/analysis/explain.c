@@ -203,11 +203,17 @@ const char *side_text(const struct side *side, struct span *span)
 		if (side->isolated_by == NULL)
 			return "no allow matches; workloads that no service selects are denied";
 		*span = side->isolated_by->span;
-		return "no allow matches; isolated by this service";
+		return side->isolated_by->service != NULL ? "no allow matches; isolated by this service"
+							  : "no rule matches; isolated by this NetworkPolicy";
 	case REASON_UNKNOWN:
 		return "an address for workloads that no source knows is closed";
 	case REASON_CONFLICT:
 		return "another workload has one of its addresses";
+	case REASON_QUARANTINE:
+		*span = side->quarantine->span;
+		return "in quarantine";
+	case REASON_NODE:
+		return "a pod and its own node always reach each other";
 	}
 	return "";
 }

@@ -85,11 +85,11 @@ static void add_allow(struct arena *arena, struct reach *reach, const struct wor
 			if (i == j || (from->end.workload == NULL && to->end.workload == NULL))
 				continue;
 			bool matched = false;
-			for (size_t k = 0; k < allow->from_count && !matched; k++)
-				matched = matches(world, &allow->from[k], from, to);
-			for (size_t k = 0; matched && k < allow->to_count; k++)
-				if (matches(world, &allow->to[k].peer, to, from))
-					add_ports(arena, reach, world, from, to, allow, &allow->to[k]);
+			for (size_t k = 0; k < allow->flows.from_count && !matched; k++)
+				matched = matches(world, &allow->flows.from[k], from, to);
+			for (size_t k = 0; matched && k < allow->flows.to_count; k++)
+				if (matches(world, &allow->flows.to[k].peer, to, from))
+					add_ports(arena, reach, world, from, to, allow, &allow->flows.to[k]);
 		}
 	}
 }
@@ -97,12 +97,12 @@ static void add_allow(struct arena *arena, struct reach *reach, const struct wor
 /* Pairs of workloads of which neither end is isolated talk on any port. */
 static void add_open(struct arena *arena, struct reach *reach, const struct world *world, const struct parties *parties)
 {
-	const struct service *by;
+	const struct isolation *by;
 	for (size_t i = 0; i < parties->count; i++)
 		for (size_t j = 0; j < parties->count; j++) {
 			const struct workload *a = parties->items[i].end.workload, *b = parties->items[j].end.workload;
 			if (i == j || a == NULL || b == NULL || a->conflict || b->conflict ||
-			    workload_isolated(world, a, &by) || workload_isolated(world, b, &by))
+			    workload_isolated(world, a, EGRESS, &by) || workload_isolated(world, b, INGRESS, &by))
 				continue;
 			*arena_push(arena, reach->items, reach->count) = (struct reachable){
 			    parties->items[i].name, parties->items[j].name, {PROTOCOL_ANY, 0, 65535}, NULL};

@@ -10,7 +10,7 @@
 static void print_json(const struct reach *reach)
 {
 	json_t *list = json_array();
-	char port[32];
+	char port[48];
 	for (size_t i = 0; i < reach->count; i++) {
 		const struct reachable *item = &reach->items[i];
 		json_t *object = json_pack("{s:s, s:s, s:s}", "from", item->from, "to", item->to, "ports",
@@ -29,7 +29,7 @@ static void print_json(const struct reach *reach)
 
 static void print_text(const struct reach *reach)
 {
-	char port[32];
+	char port[48];
 	for (size_t i = 0; i < reach->count; i++) {
 		const struct reachable *item = &reach->items[i];
 		printf("%-28s -> %-28s %-12s", item->from, item->to, port_range_format(&item->ports, port));

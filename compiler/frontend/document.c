@@ -187,7 +187,8 @@ void frontend_add_path(struct frontend *frontend, const char *path)
 void frontend_finish(struct frontend *frontend)
 {
 	native_read_definitions(frontend);
-	native_read_allows(frontend);
+	inventory_check(frontend);
+	native_read_statements(frontend);
 	inventory_index(&frontend->inventory, frontend->arena);
 	snprintf(frontend->revision, sizeof frontend->revision, "%016" PRIx64, frontend->hash);
 }

@@ -3,6 +3,7 @@
 
 #include <ringfence/arena.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 static const char *kind_name(const struct yaml_node *node)
@@ -44,14 +45,6 @@ static void unknown_key(struct frontend *frontend, const struct yaml_node *key, 
 		diagnostics_help(frontend->diagnostics, "known here: %s", list);
 }
 
-void unsupported_key(struct frontend *frontend, const struct yaml_node *key, void *object)
-{
-	(void)object;
-	diagnostics_error(frontend->diagnostics, key->span, "`%s` is not supported by version " RINGFENCE_VERSION,
-			  key->text);
-	diagnostics_help(frontend->diagnostics, "the policy is refused, since it would not do what it says");
-}
-
 void keys_read(struct frontend *frontend, const struct yaml_node *node, const struct key *keys, size_t count,
 	       const char *what, void *object)
 {
@@ -68,7 +61,7 @@ void keys_read(struct frontend *frontend, const struct yaml_node *node, const st
 		if (known == NULL)
 			unknown_key(frontend, node->items[i], keys, count, what);
 		else if (known->read != NULL)
-			known->read(frontend, node->items[known->read == unsupported_key ? i : i + 1], object);
+			known->read(frontend, node->items[i + 1], object);
 	}
 	for (size_t j = 0; j < count; j++)
 		if (keys[j].required && yaml_get(node, keys[j].name) == NULL)
@@ -90,21 +83,40 @@ const char *scalar_read(struct frontend *frontend, const struct yaml_node *node,
 	return node->text;
 }
 
-const char *name_read(struct frontend *frontend, const struct yaml_node *node, const char *what)
+bool is_label_name(const char *text)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
-	const char *text = scalar_read(frontend, node, what);
-	if (text == NULL)
-		return NULL;
 	size_t length = strlen(text);
-	if (length == 0 || length > 63 || strspn(text, allowed) != length || text[0] == '-' ||
-	    text[length - 1] == '-') {
-		diagnostics_error(frontend->diagnostics, head(node), "%s must be a name: 1 to 63 of a-z, 0-9 and `-`",
-				  what);
-		diagnostics_help(frontend->diagnostics, "it starts and ends with a letter or digit (RFC 1123)");
-		return NULL;
+	return length > 0 && length <= 63 && strspn(text, allowed) == length && text[0] != '-' &&
+	       text[length - 1] != '-';
+}
+
+bool is_domain_name(const char *text)
+{
+	char part[64];
+	size_t length = strlen(text);
+	while (length <= 253 && text != NULL) {
+		const char *dot = strchr(text, '.');
+		size_t end = dot != NULL ? (size_t)(dot - text) : strlen(text);
+		if (end >= sizeof part)
+			return false;
+		memcpy(part, text, end);
+		part[end] = 0;
+		if (!is_label_name(part))
+			return false;
+		text = dot != NULL ? dot + 1 : NULL;
 	}
-	return text;
+	return text == NULL;
+}
+
+const char *name_read(struct frontend *frontend, const struct yaml_node *node, const char *what)
+{
+	const char *text = scalar_read(frontend, node, what);
+	if (text == NULL || is_label_name(text))
+		return text;
+	diagnostics_error(frontend->diagnostics, head(node), "%s must be a name: 1 to 63 of a-z, 0-9 and `-`", what);
+	diagnostics_help(frontend->diagnostics, "it starts and ends with a letter or digit (RFC 1123)");
+	return NULL;
 }
 
 void one_or_more_read(struct frontend *frontend, const struct yaml_node *node, const char *what,
@@ -175,14 +187,19 @@ static void not_read(struct frontend *frontend, const struct yaml_node *node, vo
 	one_or_more_read(frontend, node, "`not`", value_read, requirement);
 }
 
+bool truth_read(struct frontend *frontend, const struct yaml_node *node, const char *what)
+{
+	bool truth = node->kind == YAML_SCALAR && node->plain && strcmp(node->text, "true") == 0;
+	bool falsehood = node->kind == YAML_SCALAR && node->plain && strcmp(node->text, "false") == 0;
+	if (!truth && !falsehood)
+		diagnostics_error(frontend->diagnostics, head(node), "%s must be true or false", what);
+	return truth;
+}
+
 static void exists_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
 	struct requirement *requirement = object;
-	bool truth = node->kind == YAML_SCALAR && node->plain && strcmp(node->text, "true") == 0;
-	bool falsehood = node->kind == YAML_SCALAR && node->plain && strcmp(node->text, "false") == 0;
-	requirement->kind = truth ? REQUIRE_EXISTS : REQUIRE_ABSENT;
-	if (!truth && !falsehood)
-		diagnostics_error(frontend->diagnostics, head(node), "`exists` must be true or false");
+	requirement->kind = truth_read(frontend, node, "`exists`") ? REQUIRE_EXISTS : REQUIRE_ABSENT;
 }
 
 static const struct key requirement_keys[] = {
@@ -257,12 +274,78 @@ void named_ports_read(struct frontend *frontend, const struct yaml_node *node, s
 	for (size_t i = 0; i + 1 < node->count; i += 2) {
 		struct named_port port = {.name = name_read(frontend, node->items[i], "a port's name")};
 		port_read(frontend, node->items[i + 1], &port.port);
-		if (port.name != NULL && strcmp(port.name, "any") == 0)
-			diagnostics_error(frontend->diagnostics, node->items[i]->span, "`any` is a built-in name");
+		if (port.name != NULL && !port_is_name(port.name))
+			diagnostics_error(frontend->diagnostics, node->items[i]->span, "`%s` cannot be a port's name",
+					  port.name);
 		if (port.port.protocol == PROTOCOL_ANY)
 			diagnostics_error(frontend->diagnostics, node->items[i + 1]->span,
 					  "a named port is one port or one range");
 		if (port.name != NULL)
 			*arena_push(frontend->arena, *ports, *count) = port;
 	}
+}
+
+static void write_node(FILE *stream, const struct yaml_node *node)
+{
+	if (node->kind == YAML_SCALAR)
+		fprintf(stream, "%zu:%s", strlen(node->text), node->text);
+	else
+		fputs(node->kind == YAML_MAPPING ? "{" : "[", stream);
+	for (size_t i = 0; i < node->count; i++)
+		write_node(stream, node->items[i]);
+	if (node->kind != YAML_SCALAR)
+		fputs("}", stream);
+}
+
+const char *node_text(struct arena *arena, const char *prefix, const struct yaml_node *const *nodes, size_t count)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *stream = open_memstream(&text, &size);
+	if (stream == NULL)
+		abort();
+	fputs(prefix, stream);
+	for (size_t i = 0; i < count; i++) {
+		fputc(' ', stream);
+		if (nodes[i] != NULL)
+			write_node(stream, nodes[i]);
+	}
+	fclose(stream);
+	const char *copy = arena_copy(arena, text, size);
+	free(text);
+	return copy;
+}
+
+static void write_flow(FILE *stream, const struct yaml_node *node)
+{
+	if (node->kind == YAML_SCALAR)
+		fputs(node->text, stream);
+	else
+		fputs(node->kind == YAML_MAPPING ? "{" : "[", stream);
+	for (size_t i = 0; i < node->count; i++) {
+		bool value = node->kind == YAML_MAPPING && i % 2 == 1;
+		fputs(i == 0 ? "" : value ? ": " : ", ", stream);
+		write_flow(stream, node->items[i]);
+	}
+	if (node->kind != YAML_SCALAR)
+		fputs(node->kind == YAML_MAPPING ? "}" : "]", stream);
+}
+
+const char *flow_text(struct arena *arena, const struct yaml_node *node)
+{
+	enum { MOST = 100 };
+	char *text = NULL;
+	size_t size = 0;
+	FILE *stream = open_memstream(&text, &size);
+	if (stream == NULL)
+		abort();
+	write_flow(stream, node);
+	fclose(stream);
+	size_t end = size;
+	if (size > MOST) /* cut before a whole character */
+		for (end = MOST; end > 0 && ((unsigned char)text[end] & 0xc0) == 0x80;)
+			end--;
+	const char *copy = arena_printf(arena, "%.*s%s", (int)end, text, size > MOST ? "..." : "");
+	free(text);
+	return copy;
 }

@@ -12,10 +12,6 @@ struct key {
 	void (*read)(struct frontend *frontend, const struct yaml_node *value, void *object);
 };
 
-/* Stands in a table for a key of the language that this version does not know how to enforce: refused, since passing over
- * it would open or leave unproved what the author closed. */
-void unsupported_key(struct frontend *frontend, const struct yaml_node *key, void *object);
-
 /* Reads a mapping by its table: wrong kind, unknown keys (with a suggestion) and missing ones are errors. */
 void keys_read(struct frontend *frontend, const struct yaml_node *node, const struct key *keys, size_t count,
 	       const char *what, void *object);
@@ -47,11 +43,36 @@ void prefixes_read(struct frontend *frontend, const struct yaml_node *node, stru
 void named_ports_read(struct frontend *frontend, const struct yaml_node *node, struct named_port **ports,
 		      size_t *count);
 
+/* true or false; an error and false for anything else. */
+bool truth_read(struct frontend *frontend, const struct yaml_node *node, const char *what);
+
 /* The first pass: everything with a name, and settings. */
 void native_read_definitions(struct frontend *frontend);
 
-/* The second pass: allow statements, with every name resolved. */
-void native_read_allows(struct frontend *frontend);
+/* The second pass: statements, with every name resolved. Sorts the allows, those of NetworkPolicies among them. */
+void native_read_statements(struct frontend *frontend);
+
+/* What the readers of statements share with those of definitions. */
+enum { PEER_KINDS = PEER_NODE + 1 };
+extern const char *const built_in_names[PEER_KINDS];   /* NULL for kinds that are none */
+bool built_in(const char *name, enum peer_kind *kind); /* the built-in peer called `name`; false when it is none */
+const struct service *find_service(const struct policy *policy, const char *name_space, const char *name);
+const struct network *find_network(const struct policy *policy, const char *name_space, const char *name);
+void network_cidrs_read(struct frontend *frontend, const struct yaml_node *node, void *network);
+void network_except_read(struct frontend *frontend, const struct yaml_node *node, void *network);
+
+/* Whether a text is a name: an RFC 1123 label, or a subdomain of up to 253 characters. */
+bool is_label_name(const char *text);
+bool is_domain_name(const char *text);
+
+/* What nodes say as one text, equal for equal nodes wherever they stand; NULL nodes are left out. In `arena`. */
+const char *node_text(struct arena *arena, const char *prefix, const struct yaml_node *const *nodes, size_t count);
+
+/* A node the way one would write it on a line, cut short when it is long; for messages. In `arena`. */
+const char *flow_text(struct arena *arena, const struct yaml_node *node);
+
+/* Orders by file, line and column. */
+int compare_spans(const struct span *a, const struct span *b);
 
 /* namespaces, nodes and workloads of the first pass. */
 void namespaces_read(struct frontend *frontend, const struct yaml_node *node, void *document);

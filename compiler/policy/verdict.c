@@ -13,19 +13,51 @@ bool policy_isolates_unmatched(const struct policy *policy)
 	return policy->unmatched == UNMATCHED_DENY;
 }
 
-static bool service_selects(const struct service *service, const struct workload *workload)
+static bool selects(const char *name_space, const struct selector *selector, const struct workload *workload)
 {
-	return strcmp(service->name_space, workload->name_space) == 0 &&
-	       selector_matches(&service->workloads, &workload->labels);
+	return strcmp(name_space, workload->name_space) == 0 && selector_matches(selector, &workload->labels);
 }
 
-bool workload_isolated(const struct world *world, const struct workload *workload, const struct service **by)
+bool is_alive(const struct world *world, int64_t until)
+{
+	return until == 0 || until > world->at;
+}
+
+bool workload_isolated(const struct world *world, const struct workload *workload, enum direction direction,
+		       const struct isolation **by)
 {
 	*by = NULL;
-	for (size_t i = 0; i < world->policy->service_count && *by == NULL; i++)
-		if (service_selects(world->policy->services[i], workload))
-			*by = world->policy->services[i];
+	for (size_t i = 0; i < world->policy->isolation_count && *by == NULL; i++) {
+		const struct isolation *isolation = world->policy->isolations[i];
+		if (isolation->directions[direction] && selects(isolation->name_space, &isolation->workloads, workload))
+			*by = isolation;
+	}
 	return *by != NULL || policy_isolates_unmatched(world->policy);
+}
+
+bool workload_trusts_node(const struct policy *policy, const struct workload *workload)
+{
+	bool selected = false;
+	for (size_t i = 0; i < policy->isolation_count; i++) {
+		const struct isolation *isolation = policy->isolations[i];
+		if (!selects(isolation->name_space, &isolation->workloads, workload))
+			continue;
+		if (isolation->service != NULL)
+			return false;
+		selected = true;
+	}
+	return selected;
+}
+
+const struct quarantine *quarantine_of(const struct world *world, const struct workload *workload)
+{
+	for (size_t i = 0; i < world->policy->quarantine_count; i++) {
+		const struct quarantine *quarantine = world->policy->quarantines[i];
+		if (is_alive(world, quarantine->until) && strcmp(quarantine->name, workload->name) == 0 &&
+		    strcmp(quarantine->name_space, workload->name_space) == 0)
+			return quarantine;
+	}
+	return NULL;
 }
 
 static bool labels_match(const struct world *world, const struct peer *peer, const struct workload *workload)
@@ -58,7 +90,8 @@ bool peer_matches(const struct world *world, const struct peer *peer, const stru
 {
 	switch (peer->kind) {
 	case PEER_SERVICE:
-		return end->workload != NULL && service_selects(peer->service, end->workload);
+		return end->workload != NULL &&
+		       selects(peer->service->name_space, &peer->service->workloads, end->workload);
 	case PEER_LABELS:
 		return end->workload != NULL && labels_match(world, peer, end->workload);
 	case PEER_NETWORK:
@@ -86,52 +119,65 @@ bool target_opens(const struct target *target, const struct workload *destinatio
 		    (range->protocol == protocol && range->first <= port && port <= range->last))
 			return true;
 	}
-	for (size_t i = 0; destination != NULL && i < target->container_port_count; i++)
-		for (size_t j = 0; j < destination->port_count; j++)
-			if (strcmp(destination->ports[j].name, target->container_ports[i]) == 0 &&
-			    destination->ports[j].port.protocol == protocol &&
-			    destination->ports[j].port.first <= port && port <= destination->ports[j].port.last)
+	for (size_t i = 0; destination != NULL && i < target->container_port_count; i++) {
+		const struct port_name *wanted = &target->container_ports[i];
+		for (size_t j = 0; j < destination->port_count; j++) {
+			const struct port_range *range = &destination->ports[j].port;
+			if (strcmp(destination->ports[j].name, wanted->name) == 0 && range->protocol == protocol &&
+			    (wanted->protocol == PROTOCOL_ANY || wanted->protocol == protocol) &&
+			    range->first <= port && port <= range->last)
 				return true;
+		}
+	}
 	return false;
 }
 
-static bool allow_matches(const struct world *world, const struct allow *allow, const struct flow *flow)
+bool flows_hold(const struct world *world, const struct flows *flows, const struct flow *flow)
 {
-	if (allow->until != 0 && allow->until <= world->at)
-		return false;
 	bool from = false;
-	for (size_t i = 0; i < allow->from_count && !from; i++)
-		from = peer_matches(world, &allow->from[i], &flow->from, &flow->to);
-	for (size_t i = 0; from && i < allow->to_count; i++)
-		if (peer_matches(world, &allow->to[i].peer, &flow->to, &flow->from) &&
-		    target_opens(&allow->to[i], flow->to.workload, flow->protocol, flow->port))
+	for (size_t i = 0; i < flows->from_count && !from; i++)
+		from = peer_matches(world, &flows->from[i], &flow->from, &flow->to);
+	for (size_t i = 0; from && i < flows->to_count; i++)
+		if (peer_matches(world, &flows->to[i].peer, &flow->to, &flow->from) &&
+		    target_opens(&flows->to[i], flow->to.workload, flow->protocol, flow->port))
 			return true;
 	return false;
 }
 
-/* One side of a flow: may `end` send, or receive, it? A native allow counts on both sides. */
-static struct side judge_side(const struct world *world, const struct endpoint *end, const struct flow *flow)
+/* An end that is no workload: nothing isolates it, but an address for workloads that none has is closed. */
+static struct side judge_stranger(const struct world *world, const struct endpoint *end)
 {
-	struct side side = {0};
-	if (end->workload == NULL) {
-		bool unknown = end->has_address && inventory_in_pool(world->inventory, &end->address) &&
-			       inventory_node_at(world->inventory, &end->address) == NULL;
-		side.allowed = !unknown;
-		side.reason = unknown ? REASON_UNKNOWN : REASON_NOT_ISOLATED;
+	bool unknown = end->has_address && inventory_in_pool(world->inventory, &end->address) &&
+		       inventory_node_at(world->inventory, &end->address) == NULL;
+	return (struct side){.allowed = !unknown, .reason = unknown ? REASON_UNKNOWN : REASON_NOT_ISOLATED};
+}
+
+/* One side of a flow: may this end send, or receive, it? */
+static struct side judge_side(const struct world *world, const struct flow *flow, enum direction direction)
+{
+	const struct endpoint *end = direction == EGRESS ? &flow->from : &flow->to;
+	const struct endpoint *other = direction == EGRESS ? &flow->to : &flow->from;
+	if (end->workload == NULL)
+		return judge_stranger(world, end);
+	struct side side = {.quarantine = quarantine_of(world, end->workload)};
+	if (end->workload->conflict || side.quarantine != NULL) {
+		side.reason = end->workload->conflict ? REASON_CONFLICT : REASON_QUARANTINE;
 		return side;
 	}
-	if (end->workload->conflict) {
-		side.reason = REASON_CONFLICT;
-		return side;
-	}
-	if (!workload_isolated(world, end->workload, &side.isolated_by)) {
-		side.allowed = true;
+	side.allowed = true;
+	if (!workload_isolated(world, end->workload, direction, &side.isolated_by)) {
 		side.reason = REASON_NOT_ISOLATED;
 		return side;
 	}
-	for (size_t i = 0; i < world->policy->allow_count && side.allow == NULL; i++)
-		if (allow_matches(world, world->policy->allows[i], flow))
-			side.allow = world->policy->allows[i];
+	if (is_node_of(world, other, end) && workload_trusts_node(world->policy, end->workload)) {
+		side.reason = REASON_NODE;
+		return side;
+	}
+	for (size_t i = 0; i < world->policy->allow_count && side.allow == NULL; i++) {
+		const struct allow *allow = world->policy->allows[i];
+		if (allow->counts[direction] && is_alive(world, allow->until) && flows_hold(world, &allow->flows, flow))
+			side.allow = allow;
+	}
 	side.allowed = side.allow != NULL;
 	side.reason = side.allowed ? REASON_ALLOW : REASON_NO_ALLOW;
 	return side;
@@ -144,8 +190,8 @@ struct verdict verdict_of(const struct world *world, const struct flow *flow)
 		return (struct verdict){true, self, self};
 	}
 	struct verdict verdict;
-	verdict.egress = judge_side(world, &flow->from, flow);
-	verdict.ingress = judge_side(world, &flow->to, flow);
+	verdict.egress = judge_side(world, flow, EGRESS);
+	verdict.ingress = judge_side(world, flow, INGRESS);
 	verdict.allowed = verdict.egress.allowed && verdict.ingress.allowed;
 	return verdict;
 }

@@ -14,26 +14,25 @@ static struct port_range *ports_at(struct arena *arena, const struct target *tar
 	for (size_t i = 0; i < target->port_count; i++)
 		*arena_push(arena, ports, *count) = target->ports[i];
 	for (size_t i = 0; destination != NULL && i < target->container_port_count; i++)
-		for (size_t j = 0; j < destination->port_count; j++)
-			if (strcmp(destination->ports[j].name, target->container_ports[i]) == 0)
-				*arena_push(arena, ports, *count) = destination->ports[j].port;
+		for (size_t j = 0; j < destination->port_count; j++) {
+			const struct port_name *wanted = &target->container_ports[i];
+			const struct named_port *port = &destination->ports[j];
+			if (strcmp(port->name, wanted->name) == 0 &&
+			    (wanted->protocol == PROTOCOL_ANY || wanted->protocol == port->port.protocol))
+				*arena_push(arena, ports, *count) = port->port;
+		}
 	return ports;
-}
-
-static bool alive(const struct world *world, const struct allow *allow)
-{
-	return allow->until == 0 || allow->until > world->at;
 }
 
 /* The ends of an allow on the side of a class (own) or across from it (others). */
 static size_t peer_count(const struct allow *allow, bool sources)
 {
-	return sources ? allow->from_count : allow->to_count;
+	return sources ? allow->flows.from_count : allow->flows.to_count;
 }
 
 static const struct peer *peer_at(const struct allow *allow, bool sources, size_t i)
 {
-	return sources ? &allow->from[i] : &allow->to[i].peer;
+	return sources ? &allow->flows.from[i] : &allow->flows.to[i].peer;
 }
 
 static void add_entry(struct arena *arena, struct class *class, const struct allow *allow, const struct target *target,
@@ -57,13 +56,13 @@ static void add_entries(struct arena *arena, struct class *class, const struct w
 	for (size_t i = 0; i < world->policy->allow_count; i++) {
 		const struct allow *allow = world->policy->allows[i];
 		bool from = class->direction == INGRESS;
-		if (!alive(world, allow))
+		if (!allow->counts[class->direction] || !is_alive(world, allow->until))
 			continue;
-		for (size_t j = 0; j < allow->from_count && !from; j++)
-			from = peer_matches(world, &allow->from[j], end, &other);
-		for (size_t j = 0; from && j < allow->to_count; j++)
-			if (class->direction == EGRESS || peer_matches(world, &allow->to[j].peer, end, &other))
-				add_entry(arena, class, allow, &allow->to[j], end->workload);
+		for (size_t j = 0; j < allow->flows.from_count && !from; j++)
+			from = peer_matches(world, &allow->flows.from[j], end, &other);
+		for (size_t j = 0; from && j < allow->flows.to_count; j++)
+			if (class->direction == EGRESS || peer_matches(world, &allow->flows.to[j].peer, end, &other))
+				add_entry(arena, class, allow, &allow->flows.to[j], end->workload);
 	}
 }
 
@@ -83,11 +82,11 @@ static const char *sign(struct arena *arena, const struct class *class)
 	if (stream == NULL)
 		abort();
 	fprintf(stream, "%d %d %s", class->direction, class->closed, class->node != NULL ? class->node : "-");
-	if (class->service != NULL)
-		fprintf(stream, " %s/%s", class->service->name_space, class->service->name);
+	if (class->isolation != NULL)
+		fprintf(stream, " %s/%s", class->isolation->name_space, class->isolation->name);
 	for (size_t i = 0; i < class->entry_count; i++) {
 		const struct class_entry *entry = &class->entries[i];
-		fprintf(stream, " %s>%zu", entry->allow->key, (size_t)(entry->target - entry->allow->to));
+		fprintf(stream, " %s>%zu", entry->allow->key, (size_t)(entry->target - entry->allow->flows.to));
 		for (size_t j = 0; j < entry->port_count; j++)
 			fprintf(stream, ",%u:%u-%u", entry->ports[j].protocol, entry->ports[j].first,
 				entry->ports[j].last);
@@ -108,9 +107,9 @@ static void name_class(const struct classes *classes, struct class *class, uint3
 	for (; taken; hash++) {
 		snprintf(class->chain, sizeof class->chain, "g%u_%s_%.5s_%06x", generation % 100000,
 			 words[class->direction],
-			 class->service != NULL ? class->service->name
-			 : class->closed	? "closed"
-						: "other",
+			 class->isolation != NULL ? class->isolation->name
+			 : class->closed	  ? "closed"
+						  : "other",
 			 hash & 0xffffff);
 		taken = false;
 		for (size_t i = 0; i < classes->count && !taken; i++)
@@ -185,8 +184,8 @@ static void for_each_peer(struct arena *arena, struct class *class, const struct
 			call(arena, class, world, identities, entry, &entry->target->peer);
 			continue;
 		}
-		for (size_t j = 0; j < entry->allow->from_count; j++)
-			call(arena, class, world, identities, entry, &entry->allow->from[j]);
+		for (size_t j = 0; j < entry->allow->flows.from_count; j++)
+			call(arena, class, world, identities, entry, &entry->allow->flows.from[j]);
 	}
 }
 
@@ -291,7 +290,7 @@ struct class *class_of(struct arena *arena, struct classes *classes, const struc
 		       const struct endpoint *end, enum direction direction)
 {
 	struct class new = {.direction = direction, .closed = end->workload->conflict};
-	if (!new.closed && !workload_isolated(world, end->workload, &new.service))
+	if (!new.closed && !workload_isolated(world, end->workload, direction, &new.isolation))
 		return NULL;
 	if (!new.closed)
 		add_entries(arena, &new, world, end);
@@ -395,10 +394,10 @@ void classes_init(struct classes *classes, struct arena *arena, const struct pol
 	*classes = (struct classes){0};
 	for (size_t i = 0; i < policy->allow_count; i++) {
 		const struct allow *allow = policy->allows[i];
-		for (size_t j = 0; j < allow->from_count; j++)
-			add_network(arena, classes, EGRESS, &allow->from[j]);
-		for (size_t j = 0; j < allow->to_count; j++)
-			add_network(arena, classes, INGRESS, &allow->to[j].peer);
+		for (size_t j = 0; j < allow->flows.from_count; j++)
+			add_network(arena, classes, EGRESS, &allow->flows.from[j]);
+		for (size_t j = 0; j < allow->flows.to_count; j++)
+			add_network(arena, classes, INGRESS, &allow->flows.to[j].peer);
 	}
 }
 

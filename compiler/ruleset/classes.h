@@ -9,8 +9,6 @@
 
 #include <ringfence/ruleset.h>
 
-enum direction { EGRESS, INGRESS };
-
 /* How the peers of a class are stored, by what is looked up. */
 enum shape {
 	SHAPE_KEYED,  /* workload address, protocol, port: hash */
@@ -66,9 +64,9 @@ struct identities identities_make(struct arena *arena, const struct inventory *i
 struct class
 {
 	enum direction direction;
-	const struct service *service; /* that isolates it, or NULL: unmatched */
-	bool closed;		       /* no allow counts: a workload in conflict */
-	const char *node;	       /* where a `node` peer matters, else NULL */
+	const struct isolation *isolation; /* what isolates it, or NULL: unmatched */
+	bool closed;			   /* no allow counts: a workload in conflict */
+	const char *node;		   /* where a `node` peer matters, else NULL */
 	struct class_entry *entries;
 	size_t entry_count;
 	const char *signature; /* equal for equal classes */

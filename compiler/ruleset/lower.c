@@ -286,14 +286,14 @@ static const char *class_origin(struct lowering *l, const struct class *class, c
 		*comment = "conflict";
 		return "conflict two workloads with one address";
 	}
-	const struct span *span = class->service != NULL ? &class->service->span : &policy->unmatched_span;
+	const struct span *span = class->isolation != NULL ? &class->isolation->span : &policy->unmatched_span;
 	const char *path = span->file != NULL ? span->file : "";
 	if (strlen(path) > PATH_SHOWN)
 		path += strlen(path) - PATH_SHOWN;
 	*comment = span->file != NULL ? arena_printf(l->arena, "%s:%u", path, span->line) : "unmatched workload";
-	if (class->service == NULL)
+	if (class->isolation == NULL)
 		return arena_printf(l->arena, "unmatched %s", span->file != NULL ? *comment : "by default");
-	return arena_printf(l->arena, "%.20s/%.20s %s", class->service->name_space, class->service->name, *comment);
+	return arena_printf(l->arena, "%.20s/%.20s %s", class->isolation->name_space, class->isolation->name, *comment);
 }
 
 static void add_class(struct lowering *l, struct class *class)

@@ -39,9 +39,17 @@ struct selector {
 };
 
 /* A protocol number of IP, or any of them. */
-enum { PROTOCOL_TCP = 6, PROTOCOL_UDP = 17, PROTOCOL_ANY = 256 };
+enum {
+	PROTOCOL_ICMP = 1,
+	PROTOCOL_TCP = 6,
+	PROTOCOL_UDP = 17,
+	PROTOCOL_ICMPV6 = 58,
+	PROTOCOL_SCTP = 132,
+	PROTOCOL_ANY = 256
+};
 
-/* Ports `first` to `last` of one protocol; 0 to 65535 where the protocol is PROTOCOL_ANY. */
+/* Ports `first` to `last` of one protocol; 0 to 65535 where all are meant. The port of ICMP is type << 8, as conntrack
+ * has it: the type and the code of the request (struct nf_conntrack_tuple), of which the language knows code 0 only. */
 struct port_range {
 	uint16_t protocol;
 	uint16_t first, last;
@@ -71,7 +79,7 @@ struct network {
 enum peer_kind { PEER_SERVICE, PEER_NETWORK, PEER_LABELS, PEER_ANY, PEER_CLUSTER, PEER_WORLD, PEER_NODE };
 enum namespace_scope { NAMESPACES_LISTED, NAMESPACES_ANY, NAMESPACES_LABELS };
 
-/* One end of an allow. Which fields hold follows from `kind`. */
+/* One end of a flow, in a statement. Which fields hold follows from `kind`. */
 struct peer {
 	enum peer_kind kind;
 	const struct service *service;
@@ -85,23 +93,77 @@ struct peer {
 	struct span span;
 };
 
-/* A destination of an allow with the ports it opens there. */
+/* A port by its name in the destination workload; PROTOCOL_ANY where the protocol is not said. */
+struct port_name {
+	const char *name;
+	uint16_t protocol;
+};
+
+/* A destination with ports there. */
 struct target {
 	struct peer peer;
 	struct port_range *ports;
 	size_t port_count;
-	const char **container_ports; /* names looked up in the destination workload */
+	struct port_name *container_ports; /* looked up in the destination workload */
 	size_t container_port_count;
 };
 
-struct allow {
+/* The flows that a statement speaks of: from any of the sources to any of the targets. */
+struct flows {
 	struct peer *from;
 	size_t from_count;
 	struct target *to;
 	size_t to_count;
-	int64_t until; /* Unix time in seconds from which the allow is gone; 0: never */
+};
+
+enum direction { EGRESS, INGRESS };
+
+/* New connections of one source: at most `count` in `seconds`. */
+struct rate {
+	uint32_t count, seconds; /* count 0: no limit */
+};
+
+struct allow {
+	struct flows flows;
+	bool counts[2]; /* by direction: a native allow counts on both sides, a rule of a NetworkPolicy on one */
+	int64_t until;	/* Unix time in seconds from which the allow is gone; 0: never */
+	bool log;
+	struct rate rate;
 	const char *why, *owner;
 	const char *key; /* what it says, wherever it stands: allows are sorted by it */
+	struct span span;
+};
+
+/* Whoever it selects is isolated: by a service in both directions, by a NetworkPolicy in those of its policyTypes. */
+struct isolation {
+	const char *name_space, *name;
+	struct selector workloads;
+	bool directions[2];
+	const struct service *service; /* NULL: a NetworkPolicy, which lets traffic with the own node pass */
+	struct span span;
+};
+
+/* What no allow may ever open. */
+struct never {
+	struct flows flows;
+	const char *why, *owner;
+	struct span span;
+};
+
+/* A unit test of the policy: each of the flows is allowed, or each is denied. */
+struct policy_test {
+	struct flows flows;
+	bool expect_allow;
+	const char *why;
+	const char *name_space; /* of its document: where a peer by labels without `namespaces` lives */
+	struct span span;
+};
+
+/* A workload without any allowed flow. */
+struct quarantine {
+	const char *name_space, *name;
+	int64_t until; /* as in an allow */
+	const char *why;
 	struct span span;
 };
 
@@ -114,8 +176,18 @@ struct policy {
 	size_t network_count;
 	struct allow **allows;
 	size_t allow_count;
+	struct isolation **isolations; /* the services' first */
+	size_t isolation_count;
+	struct never **nevers;
+	size_t never_count;
+	struct policy_test **tests; /* in the order of files and lines */
+	size_t test_count;
+	struct quarantine **quarantines;
+	size_t quarantine_count;
 	enum unmatched unmatched;
 	struct span unmatched_span;
+	bool audit; /* what would be denied is logged and let through */
+	struct span mode_span;
 };
 
 /* Whether workloads that no service selects are isolated: as `unmatched` says, else where any service exists. */
@@ -127,11 +199,24 @@ bool selector_matches(const struct selector *selector, const struct labels *labe
 /* Whether `network` holds `address`. */
 bool network_contains(const struct network *network, const struct address *address);
 
-/* Reads PORT/PROTOCOL, FIRST-LAST/PROTOCOL or any. Returns NULL, or why not. */
+/* Reads PORT/PROTOCOL, FIRST-LAST/PROTOCOL, icmp, icmp/TYPE, icmpv6, icmpv6/TYPE or any. Returns NULL, or why not. */
 const char *port_range_parse(struct port_range *port, const char *text);
 
-/* Writes a port the way port_range_parse reads it, and returns `text`, which has room for 32 bytes. */
+/* Writes a port the way port_range_parse reads it, and returns `text`, which has room for 48 bytes. */
 char *port_range_format(const struct port_range *port, char *text);
+
+/* Whether a port may be called so: small letters, digits and `-`, a letter among them, and no port by itself. */
+bool port_is_name(const char *text);
+
+/* Writes the ports of the ICMP requests that `range` (of ICMP or ICMPv6) holds to `ports`, which has room for 8, and
+ * returns how many they are. No other message starts a flow. */
+size_t icmp_requests(const struct port_range *range, uint16_t *ports);
+
+/* Reads COUNT/UNIT per source, the unit being second, minute or hour. Returns NULL, or why not. */
+const char *rate_parse(struct rate *rate, const char *text);
+
+/* Writes a rate the way rate_parse reads it, and returns `text`, which has room for 48 bytes. */
+char *rate_format(const struct rate *rate, char *text);
 
 /* Reads an RFC 3339 time, or a date, which is valid to its end (UTC). Returns NULL, or why not. */
 const char *time_parse(int64_t *seconds, const char *text);

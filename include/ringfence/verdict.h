@@ -25,13 +25,16 @@ enum reason {
 	REASON_NO_ALLOW,     /* denied: isolated, and no allow matches */
 	REASON_UNKNOWN,	     /* denied: an address for workloads that no source knows */
 	REASON_CONFLICT,     /* denied: an older workload has its address */
+	REASON_QUARANTINE,   /* denied: by `quarantine` */
+	REASON_NODE,	     /* allowed: a pod and its own node, as Kubernetes says */
 };
 
 struct side {
 	bool allowed;
 	enum reason reason;
-	const struct allow *allow;	   /* REASON_ALLOW */
-	const struct service *isolated_by; /* a service that selects this end, or NULL */
+	const struct allow *allow;	     /* REASON_ALLOW */
+	const struct quarantine *quarantine; /* REASON_QUARANTINE */
+	const struct isolation *isolated_by; /* what isolates this end, or NULL: `unmatched` */
 };
 
 struct verdict {
@@ -53,10 +56,23 @@ struct verdict verdict_of(const struct world *world, const struct flow *flow);
 bool peer_matches(const struct world *world, const struct peer *peer, const struct endpoint *end,
 		  const struct endpoint *other);
 
-/* Whether `workload` is isolated, and by which service (NULL: by `unmatched`). */
-bool workload_isolated(const struct world *world, const struct workload *workload, const struct service **by);
+/* Whether `workload` is isolated in a direction, and by what (NULL: by `unmatched`). */
+bool workload_isolated(const struct world *world, const struct workload *workload, enum direction direction,
+		       const struct isolation **by);
+
+/* Whether only NetworkPolicies select `workload`: then its own node always reaches it, and it its node. */
+bool workload_trusts_node(const struct policy *policy, const struct workload *workload);
+
+/* The quarantine that holds for `workload` now, or NULL. */
+const struct quarantine *quarantine_of(const struct world *world, const struct workload *workload);
+
+/* Whether an allow with this `until` still holds. */
+bool is_alive(const struct world *world, int64_t until);
 
 /* Whether the ports of `target` hold the port, at a destination that may be a workload with named ports. */
 bool target_opens(const struct target *target, const struct workload *destination, uint16_t protocol, uint16_t port);
+
+/* Whether a statement speaks of `flow`. */
+bool flows_hold(const struct world *world, const struct flows *flows, const struct flow *flow);
 
 #endif

@@ -157,7 +157,7 @@ static void a_port_is_from_1_to_65535(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct port_range port;
-		char text[32];
+		char text[48];
 		expect_problem(cases[i].input, port_range_parse(&port, cases[i].input), cases[i].problem);
 		if (cases[i].output != NULL)
 			assert_string_equal(port_range_format(&port, text), cases[i].output);
@@ -203,7 +203,7 @@ static void a_time_is_a_day_to_its_end_or_a_second(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		int64_t seconds;
-		char text[32];
+		char text[48];
 		expect_problem(cases[i].input, time_parse(&seconds, cases[i].input), cases[i].problem);
 		if (cases[i].output != NULL)
 			assert_string_equal(time_print(seconds, text), cases[i].output);

@@ -290,7 +290,7 @@ static void each_side_has_its_reason(void **state)
 		const struct side *both[] = {&verdict.egress, &verdict.ingress};
 		const enum reason wanted[] = {sides[i].egress, sides[i].ingress};
 		for (size_t j = 0; j < 2; j++) {
-			const struct service *by = both[j]->isolated_by;
+			const struct isolation *by = both[j]->isolated_by;
 			const char *name = by != NULL ? by->name : "none";
 			const char *expected = sides[i].isolated_by[j] != NULL ? sides[i].isolated_by[j] : "none";
 			if (both[j]->reason != wanted[j] || strcmp(name, expected) != 0)
@@ -367,7 +367,7 @@ static void no_selector_crosses_its_namespace(void **state)
 				 selectors[i], forms[j].after, INVENTORY);
 			struct world world = read_world(&reading, text, 1800057599);
 			const struct allow *allow = world.policy->allows[0];
-			const struct peer *peer = j == 1 ? &allow->to[0].peer : &allow->from[0];
+			const struct peer *peer = j == 1 ? &allow->flows.to[0].peer : &allow->flows.from[0];
 			const struct endpoint other = {.stands_for = PEER_ANY};
 			for (size_t k = 0; k < world.inventory->workload_count; k++) {
 				const struct workload *workload = world.inventory->workloads[k];
@@ -395,8 +395,8 @@ static void no_service_isolates_beyond_its_namespace(void **state)
 		struct world world = read_world(&reading, text, 1800057599);
 		for (size_t k = 0; k < world.inventory->workload_count; k++) {
 			const struct workload *workload = world.inventory->workloads[k];
-			const struct service *by;
-			assert_true(workload_isolated(&world, workload, &by)); /* `unmatched` is deny */
+			const struct isolation *by;
+			assert_true(workload_isolated(&world, workload, EGRESS, &by)); /* `unmatched` is deny */
 			if (strcmp(workload->name_space, "shop") != 0)
 				assert_null(by);
 			else if (i == 0)
@@ -417,14 +417,14 @@ static void an_empty_selector_is_exactly_its_namespace(void **state)
 	for (size_t i = 0; i < world.inventory->workload_count; i++) {
 		const struct endpoint end = {.workload = world.inventory->workloads[i]};
 		const struct endpoint other = {.stands_for = PEER_ANY};
-		bool matches = peer_matches(&world, &world.policy->allows[0]->from[0], &end, &other);
+		bool matches = peer_matches(&world, &world.policy->allows[0]->flows.from[0], &end, &other);
 		assert_int_equal(matches, strcmp(end.workload->name_space, "shop") == 0);
 		in += matches;
 	}
 	struct address outside;
 	assert_null(address_parse(&outside, "10.0.1.77"));
 	const struct endpoint unknown = {.has_address = true, .address = outside}, other = {.stands_for = PEER_ANY};
-	assert_false(peer_matches(&world, &world.policy->allows[0]->from[0], &unknown, &other));
+	assert_false(peer_matches(&world, &world.policy->allows[0]->flows.from[0], &unknown, &other));
 	assert_int_equal(in, 5);
 	arena_free(reading.arena);
 }

@@ -1,0 +1,484 @@
+/* Native documents, the second pass: allow, never, tests and quarantine, with every name resolved.
+ *
+ * The first three share their ends: who, to whom, on which ports. */
+#include "compiler/frontend/native.h"
+
+#include <ringfence/arena.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- peers ---- */
+
+struct reading_peers {
+	const char *name_space; /* of the document */
+	struct peer *items;
+	size_t count;
+};
+
+/* Suggests a name of the namespace, or says that there is none. */
+static void suggest_peer(struct frontend *frontend, const char *name_space, const char *name)
+{
+	const struct policy *policy = &frontend->policy;
+	const char **names = NULL;
+	size_t count = 0;
+	for (size_t i = 0; i < policy->service_count; i++)
+		if (strcmp(policy->services[i]->name_space, name_space) == 0)
+			*arena_push(frontend->arena, names, count) = policy->services[i]->name;
+	for (size_t i = 0; i < policy->network_count; i++)
+		if (strcmp(policy->networks[i]->name_space, name_space) == 0)
+			*arena_push(frontend->arena, names, count) = policy->networks[i]->name;
+	if (diagnostics_suggest(frontend->diagnostics, name, names, count))
+		return;
+	for (size_t i = 0; i < policy->service_count; i++) {
+		if (strcmp(policy->services[i]->name, name) == 0) {
+			diagnostics_help(frontend->diagnostics, "there is `%s/%s`", policy->services[i]->name_space,
+					 name);
+			return;
+		}
+	}
+	for (size_t i = 0; i < PEER_KINDS; i++)
+		if (built_in_names[i] != NULL &&
+		    diagnostics_suggest(frontend->diagnostics, name, &built_in_names[i], 1))
+			return;
+	diagnostics_help(frontend->diagnostics, "define it under `services` or `networks` of namespace %s", name_space);
+}
+
+/* Resolves NAME or NAMESPACE/NAME. Returns false after an error. */
+static bool name_peer(struct frontend *frontend, const struct yaml_node *node, const char *own, struct peer *peer)
+{
+	const char *text = scalar_read(frontend, node, "a peer");
+	if (text == NULL)
+		return false;
+	peer->name = text;
+	if (built_in(text, &peer->kind))
+		return true;
+	const char *slash = strchr(text, '/');
+	const char *name_space = slash != NULL ? arena_copy(frontend->arena, text, (size_t)(slash - text)) : own;
+	const char *name = slash != NULL ? slash + 1 : text;
+	peer->name = arena_printf(frontend->arena, "%s/%s", name_space, name);
+	peer->service = find_service(&frontend->policy, name_space, name);
+	peer->network = peer->service == NULL ? find_network(&frontend->policy, name_space, name) : NULL;
+	peer->kind = peer->service != NULL ? PEER_SERVICE : PEER_NETWORK;
+	if (peer->service != NULL || peer->network != NULL)
+		return true;
+	struct address address;
+	if (address_parse(&address, slash != NULL ? name_space : text) == NULL) {
+		diagnostics_error(frontend->diagnostics, node->span, "a peer is a name, and `%s` is an address", text);
+		diagnostics_help(frontend->diagnostics, "an address is written {cidr: %s}", text);
+		return false;
+	}
+	diagnostics_error(frontend->diagnostics, node->span, "no service or network `%s` in namespace `%s`", name,
+			  name_space);
+	suggest_peer(frontend, name_space, name);
+	return false;
+}
+
+static void peer_labels_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	struct peer *peer = object;
+	peer->kind = PEER_LABELS;
+	selector_read(frontend, node, &peer->labels);
+}
+
+static void scope_name_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	struct peer *peer = object;
+	const char *name = name_read(frontend, node, "a namespace");
+	if (name != NULL)
+		*arena_push(frontend->arena, peer->namespaces, peer->namespace_count) = name;
+}
+
+static void scope_labels_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	struct peer *peer = object;
+	peer->scope = NAMESPACES_LABELS;
+	selector_read(frontend, node, &peer->namespace_labels);
+}
+
+static const struct key scope_keys[] = {{"labels", true, scope_labels_read}};
+
+static void peer_namespaces_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	struct peer *peer = object;
+	if (node->kind == YAML_MAPPING)
+		KEYS_READ(frontend, node, scope_keys, "`namespaces`", peer);
+	else if (node->kind == YAML_SCALAR && strcmp(node->text, "any") == 0)
+		peer->scope = NAMESPACES_ANY;
+	else
+		one_or_more_read(frontend, node, "`namespaces`", scope_name_read, peer);
+}
+
+static void peer_cidr_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	struct peer *peer = object;
+	network_cidrs_read(frontend, node, (struct network *)peer->network);
+}
+
+static void peer_except_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	struct peer *peer = object;
+	network_except_read(frontend, node, (struct network *)peer->network);
+}
+
+static const struct key label_peer_keys[] = {
+    {"labels", true, peer_labels_read},
+    {"namespaces", false, peer_namespaces_read},
+};
+
+static const struct key cidr_peer_keys[] = {
+    {"cidr", true, peer_cidr_read},
+    {"except", false, peer_except_read},
+};
+
+static void mapping_peer(struct frontend *frontend, const struct yaml_node *node, const char *own, struct peer *peer)
+{
+	if (yaml_get(node, "cidr") != NULL) {
+		struct network *network = arena_alloc(frontend->arena, sizeof *network);
+		network->span = node->span;
+		peer->kind = PEER_NETWORK;
+		peer->network = network;
+		KEYS_READ(frontend, node, cidr_peer_keys, "a peer by address", peer);
+		char text[ADDRESS_TEXT_SIZE] = "";
+		if (network->cidr_count > 0)
+			prefix_format(&network->cidrs[0], text);
+		peer->name = arena_printf(frontend->arena, "cidr %s", text);
+		return;
+	}
+	peer->kind = PEER_LABELS;
+	peer->name = flow_text(frontend->arena, node);
+	KEYS_READ(frontend, node, label_peer_keys, "a peer by labels", peer);
+	if (yaml_get(node, "namespaces") == NULL)
+		*arena_push(frontend->arena, peer->namespaces, peer->namespace_count) = own;
+}
+
+static void peer_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	struct reading_peers *reading = object;
+	struct peer peer = {.span = node->span};
+	if (node->kind == YAML_MAPPING)
+		mapping_peer(frontend, node, reading->name_space, &peer);
+	else if (!name_peer(frontend, node, reading->name_space, &peer))
+		return;
+	*arena_push(frontend->arena, reading->items, reading->count) = peer;
+}
+
+/* ---- ends and ports of a statement ---- */
+
+/* What a statement says, whichever kind it is: each table of keys below takes what it knows. */
+struct reading {
+	const char *name_space; /* of the document */
+	struct flows flows;
+	const struct yaml_node *ports; /* NULL: left out. Read when the destinations are known */
+	int64_t until;
+	bool log, expect_allow;
+	struct rate rate;
+	const char *why, *owner;
+};
+
+static void from_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	struct reading *reading = object;
+	struct reading_peers peers = {.name_space = reading->name_space};
+	one_or_more_read(frontend, node, "`from`", peer_read, &peers);
+	reading->flows.from = peers.items;
+	reading->flows.from_count = peers.count;
+}
+
+static void to_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	struct reading *reading = object;
+	struct reading_peers peers = {.name_space = reading->name_space};
+	one_or_more_read(frontend, node, "`to`", peer_read, &peers);
+	for (size_t i = 0; i < peers.count; i++)
+		arena_push(frontend->arena, reading->flows.to, reading->flows.to_count)->peer = peers.items[i];
+}
+
+static void ports_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	(void)frontend;
+	((struct reading *)object)->ports = node;
+}
+
+/* Gives every destination the ports its service declares, since the statement names none. */
+static void default_ports(struct frontend *frontend, struct flows *flows)
+{
+	for (size_t i = 0; i < flows->to_count; i++) {
+		struct target *target = &flows->to[i];
+		const struct service *service = target->peer.kind == PEER_SERVICE ? target->peer.service : NULL;
+		if (service == NULL || service->port_count == 0) {
+			diagnostics_error(frontend->diagnostics, target->peer.span,
+					  "`%s` declares no ports, so this statement must name them",
+					  target->peer.name);
+			diagnostics_help(frontend->diagnostics,
+					 "add `ports: [443/tcp]`, or `ports: [any]` where all are meant");
+			continue;
+		}
+		for (size_t j = 0; j < service->port_count; j++)
+			*arena_push(frontend->arena, target->ports, target->port_count) = service->ports[j].port;
+	}
+}
+
+/* Resolves a port's name at each destination: it counts for those that declare it, and one must. */
+static void named_port(struct frontend *frontend, const struct yaml_node *node, struct flows *flows)
+{
+	const char **names = NULL;
+	size_t name_count = 0;
+	bool found = false;
+	for (size_t i = 0; i < flows->to_count; i++) {
+		struct target *target = &flows->to[i];
+		if (target->peer.kind == PEER_LABELS || target->peer.kind == PEER_CLUSTER ||
+		    target->peer.kind == PEER_ANY) {
+			*arena_push(frontend->arena, target->container_ports, target->container_port_count) =
+			    (struct port_name){node->text, PROTOCOL_ANY};
+			found = true;
+		}
+		const struct service *service = target->peer.kind == PEER_SERVICE ? target->peer.service : NULL;
+		for (size_t j = 0; service != NULL && j < service->port_count; j++) {
+			*arena_push(frontend->arena, names, name_count) = service->ports[j].name;
+			if (strcmp(service->ports[j].name, node->text) != 0)
+				continue;
+			*arena_push(frontend->arena, target->ports, target->port_count) = service->ports[j].port;
+			found = true;
+		}
+	}
+	if (found || flows->to_count == 0)
+		return;
+	diagnostics_error(frontend->diagnostics, node->span, "no destination here declares a port `%s`", node->text);
+	if (!diagnostics_suggest(frontend->diagnostics, node->text, names, name_count))
+		diagnostics_help(frontend->diagnostics,
+				 "write PORT/PROTOCOL, such as 8080/tcp, or declare it under the service's `ports`");
+}
+
+static void flow_port_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	struct flows *flows = object;
+	struct port_range port;
+	const char *text = scalar_read(frontend, node, "a port");
+	if (text == NULL)
+		return;
+	const char *problem = port_range_parse(&port, text);
+	if (problem != NULL && port_is_name(text)) {
+		named_port(frontend, node, flows);
+		return;
+	}
+	if (problem != NULL)
+		diagnostics_error(frontend->diagnostics, node->span, "`%s` is no port: %s", text, problem);
+	for (size_t i = 0; problem == NULL && i < flows->to_count; i++)
+		*arena_push(frontend->arena, flows->to[i].ports, flows->to[i].port_count) = port;
+}
+
+/* ---- the other keys ---- */
+
+/* A time from which something is gone; 0 means never, so long past is 1. */
+static void until_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	int64_t *until = &((struct reading *)object)->until;
+	const char *text = scalar_read(frontend, node, "`until`");
+	const char *problem = text != NULL ? time_parse(until, text) : NULL;
+	if (text != NULL && *until < 1)
+		*until = 1;
+	if (problem != NULL)
+		diagnostics_error(frontend->diagnostics, node->span, "`%s` is no time: %s", text, problem);
+}
+
+static void why_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	((struct reading *)object)->why = scalar_read(frontend, node, "`why`");
+}
+
+static void owner_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	((struct reading *)object)->owner = scalar_read(frontend, node, "`owner`");
+}
+
+static void log_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	((struct reading *)object)->log = truth_read(frontend, node, "`log`");
+}
+
+static void rate_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	const char *text = scalar_read(frontend, node, "`rate`");
+	const char *problem = text != NULL ? rate_parse(&((struct reading *)object)->rate, text) : NULL;
+	if (problem != NULL)
+		diagnostics_error(frontend->diagnostics, node->span, "`%s` is no rate: %s", text, problem);
+}
+
+static void expect_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	const char *text = scalar_read(frontend, node, "`expect`");
+	if (text == NULL)
+		return;
+	((struct reading *)object)->expect_allow = strcmp(text, "allow") == 0;
+	if (strcmp(text, "allow") != 0 && strcmp(text, "deny") != 0)
+		diagnostics_error(frontend->diagnostics, node->span, "`expect` must be allow or deny");
+}
+
+/* ---- statements ---- */
+
+static const struct key allow_keys[] = {
+    {"from", true, from_read}, {"to", true, to_read},	     {"ports", false, ports_read}, {"until", false, until_read},
+    {"why", false, why_read},  {"owner", false, owner_read}, {"log", false, log_read},	   {"rate", false, rate_read},
+};
+
+static void allow_read(struct frontend *frontend, const struct yaml_node *node, const struct document *document)
+{
+	struct reading reading = {.name_space = document->name_space};
+	KEYS_READ(frontend, node, allow_keys, "an allow", &reading);
+	if (reading.ports != NULL)
+		one_or_more_read(frontend, reading.ports, "`ports`", flow_port_read, &reading.flows);
+	else
+		default_ports(frontend, &reading.flows);
+	const struct yaml_node *const says[] = {
+	    yaml_get(node, "from"),  yaml_get(node, "to"),  yaml_get(node, "ports"),
+	    yaml_get(node, "until"), yaml_get(node, "log"), yaml_get(node, "rate"),
+	};
+	struct allow *allow = arena_alloc(frontend->arena, sizeof *allow);
+	*allow = (struct allow){
+	    .flows = reading.flows,
+	    .counts = {true, true},
+	    .until = reading.until,
+	    .log = reading.log,
+	    .rate = reading.rate,
+	    .why = reading.why,
+	    .owner = reading.owner,
+	    .key = node_text(frontend->arena, document->name_space, says, sizeof says / sizeof *says),
+	    .span = node->span,
+	};
+	*arena_push(frontend->arena, frontend->policy.allows, frontend->policy.allow_count) = allow;
+}
+
+static const struct key never_keys[] = {
+    {"from", true, from_read}, {"to", true, to_read},	     {"ports", false, ports_read},
+    {"why", false, why_read},  {"owner", false, owner_read},
+};
+
+/* Ports left out are all ports: what must never be open is not less when less is said. */
+static void never_read(struct frontend *frontend, const struct yaml_node *node, const struct document *document)
+{
+	struct reading reading = {.name_space = document->name_space};
+	KEYS_READ(frontend, node, never_keys, "a never", &reading);
+	if (reading.ports != NULL)
+		one_or_more_read(frontend, reading.ports, "`ports`", flow_port_read, &reading.flows);
+	for (size_t i = 0; reading.ports == NULL && i < reading.flows.to_count; i++)
+		*arena_push(frontend->arena, reading.flows.to[i].ports, reading.flows.to[i].port_count) =
+		    (struct port_range){PROTOCOL_ANY, 0, 65535};
+	struct never *never = arena_alloc(frontend->arena, sizeof *never);
+	*never = (struct never){reading.flows, reading.why, reading.owner, node->span};
+	*arena_push(frontend->arena, frontend->policy.nevers, frontend->policy.never_count) = never;
+}
+
+static const struct key test_keys[] = {
+    {"from", true, from_read},	   {"to", true, to_read},    {"ports", false, ports_read},
+    {"expect", true, expect_read}, {"why", false, why_read},
+};
+
+static void test_read(struct frontend *frontend, const struct yaml_node *node, const struct document *document)
+{
+	struct reading reading = {.name_space = document->name_space};
+	KEYS_READ(frontend, node, test_keys, "a test", &reading);
+	if (reading.ports != NULL)
+		one_or_more_read(frontend, reading.ports, "`ports`", flow_port_read, &reading.flows);
+	else
+		default_ports(frontend, &reading.flows);
+	struct policy_test *test = arena_alloc(frontend->arena, sizeof *test);
+	*test =
+	    (struct policy_test){reading.flows, reading.expect_allow, reading.why, document->name_space, node->span};
+	*arena_push(frontend->arena, frontend->policy.tests, frontend->policy.test_count) = test;
+}
+
+struct reading_quarantine {
+	struct reading common; /* first: the readers of `until` and `why` see it */
+	const char *workload_space, *workload;
+};
+
+static void workload_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	struct reading_quarantine *reading = object;
+	const char *text = scalar_read(frontend, node, "`workload`");
+	const char *slash = text != NULL ? strchr(text, '/') : NULL;
+	if (text == NULL)
+		return;
+	if (slash != NULL)
+		reading->workload_space = arena_copy(frontend->arena, text, (size_t)(slash - text));
+	reading->workload = slash != NULL ? slash + 1 : text;
+	if (!is_label_name(reading->workload_space) || !is_domain_name(reading->workload)) {
+		diagnostics_error(frontend->diagnostics, node->span, "`workload` must be NAMESPACE/NAME or NAME");
+		reading->workload = NULL;
+	}
+}
+
+static const struct key quarantine_keys[] = {
+    {"workload", true, workload_read},
+    {"until", false, until_read},
+    {"why", false, why_read},
+};
+
+static void quarantine_read(struct frontend *frontend, const struct yaml_node *node, const struct document *document)
+{
+	struct reading_quarantine reading = {.workload_space = document->name_space};
+	KEYS_READ(frontend, node, quarantine_keys, "a quarantine", &reading);
+	if (reading.workload == NULL)
+		return;
+	struct quarantine *quarantine = arena_alloc(frontend->arena, sizeof *quarantine);
+	*quarantine = (struct quarantine){reading.workload_space, reading.workload, reading.common.until,
+					  reading.common.why, node->span};
+	*arena_push(frontend->arena, frontend->policy.quarantines, frontend->policy.quarantine_count) = quarantine;
+}
+
+/* A quarantine may name a workload that is not there now; with an inventory at hand that is worth a word. */
+static void check_quarantines(struct frontend *frontend)
+{
+	const struct inventory *inventory = &frontend->inventory;
+	for (size_t i = 0; inventory->workload_count > 0 && i < frontend->policy.quarantine_count; i++) {
+		const struct quarantine *quarantine = frontend->policy.quarantines[i];
+		const char **names = NULL;
+		size_t count = 0;
+		bool known = false;
+		for (size_t j = 0; j < inventory->workload_count; j++) {
+			const struct workload *workload = inventory->workloads[j];
+			if (strcmp(workload->name_space, quarantine->name_space) != 0)
+				continue;
+			known = known || strcmp(workload->name, quarantine->name) == 0;
+			*arena_push(frontend->arena, names, count) = workload->name;
+		}
+		if (known)
+			continue;
+		diagnostics_warning(frontend->diagnostics, quarantine->span,
+				    "the inventory has no workload `%s` in namespace `%s` to quarantine",
+				    quarantine->name, quarantine->name_space);
+		diagnostics_suggest(frontend->diagnostics, quarantine->name, names, count);
+	}
+}
+
+static int compare_allows(const void *left, const void *right)
+{
+	const struct allow *a = *(struct allow *const *)left, *b = *(struct allow *const *)right;
+	int order = strcmp(a->key, b->key);
+	return order != 0 ? order : compare_spans(&a->span, &b->span);
+}
+
+void native_read_statements(struct frontend *frontend)
+{
+	static const struct {
+		const char *key;
+		void (*read)(struct frontend *, const struct yaml_node *, const struct document *);
+	} lists[] = {
+	    {"allow", allow_read}, {"never", never_read}, {"tests", test_read}, {"quarantine", quarantine_read}};
+	for (size_t i = 0; i < frontend->document_count && !frontend->inventory_only; i++) {
+		const struct document *document = &frontend->documents[i];
+		for (size_t j = 0; j < sizeof lists / sizeof *lists; j++) {
+			const struct yaml_node *list = yaml_get(document->root, lists[j].key);
+			if (list != NULL && list->kind != YAML_SEQUENCE)
+				diagnostics_error(frontend->diagnostics, list->span,
+						  "`%s` must be a list of statements", lists[j].key);
+			for (size_t k = 0; list != NULL && list->kind == YAML_SEQUENCE && k < list->count; k++)
+				lists[j].read(frontend, list->items[k], document);
+		}
+	}
+	struct policy *policy = &frontend->policy;
+	if (policy->allow_count > 1)
+		qsort(policy->allows, policy->allow_count, sizeof *policy->allows, compare_allows);
+	check_quarantines(frontend);
+}
