@@ -37,7 +37,7 @@ static int report(const struct arguments *arguments, const struct plan *plan, co
 	return EXIT_YES;
 }
 
-static int apply(const struct arguments *arguments, const struct input *input, struct kernel *kernel)
+static int apply(const struct arguments *arguments, struct input *input, struct kernel *kernel)
 {
 	struct ruleset *actual = NULL;
 	struct plan *plan = NULL;
@@ -47,7 +47,10 @@ static int apply(const struct arguments *arguments, const struct input *input, s
 	if (error < 0)
 		return problem("cannot read the table from the kernel: %s", strerror(-error));
 	actual->at = input->world.at;
-	struct ruleset *desired = reconcile(input->arena, &input->world, arguments->node, actual, CHANGE_ANY, &plan);
+	struct ruleset *desired =
+	    reconcile(input->arena, &input->world, arguments->node, actual, CHANGE_ANY, &plan, &input->diagnostics);
+	if (desired == NULL)
+		return input_report(input, arguments);
 	if (arguments->dry_run)
 		return report(arguments, plan, desired, false);
 	struct answer answer = kernel_apply(kernel, plan, input->world.at);

@@ -54,6 +54,9 @@ struct input {
 int input_read(struct input *input, const struct arguments *arguments, const char *const *paths, size_t count);
 void input_finish(struct input *input);
 
+/* Prints every diagnostic. Returns 0, or EXIT_PROBLEM when there is an error among them. */
+int input_report(struct input *input, const struct arguments *arguments);
+
 /* Whether to write colours to `stream`: --color, NO_COLOR, then whether it is a terminal. */
 bool use_color(const struct arguments *arguments, FILE *stream);
 

@@ -11,9 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void print(FILE *stream, const struct arguments *arguments, const struct input *input, const char *node)
+static void print(FILE *stream, const struct arguments *arguments, const struct input *input,
+		  const struct ruleset *ruleset)
 {
-	struct ruleset *ruleset = ruleset_lower(input->arena, &input->world, node, 1);
 	if (format_is(arguments, "json"))
 		ruleset_print_json(stream, ruleset);
 	else
@@ -22,7 +22,8 @@ static void print(FILE *stream, const struct arguments *arguments, const struct 
 
 /* Writes beside the file and renames, so that a reader never sees half of it. What is there already and no plain file,
  * such as /dev/stdout or a pipe, is written to in place: a rename would remove it. */
-static int print_to(const char *path, const struct arguments *arguments, const struct input *input, const char *node)
+static int print_to(const char *path, const struct arguments *arguments, const struct input *input,
+		    const struct ruleset *ruleset)
 {
 	struct stat there;
 	bool replace = lstat(path, &there) != 0 || S_ISREG(there.st_mode);
@@ -30,7 +31,7 @@ static int print_to(const char *path, const struct arguments *arguments, const s
 	FILE *stream = fopen(name, replace ? "wxe" : "we");
 	if (stream == NULL)
 		return problem("%s: %s", name, strerror(errno));
-	print(stream, arguments, input, node);
+	print(stream, arguments, input, ruleset);
 	bool failed = ferror(stream) != 0;
 	if (fclose(stream) != 0 || failed || (replace && rename(name, path) != 0)) {
 		int error = errno;
@@ -41,7 +42,19 @@ static int print_to(const char *path, const struct arguments *arguments, const s
 	return EXIT_YES;
 }
 
-static int all_nodes(const struct arguments *arguments, const struct input *input)
+/* Lowers for `node` and prints to `path`, or to standard output when it is NULL. */
+static int compile(const char *path, const struct arguments *arguments, struct input *input, const char *node)
+{
+	struct ruleset *ruleset = ruleset_lower(input->arena, &input->world, node, 1, &input->diagnostics);
+	if (ruleset == NULL)
+		return input_report(input, arguments);
+	if (path != NULL)
+		return print_to(path, arguments, input, ruleset);
+	print(stdout, arguments, input, ruleset);
+	return EXIT_YES;
+}
+
+static int all_nodes(const struct arguments *arguments, struct input *input)
 {
 	if (arguments->output == NULL)
 		return problem("--all-nodes needs -o DIR");
@@ -55,7 +68,7 @@ static int all_nodes(const struct arguments *arguments, const struct input *inpu
 			return problem("node `%s` cannot be a file name", name);
 		char *path = arena_printf(input->arena, "%s/%s.%s", arguments->output, name,
 					  format_is(arguments, "json") ? "json" : "nft");
-		status = print_to(path, arguments, input, name);
+		status = compile(path, arguments, input, name);
 	}
 	return status;
 }
@@ -77,10 +90,8 @@ int compile_run(const struct arguments *arguments)
 		status = node_check(&input, arguments->node);
 	if (status == 0 && arguments->all_nodes)
 		status = all_nodes(arguments, &input);
-	else if (status == 0 && arguments->output != NULL)
-		status = print_to(arguments->output, arguments, &input, arguments->node);
 	else if (status == 0)
-		print(stdout, arguments, &input, arguments->node);
+		status = compile(arguments->output, arguments, &input, arguments->node);
 	input_finish(&input);
 	return status;
 }

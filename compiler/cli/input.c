@@ -64,6 +64,11 @@ int input_read(struct input *input, const struct arguments *arguments, const cha
 		diagnostics_help(&input->diagnostics,
 				 "a document in a .yaml, .yml or .json file starts with `ringfence: v1`");
 	}
+	return input_report(input, arguments);
+}
+
+int input_report(struct input *input, const struct arguments *arguments)
+{
 	diagnostics_sort(&input->diagnostics);
 	diagnostics_print(&input->diagnostics, stderr, use_color(arguments, stderr));
 	if (input->diagnostics.errors == 0)

@@ -49,9 +49,27 @@ static void add_entry(struct arena *arena, struct class *class, const struct all
 			class->node = workload->node != NULL ? workload->node : "";
 }
 
+/* Kubernetes lets a pod and its own node reach each other, whatever NetworkPolicies say. */
+static void add_node_trust(struct arena *arena, struct class *class, const struct endpoint *end)
+{
+	static struct peer node = {.kind = PEER_NODE}, any = {.kind = PEER_ANY};
+	static struct port_range every_port = {PROTOCOL_ANY, 0, 65535};
+	static struct target to_node = {.peer = {.kind = PEER_NODE}, .ports = &every_port, .port_count = 1};
+	static struct target to_any = {.peer = {.kind = PEER_ANY}, .ports = &every_port, .port_count = 1};
+	static const struct allow trust[] = {
+	    [EGRESS] = {.flows = {&any, 1, &to_node, 1}, .key = "own node"},
+	    [INGRESS] = {.flows = {&node, 1, &to_any, 1}, .key = "own node"},
+	};
+	const struct allow *allow = &trust[class->direction];
+	add_entry(arena, class, allow, &allow->flows.to[0], end->workload);
+	class->node = end->workload->node != NULL ? end->workload->node : "";
+}
+
 /* Collects the allows that count for `end`. */
 static void add_entries(struct arena *arena, struct class *class, const struct world *world, const struct endpoint *end)
 {
+	if (workload_trusts_node(world->policy, end->workload))
+		add_node_trust(arena, class, end);
 	const struct endpoint other = {.stands_for = PEER_ANY};
 	for (size_t i = 0; i < world->policy->allow_count; i++) {
 		const struct allow *allow = world->policy->allows[i];
@@ -83,7 +101,10 @@ static const char *sign(struct arena *arena, const struct class *class)
 		abort();
 	fprintf(stream, "%d %d %s", class->direction, class->closed, class->node != NULL ? class->node : "-");
 	if (class->isolation != NULL)
-		fprintf(stream, " %s/%s", class->isolation->name_space, class->isolation->name);
+		fprintf(stream, " %s%s/%s", class->isolation->service != NULL ? "" : "NetworkPolicy ",
+			class->isolation->name_space, class->isolation->name);
+	if (class->quarantine != NULL)
+		fprintf(stream, " %s/%s", class->quarantine->name_space, class->quarantine->name);
 	for (size_t i = 0; i < class->entry_count; i++) {
 		const struct class_entry *entry = &class->entries[i];
 		fprintf(stream, " %s>%zu", entry->allow->key, (size_t)(entry->target - entry->allow->flows.to));
@@ -117,31 +138,72 @@ static void name_class(const struct classes *classes, struct class *class, uint3
 	}
 }
 
-static struct group *group_of(struct arena *arena, struct class *class, enum shape shape, uint8_t family, int64_t until)
+static bool is_icmp(uint16_t protocol)
 {
-	for (size_t i = 0; i < class->group_count; i++) {
-		struct group *group = &class->groups[i];
-		if (group->shape == shape && group->family == family && group->until == until)
-			return group;
-	}
-	struct group *group = arena_push(arena, class->groups, class->group_count);
-	*group = (struct group){.shape = shape, .family = family, .until = until};
-	return group;
+	return protocol == PROTOCOL_ICMP || protocol == PROTOCOL_ICMPV6;
 }
 
 static enum shape shape_of(const struct peer *peer, const struct port_range *ports)
 {
-	bool network = peer->kind == PEER_NETWORK || peer->kind == PEER_ANY;
+	bool network = peer->kind == PEER_NETWORK || peer->kind == PEER_ANY || peer->kind == PEER_WORLD;
 	if (ports->protocol == PROTOCOL_ANY)
 		return network ? SHAPE_NETS : SHAPE_HOSTS;
 	return network || ports->first != ports->last ? SHAPE_RANGES : SHAPE_KEYED;
 }
 
+/* The group for a peer of this kind with these ports, made when it is new. */
+static struct group *group_of(struct arena *arena, struct class *class, const struct allow *allow,
+			      const struct peer *peer, const struct port_range *ports, uint8_t family)
+{
+	const struct group wanted = {
+	    .shape = shape_of(peer, ports),
+	    .family = family,
+	    .until = allow->until,
+	    .icmp = is_icmp(ports->protocol),
+	    .outside = peer->kind == PEER_WORLD,
+	    .special = allow->log || allow->rate.count > 0 ? allow : NULL,
+	};
+	for (size_t i = 0; i < class->group_count; i++) {
+		struct group *group = &class->groups[i];
+		if (group->shape == wanted.shape && group->family == family && group->until == wanted.until &&
+		    group->icmp == wanted.icmp && group->outside == wanted.outside && group->special == wanted.special)
+			return group;
+	}
+	struct group *group = arena_push(arena, class->groups, class->group_count);
+	*group = wanted;
+	return group;
+}
+
+/* Calls for ports as conntrack knows them in a family: ICMP is its requests one by one, each in its own family. */
+static size_t ports_in_family(const struct port_range *ports, uint8_t family, struct port_range *list)
+{
+	uint16_t requests[8];
+	if (!is_icmp(ports->protocol)) {
+		list[0] = *ports;
+		return 1;
+	}
+	if ((ports->protocol == PROTOCOL_ICMP) != (family == 4))
+		return 0;
+	size_t count = icmp_requests(ports, requests);
+	for (size_t i = 0; i < count; i++)
+		list[i] = (struct port_range){ports->protocol, requests[i], requests[i]};
+	return count;
+}
+
 static void put(struct arena *arena, struct class *class, const struct allow *allow, const struct peer *peer,
 		const struct port_range *ports, const struct address_range *addresses)
 {
-	struct group *group = group_of(arena, class, shape_of(peer, ports), addresses->first.family, allow->until);
-	*arena_push(arena, group->boxes.items, group->boxes.count) = (struct box){*addresses, *ports};
+	struct port_range list[8];
+	size_t count = ports_in_family(ports, addresses->first.family, list);
+	for (size_t i = 0; i < count; i++) {
+		struct group *group = group_of(arena, class, allow, peer, &list[i], addresses->first.family);
+		if (class->budget->left == 0) {
+			class->budget->passed_by = class->budget->passed_by != NULL ? class->budget->passed_by : allow;
+			return;
+		}
+		class->budget->left--;
+		*arena_push(arena, group->boxes.items, group->boxes.count) = (struct box){*addresses, list[i]};
+	}
 }
 
 /* Makes the groups that an entry can ever need with a peer of this kind, so that they do not depend on who is running.
@@ -155,11 +217,16 @@ static void declare(struct arena *arena, struct class *class, const struct class
 			possible = peer->network->cidrs[i].address.family == family;
 		if (!possible)
 			continue;
-		struct group *group = group_of(arena, class, shape_of(peer, ports), family, entry->allow->until);
-		group->tcp = group->tcp || ports->protocol == PROTOCOL_TCP;
-		group->udp = group->udp || ports->protocol == PROTOCOL_UDP;
-		if (group->allow_count == 0 || group->allows[group->allow_count - 1] != entry->allow)
-			*arena_push(arena, group->allows, group->allow_count) = entry->allow;
+		struct port_range list[8];
+		size_t count = ports_in_family(ports, family, list);
+		for (size_t i = 0; i < count; i++) {
+			struct group *group = group_of(arena, class, entry->allow, peer, &list[i], family);
+			group->tcp = group->tcp || ports->protocol == PROTOCOL_TCP;
+			group->udp = group->udp || ports->protocol == PROTOCOL_UDP;
+			group->sctp = group->sctp || ports->protocol == PROTOCOL_SCTP;
+			if (group->allow_count == 0 || group->allows[group->allow_count - 1] != entry->allow)
+				*arena_push(arena, group->allows, group->allow_count) = entry->allow;
+		}
 	}
 }
 
@@ -202,8 +269,9 @@ static void declare_peer(struct arena *arena, struct class *class, const struct 
 	/* Names of container ports can become any port of a workload, which `any` peers have one at a time as well. */
 	static const struct peer by_label = {.kind = PEER_LABELS};
 	static const struct port_range kinds[] = {
-	    {PROTOCOL_TCP, 1, 1}, {PROTOCOL_UDP, 1, 1}, {PROTOCOL_TCP, 1, 2}, {PROTOCOL_UDP, 1, 2}};
-	for (size_t i = 0; class->direction == EGRESS && target->container_port_count > 0 && i < 4; i++)
+	    {PROTOCOL_TCP, 1, 1}, {PROTOCOL_UDP, 1, 1},	 {PROTOCOL_SCTP, 1, 1},	    {PROTOCOL_TCP, 1, 2},
+	    {PROTOCOL_UDP, 1, 2}, {PROTOCOL_SCTP, 1, 2}, {PROTOCOL_ICMP, 0, 65535}, {PROTOCOL_ICMPV6, 0, 65535}};
+	for (size_t i = 0; class->direction == EGRESS && target->container_port_count > 0 && i < 8; i++)
 		declare(arena, class, entry, &by_label, &kinds[i]);
 }
 
@@ -212,7 +280,7 @@ static void fill_networks(struct arena *arena, struct class *class, const struct
 {
 	static const struct prefix everything[] = {{.address = {.family = 4}}, {.address = {.family = 6}}};
 	static const struct network any = {.cidrs = (struct prefix *)everything, .cidr_count = 2};
-	const struct network *network = peer->kind == PEER_ANY ? &any : peer->network;
+	const struct network *network = peer->kind == PEER_NETWORK ? peer->network : &any;
 	size_t count = 0;
 	const struct port_range *ports = entry_ports(arena, class, entry, NULL, &count);
 	for (uint8_t family = 4; family <= 6; family += 2) {
@@ -224,24 +292,30 @@ static void fill_networks(struct arena *arena, struct class *class, const struct
 	}
 }
 
+/* The workloads that a peer means. A network and `any` hold addresses already; of their workloads only ports by name
+ * are new. */
 static void fill_workloads(struct arena *arena, struct class *class, const struct world *world,
 			   const struct identities *identities, const struct class_entry *entry,
 			   const struct peer *peer)
 {
 	static const struct peer by_label = {.kind = PEER_LABELS};
 	const struct endpoint other = {.stands_for = PEER_ANY};
+	bool network = peer->kind == PEER_NETWORK;
+	size_t known = network || peer->kind == PEER_ANY ? entry->target->port_count : 0;
 	for (size_t i = 0; i < identities->count; i++) {
 		const struct identity *identity = identities->items[i];
 		const struct endpoint end = {.workload = identity->first};
 		size_t count = 0;
-		if (!peer_matches(world, peer, &end, &other))
+		if (!network && !peer_matches(world, peer, &end, &other))
 			continue;
 		struct port_range *ports = entry_ports(arena, class, entry, identity->first, &count);
-		size_t known =
-		    peer->kind == PEER_ANY ? entry->target->port_count : 0; /* those are in the networks already */
+		if (count == known)
+			continue;
 		for (size_t family = 0; family < 2; family++)
 			for (size_t j = 0; j < identity->member_counts[family]; j++) {
 				const struct address *address = &identity->members[family][j].address;
+				if (network && !network_contains(peer->network, address))
+					continue;
 				for (size_t k = known; k < count; k++)
 					put(arena, class, entry->allow, &by_label, &ports[k],
 					    &(struct address_range){*address, *address});
@@ -266,11 +340,12 @@ static void fill_peer(struct arena *arena, struct class *class, const struct wor
 {
 	switch (peer->kind) {
 	case PEER_ANY:
+	case PEER_NETWORK:
 		fill_networks(arena, class, entry, peer);
 		if (class->direction == EGRESS && entry->target->container_port_count > 0)
 			fill_workloads(arena, class, world, identities, entry, peer);
 		break;
-	case PEER_NETWORK:
+	case PEER_WORLD:
 		fill_networks(arena, class, entry, peer);
 		break;
 	case PEER_SERVICE:
@@ -281,15 +356,16 @@ static void fill_peer(struct arena *arena, struct class *class, const struct wor
 	case PEER_NODE:
 		fill_node(arena, class, world, entry, peer);
 		break;
-	case PEER_WORLD: /* refused by the frontend in this version */
-		break;
 	}
 }
 
 struct class *class_of(struct arena *arena, struct classes *classes, const struct world *world, uint32_t generation,
 		       const struct endpoint *end, enum direction direction)
 {
-	struct class new = {.direction = direction, .closed = end->workload->conflict};
+	struct class new = {.direction = direction, .budget = &classes->budget};
+	if (!end->workload->conflict)
+		new.quarantine = quarantine_of(world, end->workload);
+	new.closed = end->workload->conflict || new.quarantine != NULL;
 	if (!new.closed && !workload_isolated(world, end->workload, direction, &new.isolation))
 		return NULL;
 	if (!new.closed)
@@ -315,12 +391,13 @@ void class_fill(struct arena *arena, struct class *class, const struct world *wo
 /* ---- identities ---- */
 
 /* Everything that a selector, a service or a named port can see of a workload, as bytes between NULs. */
-static const char *identity_key(struct arena *arena, const struct workload *workload, size_t *length)
+static const char *identity_key(struct arena *arena, const struct world *world, const struct workload *workload,
+				size_t *length)
 {
+	const char *closed = workload->conflict ? "!" : quarantine_of(world, workload) != NULL ? workload->name : "";
 	char *text = NULL;
 	size_t size = 0;
-	const char *parts[] = {workload->name_space, workload->node != NULL ? workload->node : "",
-			       workload->conflict ? "!" : ""};
+	const char *parts[] = {workload->name_space, workload->node != NULL ? workload->node : "", closed};
 	for (size_t i = 0; i < 3; i++)
 		size += strlen(parts[i]) + 1;
 	for (size_t i = 0; i < workload->labels.count; i++)
@@ -360,8 +437,9 @@ static struct identity *identity_at(struct arena *arena, struct identities *iden
 	return identity;
 }
 
-struct identities identities_make(struct arena *arena, const struct inventory *inventory)
+struct identities identities_make(struct arena *arena, const struct world *world)
 {
+	const struct inventory *inventory = world->inventory;
 	struct identities identities = {.bucket_count = 64};
 	size_t count = 0;
 	const struct place *places = inventory_places(inventory, &count);
@@ -371,7 +449,7 @@ struct identities identities_make(struct arena *arena, const struct inventory *i
 	identities.of = arena_alloc(arena, (count + 1) * sizeof(struct identity *));
 	for (size_t i = 0; i < count; i++) {
 		size_t length = 0, family = places[i].address.family == 6;
-		const char *key = identity_key(arena, places[i].workload, &length);
+		const char *key = identity_key(arena, world, places[i].workload, &length);
 		struct identity *identity = identity_at(arena, &identities, key, length);
 		identity->first = places[i].workload;
 		*arena_push(arena, identity->members[family], identity->member_counts[family]) = places[i];
@@ -391,12 +469,12 @@ static void add_network(struct arena *arena, struct classes *classes, enum direc
 
 void classes_init(struct classes *classes, struct arena *arena, const struct policy *policy)
 {
-	*classes = (struct classes){0};
+	*classes = (struct classes){.budget = {.left = RULESET_ELEMENTS_MAX}};
 	for (size_t i = 0; i < policy->allow_count; i++) {
 		const struct allow *allow = policy->allows[i];
-		for (size_t j = 0; j < allow->flows.from_count; j++)
+		for (size_t j = 0; allow->counts[EGRESS] && j < allow->flows.from_count; j++)
 			add_network(arena, classes, EGRESS, &allow->flows.from[j]);
-		for (size_t j = 0; j < allow->flows.to_count; j++)
+		for (size_t j = 0; allow->counts[INGRESS] && j < allow->flows.to_count; j++)
 			add_network(arena, classes, INGRESS, &allow->flows.to[j].peer);
 	}
 }

@@ -17,12 +17,16 @@ enum shape {
 	SHAPE_NETS,   /* networks, any port: intervals */
 };
 
-/* A set of a class, while it is filled: same shape, family and expiry. */
+/* A set of a class, while it is filled: one for each shape, family and expiry, and for what else makes its rules
+ * differ. */
 struct group {
 	enum shape shape;
 	uint8_t family;
 	int64_t until;		     /* 0: never */
-	bool tcp, udp;		     /* protocols that can be in it */
+	bool icmp;		     /* its ports are requests of ICMP, which other rules look at */
+	bool outside;		     /* `world`: only where the address is no known workload's or node's */
+	const struct allow *special; /* an allow with `log` or `rate` has groups of its own; else NULL */
+	bool tcp, udp, sctp;	     /* protocols that can be in it */
 	const struct allow **allows; /* that it comes from */
 	size_t allow_count;
 	struct boxes boxes; /* what is in it; ports unused for HOSTS and NETS */
@@ -37,7 +41,7 @@ struct class_entry {
 	size_t port_count;
 };
 
-/* Workloads that no selector can tell apart: same namespace, labels, node and ports. Peers are matched once for each.
+/* Workloads that no statement can tell apart: same namespace, labels, node and ports. Peers are matched once for each.
  */
 struct identity {
 	struct place *members[2]; /* their addresses, by family: 0 for IPv4, 1 for IPv6, each in order */
@@ -58,24 +62,33 @@ struct identities {
 	struct identity **of; /* for each place of the inventory */
 };
 
-/* Groups the workloads of an inventory. */
-struct identities identities_make(struct arena *arena, const struct inventory *inventory);
+/* Groups the workloads of a world. */
+struct identities identities_make(struct arena *arena, const struct world *world);
 
 struct class
 {
 	enum direction direction;
-	const struct isolation *isolation; /* what isolates it, or NULL: unmatched */
-	bool closed;			   /* no allow counts: a workload in conflict */
-	const char *node;		   /* where a `node` peer matters, else NULL */
+	const struct isolation *isolation;   /* what isolates it, or NULL: unmatched */
+	bool closed;			     /* no allow counts: a workload in conflict or in quarantine */
+	const struct quarantine *quarantine; /* why it is closed, or NULL: a conflict */
+	const char *node;		     /* where a `node` peer matters, else NULL */
 	struct class_entry *entries;
 	size_t entry_count;
 	const char *signature; /* equal for equal classes */
 	char chain[RULESET_NAME_SIZE];
 	struct group *groups;
 	size_t group_count;
+	struct budget *budget;
+};
+
+/* How many elements a ruleset may have, and who passed that. */
+struct budget {
+	size_t left;
+	const struct allow *passed_by; /* NULL: nobody */
 };
 
 struct classes {
+	struct budget budget;
 	struct class **items;
 	size_t count;
 	const struct network **networks[2]; /* that stand on the own side of an allow, by direction: each once */
@@ -95,7 +108,8 @@ struct class *class_of_member(struct arena *arena, struct classes *classes, cons
 			      uint32_t generation, struct identity *identity, const struct endpoint *end,
 			      enum direction direction);
 
-/* Fills the groups of a class with the peers that its entries name, known workloads among them. */
+/* Fills the groups of a class with the peers that its entries name, known workloads among them; no more than the budget
+ * allows. */
 void class_fill(struct arena *arena, struct class *class, const struct world *world,
 		const struct identities *identities);
 

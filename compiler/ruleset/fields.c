@@ -32,6 +32,8 @@ const struct field_form field_forms[FIELD_COUNT] = {
     [FIELD_CT_DESTINATION6] = {"ct reply ip6 saddr", 16, 0, FROM_CT, NFT_CT_SRC_IP6, REPLY, 0},
     [FIELD_CT_PROTOCOL] = {"ct original protocol", 1, 0, FROM_CT, NFT_CT_PROTOCOL, ORIGINAL, 0},
     [FIELD_CT_PORT] = {"ct reply proto-src", 2, 0, FROM_CT, NFT_CT_PROTO_SRC, REPLY, 0},
+    [FIELD_CT_REQUEST] = {"ct original proto-dst", 2, 0, FROM_CT, NFT_CT_PROTO_DST, ORIGINAL, 0},
+    [FIELD_CT_STATUS] = {"ct status", 4, 0, FROM_CT, NFT_CT_STATUS, -1, 0},
 };
 
 /* nft's numbers of types (nftables, include/datatype.h): ipv4_addr 7, ipv6_addr 8, inet_proto 12, inet_service 13,
@@ -82,6 +84,20 @@ void interface_print(FILE *stream, const uint8_t *name)
 	fputc('"', stream);
 }
 
+/* By the names that nft has for them. */
+static void print_protocol(FILE *stream, uint8_t protocol)
+{
+	static const char *const names[256] = {[IPPROTO_ICMP] = "icmp",
+					       [IPPROTO_TCP] = "tcp",
+					       [IPPROTO_UDP] = "udp",
+					       [IPPROTO_ICMPV6] = "ipv6-icmp",
+					       [IPPROTO_SCTP] = "sctp"};
+	if (names[protocol] != NULL)
+		fputs(names[protocol], stream);
+	else
+		fprintf(stream, "%u", protocol);
+}
+
 static void print_part(FILE *stream, const struct key_form *form, size_t part, const uint8_t *bytes)
 {
 	char text[ADDRESS_TEXT_SIZE];
@@ -94,10 +110,7 @@ static void print_part(FILE *stream, const struct key_form *form, size_t part, c
 		fputs(address_format(&address, text), stream);
 		break;
 	case PART_PROTOCOL:
-		if (bytes[0] == IPPROTO_TCP || bytes[0] == IPPROTO_UDP)
-			fputs(bytes[0] == IPPROTO_TCP ? "tcp" : "udp", stream);
-		else
-			fprintf(stream, "%u", bytes[0]);
+		print_protocol(stream, bytes[0]);
 		break;
 	case PART_PORT:
 		memcpy(&port, bytes, sizeof port);
@@ -232,7 +245,8 @@ static bool statement_equal(const struct statement *a, const struct statement *b
 	case STATEMENT_EQUAL:
 	case STATEMENT_UNEQUAL:
 	case STATEMENT_PREFIX:
-	case STATEMENT_CT_STATE:
+	case STATEMENT_BITS:
+	case STATEMENT_NO_BITS:
 		return same_bits(a, b);
 	case STATEMENT_IN:
 	case STATEMENT_NOT_IN:
@@ -240,6 +254,9 @@ static bool statement_equal(const struct statement *a, const struct statement *b
 		return strcmp(a->set, b->set) == 0;
 	case STATEMENT_LIMIT:
 		return a->rate == b->rate && a->burst == b->burst;
+	case STATEMENT_METER:
+		return a->rate == b->rate && a->seconds == b->seconds && a->burst == b->burst &&
+		       strcmp(a->set, b->set) == 0;
 	case STATEMENT_LOG:
 	case STATEMENT_JUMP:
 	case STATEMENT_GOTO:

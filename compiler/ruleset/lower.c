@@ -16,10 +16,19 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Bits of ct state (linux/netfilter/nf_conntrack_common.h, NF_CT_STATE_BIT: 1 << (state + 1)). */
-enum { STATE_INVALID = 1 << 0, STATE_RELATED = 1 << 2, STATE_UNTRACKED = 1 << 6 };
+/* Bits of ct state (linux/netfilter/nf_conntrack_common.h, NF_CT_STATE_BIT: 1 << (state + 1)), and of ct status. A
+ * connection is confirmed when its first packet has passed. */
+enum { STATE_INVALID = 1 << 0, STATE_RELATED = 1 << 2, STATE_UNTRACKED = 1 << 6, STATUS_CONFIRMED = 1 << 3 };
 /* PATH_SHOWN: of a file's path its end, so that a log prefix holds it, the line and two names in 127 bytes. */
 enum { LOG_RATE = 10, LOG_BURST = 5, SET_SIZE_LEAST = 64, PATH_SHOWN = 48 };
+/* Of `log: true`: more is left out. Of `rate`: sources that the kernel keeps count of at once, and for how long. */
+enum { ALLOW_LOG_RATE = 100, ALLOW_LOG_BURST = 100, METER_SOURCES = 65535, METER_SECONDS_LEAST = 60 };
+
+/* The sets of an allow's `rate`, by family; shared by all chains of a node, which judge a connection once. */
+struct meter {
+	const struct allow *allow;
+	struct set *sets[2];
+};
 
 struct lowering {
 	struct arena *arena;
@@ -30,6 +39,9 @@ struct lowering {
 	/* by family: index 0 for IPv4, 1 for IPv6 */
 	struct set *local[2], *self[2], *egress[2], *ingress[2], *guard[2], *pool[2], *known[2];
 	struct set *guarded;
+	struct set *inside[2]; /* every known workload and node, where the policy speaks of `world` */
+	struct meter *meters;
+	size_t meter_count;
 };
 
 /* ---- statements and rules ---- */
@@ -75,10 +87,10 @@ static void match_byte(struct lowering *l, struct rule *rule, enum field field, 
 	match(l, rule, STATEMENT_EQUAL, field, &value);
 }
 
-static void match_state(struct lowering *l, struct rule *rule, uint32_t bits)
+static void match_bits(struct lowering *l, struct rule *rule, enum statement_kind kind, enum field field, uint32_t bits)
 {
-	struct statement *statement = add(l, rule, STATEMENT_CT_STATE);
-	statement->fields[0] = FIELD_CT_STATE;
+	struct statement *statement = add(l, rule, kind);
+	statement->fields[0] = field;
 	statement->field_count = 1;
 	memcpy(statement->value, &bits, sizeof bits);
 }
@@ -107,14 +119,27 @@ static void finish(struct lowering *l, struct rule *rule, enum statement_kind ve
 	add(l, rule, verdict)->text = chain;
 }
 
+/* A record for the log group, so many in a second and no more. */
+static void log_some(struct lowering *l, struct rule *rule, uint32_t rate, uint32_t burst, const char *text)
+{
+	struct statement *limit = add(l, rule, STATEMENT_LIMIT);
+	limit->rate = rate;
+	limit->seconds = 1;
+	limit->burst = burst;
+	add(l, rule, STATEMENT_LOG)->text = text;
+}
+
+/* What the record of a denial begins with; in audit mode it is one that is let through. */
+static const char *denial(struct lowering *l, const char *reason)
+{
+	return arena_printf(l->arena, "ringfence %s %s ", l->world->policy->audit ? "audit" : "deny", reason);
+}
+
 /* The tail of every denial: a bounded log record that says why, then the common end. */
 static void deny(struct lowering *l, struct chain *chain, const char *reason, const char *comment)
 {
 	struct rule *rule = add_rule(l, chain, comment);
-	struct statement *limit = add(l, rule, STATEMENT_LIMIT);
-	limit->rate = LOG_RATE;
-	limit->burst = LOG_BURST;
-	add(l, rule, STATEMENT_LOG)->text = arena_printf(l->arena, "ringfence deny %s ", reason);
+	log_some(l, rule, LOG_RATE, LOG_BURST, denial(l, reason));
 	finish(l, add_rule(l, chain, comment), STATEMENT_GOTO, own(l, "deny"));
 }
 
@@ -187,6 +212,13 @@ static void put_box(struct lowering *l, struct set *set, const struct box *box, 
 
 /* ---- a class: its sets and its chain ---- */
 
+/* The end of a path, as much as a log prefix or a comment has room for. */
+static const char *path_end(const char *path)
+{
+	size_t length = strlen(path);
+	return length > PATH_SHOWN ? path + length - PATH_SHOWN : path;
+}
+
 /* FILE:LINE of the statements that a rule comes from, as many as a comment holds. */
 static const char *origins(struct lowering *l, const struct group *group)
 {
@@ -194,15 +226,13 @@ static const char *origins(struct lowering *l, const struct group *group)
 	const char *file = "";
 	for (size_t i = 0; i < group->allow_count; i++) {
 		const struct span *span = &group->allows[i]->span;
-		bool same = strcmp(file, span->file) == 0;
-		const char *path = span->file;
-		if (strlen(path) > PATH_SHOWN)
-			path += strlen(path) - PATH_SHOWN;
-		if (same)
+		if (span->file == NULL)
+			snprintf(next, sizeof next, "%s%s", i > 0 ? " " : "", group->allows[i]->key);
+		else if (strcmp(file, span->file) == 0)
 			snprintf(next, sizeof next, ",%u", span->line);
 		else
-			snprintf(next, sizeof next, "%s%s:%u", i > 0 ? " " : "", path, span->line);
-		file = span->file;
+			snprintf(next, sizeof next, "%s%s:%u", i > 0 ? " " : "", path_end(span->file), span->line);
+		file = span->file != NULL ? span->file : "";
 		if (strlen(text) + strlen(next) > 108) {
 			snprintf(next, sizeof next, " +%zu", group->allow_count - i);
 			i = group->allow_count;
@@ -212,20 +242,24 @@ static const char *origins(struct lowering *l, const struct group *group)
 	return arena_copy(l->arena, text, strlen(text));
 }
 
-/* Which sets, and so which names, a group gets: k4, h6, r4, n6 and t1, t2 … for each expiry. */
+static bool has_ports(const struct group *group)
+{
+	return group->shape == SHAPE_KEYED || group->shape == SHAPE_RANGES;
+}
+
+/* A letter for the shape, the family, and a number where the class has several of those: k4, h6, r4x1 ... */
 static void add_group_set(struct lowering *l, const struct class *class, struct group *group)
 {
 	static const char letters[] = {
 	    [SHAPE_KEYED] = 'k', [SHAPE_HOSTS] = 'h', [SHAPE_RANGES] = 'r', [SHAPE_NETS] = 'n'};
-	bool ports = group->shape == SHAPE_KEYED || group->shape == SHAPE_RANGES;
 	unsigned order = 0;
-	for (size_t i = 0; i < class->group_count; i++)
-		order += class->groups[i].until != 0 && class->groups[i].until <= group->until &&
-			 class->groups[i].shape == group->shape && class->groups[i].family == group->family;
+	for (const struct group *before = class->groups; before < group; before++)
+		order += before->shape == group->shape && before->family == group->family;
 	char name[64];
 	int length = snprintf(name, sizeof name, "%s.%c%u", class->chain, letters[group->shape], group->family);
-	if (group->until != 0)
-		snprintf(name + length, sizeof name - (size_t)length, "t%x", order);
+	if (order > 0)
+		snprintf(name + length, sizeof name - (size_t)length, "x%x", order);
+	bool ports = has_ports(group);
 	struct set *set = add_set(
 	    l, name, group->family == 4 ? (ports ? KEY_PORT4 : KEY_ADDRESS4) : (ports ? KEY_PORT6 : KEY_ADDRESS6));
 	set->interval = group->shape == SHAPE_RANGES || group->shape == SHAPE_NETS;
@@ -236,9 +270,14 @@ static void add_group_set(struct lowering *l, const struct class *class, struct 
 static void fill_group_set(struct lowering *l, struct group *group)
 {
 	struct boxes boxes = group->boxes;
-	bool ports = group->shape == SHAPE_KEYED || group->shape == SHAPE_RANGES;
-	if (group->shape == SHAPE_RANGES)
-		boxes = boxes_disjoint(l->arena, &boxes);
+	struct budget *budget = &l->classes.budget;
+	if (group->shape == SHAPE_RANGES) {
+		boxes = boxes_disjoint(l->arena, &boxes, group->boxes.count + budget->left);
+		size_t more = boxes.count > group->boxes.count ? boxes.count - group->boxes.count : 0;
+		if (more > budget->left && budget->passed_by == NULL)
+			budget->passed_by = group->allows[0];
+		budget->left -= more < budget->left ? more : budget->left;
+	}
 	if (group->shape == SHAPE_NETS) {
 		struct ranges ranges = {0};
 		for (size_t i = 0; i < boxes.count; i++)
@@ -249,32 +288,171 @@ static void fill_group_set(struct lowering *l, struct group *group)
 			arena_push(l->arena, boxes.items, boxes.count)->addresses = ranges.items[i];
 	}
 	for (size_t i = 0; i < boxes.count; i++)
-		put_box(l, group->set, &boxes.items[i], ports, group->until);
+		put_box(l, group->set, &boxes.items[i], has_ports(group), group->until);
 }
 
-/* The rules of one set: it is asked about the flow's other end, and its destination port. An ICMP error is asked about
- * the flow that it quotes. nft wants to know the protocol before it lets a rule look at a port of conntrack's. */
-static void add_group_rules(struct lowering *l, struct chain *chain, const struct class *class,
-			    const struct group *group)
+/* What the rules of a class are made with. */
+struct class_rules {
+	struct lowering *l;
+	struct chain *chain;
+	const struct class *class;
+	const struct group *group; /* the one at hand */
+	const char *comment;
+};
+
+/* The protocols that a set is asked about, one rule for each: nft wants to know the protocol before it lets a rule look
+ * at a port of conntrack's. With `errors`, an ICMP error is asked about the flow that it quotes. */
+static size_t list_protocols(const struct group *group, bool errors, uint8_t protocols[4])
 {
-	size_t family = group->family == 6;
-	enum field peer = class->direction == EGRESS ? destination_fields[family] : source_fields[family];
-	const char *comment = origins(l, group);
-	if (group->shape == SHAPE_HOSTS || group->shape == SHAPE_NETS) {
-		struct rule *rule = add_rule(l, chain, comment);
-		look_up(l, rule, STATEMENT_IN, group->set, peer, FIELD_COUNT, FIELD_COUNT);
-		finish(l, rule, STATEMENT_RETURN, NULL);
-		return;
+	uint8_t icmp = !errors && !group->icmp ? 0 : group->family == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+	const uint8_t candidates[4] = {group->tcp ? IPPROTO_TCP : 0, group->udp ? IPPROTO_UDP : 0,
+				       group->sctp ? IPPROTO_SCTP : 0, icmp};
+	size_t count = 0;
+	if (!has_ports(group)) {
+		protocols[0] = 0;
+		return 1;
 	}
-	const uint8_t protocols[] = {group->tcp ? IPPROTO_TCP : 0, group->udp ? IPPROTO_UDP : 0,
-				     group->family == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6};
-	for (size_t i = 0; i < sizeof protocols; i++) {
-		if (protocols[i] == 0)
-			continue;
-		struct rule *rule = add_rule(l, chain, comment);
-		match_byte(l, rule, FIELD_L4PROTO, protocols[i]);
-		look_up(l, rule, STATEMENT_IN, group->set, peer, FIELD_CT_PROTOCOL, FIELD_CT_PORT);
+	for (size_t i = 0; i < 4; i++)
+		if (candidates[i] != 0)
+			protocols[count++] = candidates[i];
+	return count;
+}
+
+static enum field peer_field(const struct class_rules *r)
+{
+	size_t family = r->group->family == 6;
+	return r->class->direction == EGRESS ? destination_fields[family] : source_fields[family];
+}
+
+/* Begins a rule for the flows whose other end, protocol and port are in the group's set. */
+static struct rule *match_group(const struct class_rules *r, uint8_t protocol)
+{
+	struct lowering *l = r->l;
+	const struct group *group = r->group;
+	struct rule *rule = add_rule(l, r->chain, r->comment);
+	enum field port = group->icmp ? FIELD_CT_REQUEST : FIELD_CT_PORT;
+	if (has_ports(group)) {
+		match_byte(l, rule, FIELD_L4PROTO, protocol);
+		look_up(l, rule, STATEMENT_IN, group->set, peer_field(r), FIELD_CT_PROTOCOL, port);
+	} else {
+		look_up(l, rule, STATEMENT_IN, group->set, peer_field(r), FIELD_COUNT, FIELD_COUNT);
+	}
+	if (group->outside)
+		look_up(l, rule, STATEMENT_NOT_IN, l->inside[group->family == 6], peer_field(r), FIELD_COUNT,
+			FIELD_COUNT);
+	return rule;
+}
+
+/* A connection between two workloads of this node meets the chains of both: logs and limits are the destination's. */
+static void leave_to_destination(const struct class_rules *r, struct rule *rule, enum statement_kind kind)
+{
+	size_t family = r->group->family == 6;
+	look_up(r->l, rule, kind, r->l->local[family], destination_fields[family], FIELD_COUNT, FIELD_COUNT);
+}
+
+static const char *allow_origin(const struct class_rules *r, const char *what)
+{
+	const struct span *span = &r->group->special->span;
+	return arena_printf(r->l->arena, "%s %s%s:%u", r->class->direction == EGRESS ? "egress" : "ingress", what,
+			    path_end(span->file), span->line);
+}
+
+static const char *allowance(const struct class_rules *r)
+{
+	return arena_printf(r->l->arena, "ringfence allow %s ", allow_origin(r, ""));
+}
+
+/* `log`: the first packet of a connection; the rule has no verdict, so the next ones go on. */
+static void add_log_rules(const struct class_rules *r, uint8_t protocol)
+{
+	struct rule *rule = match_group(r, protocol);
+	match_bits(r->l, rule, STATEMENT_NO_BITS, FIELD_CT_STATUS, STATUS_CONFIRMED);
+	if (r->class->direction == EGRESS)
+		leave_to_destination(r, rule, STATEMENT_NOT_IN);
+	log_some(r->l, rule, ALLOW_LOG_RATE, ALLOW_LOG_BURST, allowance(r));
+}
+
+static void add_return_rule(const struct class_rules *r, uint8_t protocol)
+{
+	finish(r->l, match_group(r, protocol), STATEMENT_RETURN, NULL);
+}
+
+static const struct meter *meter_of(struct lowering *l, const struct allow *allow)
+{
+	for (size_t i = 0; i < l->meter_count; i++)
+		if (l->meters[i].allow == allow)
+			return &l->meters[i];
+	return NULL;
+}
+
+/* `rate` is about what begins: what runs already goes on. */
+static void add_running_rule(const struct class_rules *r, uint8_t protocol)
+{
+	struct rule *rule = match_group(r, protocol);
+	match_bits(r->l, rule, STATEMENT_BITS, FIELD_CT_STATUS, STATUS_CONFIRMED);
+	finish(r->l, rule, STATEMENT_RETURN, NULL);
+}
+
+/* Of what begins, so much for each source. What is over falls through: another allow may let it pass. */
+static void add_rate_rules(const struct class_rules *r, uint8_t protocol)
+{
+	struct lowering *l = r->l;
+	const struct allow *allow = r->group->special;
+	size_t family = r->group->family == 6;
+	struct rule *rule;
+	if (r->class->direction == EGRESS) {
+		rule = match_group(r, protocol);
+		leave_to_destination(r, rule, STATEMENT_IN);
 		finish(l, rule, STATEMENT_RETURN, NULL);
+	}
+	rule = match_group(r, protocol);
+	struct statement *meter = add(l, rule, STATEMENT_METER);
+	const struct set *set = meter_of(l, allow)->sets[family];
+	memcpy(meter->set, set->name, sizeof meter->set);
+	meter->fields[0] = source_fields[family];
+	meter->field_count = 1;
+	meter->rate = meter->burst = allow->rate.count;
+	meter->seconds = allow->rate.seconds;
+	if (allow->log)
+		add(l, rule, STATEMENT_LOG)->text = allowance(r); /* as often as the rate lets pass */
+	finish(l, rule, STATEMENT_RETURN, NULL);
+}
+
+/* What no allow let pass, and this one only because of its rate. */
+static void add_over_rules(const struct class_rules *r, uint8_t protocol)
+{
+	const char *reason = allow_origin(r, "rate ");
+	log_some(r->l, match_group(r, protocol), LOG_RATE, LOG_BURST, denial(r->l, reason));
+	finish(r->l, match_group(r, protocol), STATEMENT_GOTO, own(r->l, "deny"));
+}
+
+static bool is_logged(const struct group *group)
+{
+	return group->special != NULL && group->special->log && group->special->rate.count == 0;
+}
+
+static bool is_limited(const struct group *group)
+{
+	return group->special != NULL && group->special->rate.count > 0;
+}
+
+static bool is_unlimited(const struct group *group)
+{
+	return !is_limited(group);
+}
+
+/* Adds rules for every group that `which` takes, and each protocol. */
+static void add_group_rules(struct lowering *l, struct chain *chain, const struct class *class,
+			    bool (*which)(const struct group *), void (*rules)(const struct class_rules *, uint8_t),
+			    bool errors)
+{
+	for (size_t i = 0; i < class->group_count; i++) {
+		const struct group *group = &class->groups[i];
+		const struct class_rules r = {l, chain, class, group, origins(l, group)};
+		uint8_t protocols[4];
+		size_t count = which(group) ? list_protocols(group, errors, protocols) : 0;
+		for (size_t j = 0; j < count; j++)
+			rules(&r, protocols[j]);
 	}
 }
 
@@ -282,15 +460,18 @@ static void add_group_rules(struct lowering *l, struct chain *chain, const struc
 static const char *class_origin(struct lowering *l, const struct class *class, const char **comment)
 {
 	const struct policy *policy = l->world->policy;
+	if (class->quarantine != NULL) {
+		const struct span *span = &class->quarantine->span;
+		*comment = arena_printf(l->arena, "quarantine %s:%u", path_end(span->file), span->line);
+		return *comment;
+	}
 	if (class->closed) {
 		*comment = "conflict";
 		return "conflict two workloads with one address";
 	}
 	const struct span *span = class->isolation != NULL ? &class->isolation->span : &policy->unmatched_span;
-	const char *path = span->file != NULL ? span->file : "";
-	if (strlen(path) > PATH_SHOWN)
-		path += strlen(path) - PATH_SHOWN;
-	*comment = span->file != NULL ? arena_printf(l->arena, "%s:%u", path, span->line) : "unmatched workload";
+	*comment = span->file != NULL ? arena_printf(l->arena, "%s:%u", path_end(span->file), span->line)
+				      : "unmatched workload";
 	if (class->isolation == NULL)
 		return arena_printf(l->arena, "unmatched %s", span->file != NULL ? *comment : "by default");
 	return arena_printf(l->arena, "%.20s/%.20s %s", class->isolation->name_space, class->isolation->name, *comment);
@@ -303,14 +484,18 @@ static void add_class(struct lowering *l, struct class *class)
 	for (size_t i = 0; i < class->group_count; i++) {
 		add_group_set(l, class, &class->groups[i]);
 		fill_group_set(l, &class->groups[i]);
-		add_group_rules(l, chain, class, &class->groups[i]);
 	}
+	add_group_rules(l, chain, class, is_logged, add_log_rules, false);
+	add_group_rules(l, chain, class, is_unlimited, add_return_rule, true);
+	add_group_rules(l, chain, class, is_limited, add_running_rule, true);
+	add_group_rules(l, chain, class, is_limited, add_rate_rules, false);
 	for (size_t family = 0; family < 2; family++) {
 		struct rule *rule = add_rule(l, chain, "a workload reaches itself");
 		look_up(l, rule, STATEMENT_IN, l->self[family], source_fields[family], destination_fields[family],
 			FIELD_COUNT);
 		finish(l, rule, STATEMENT_ACCEPT, NULL);
 	}
+	add_group_rules(l, chain, class, is_limited, add_over_rules, false);
 	const char *comment = NULL, *origin = class_origin(l, class, &comment);
 	deny(l, chain, arena_printf(l->arena, "%s %s", class->direction == EGRESS ? "egress" : "ingress", origin),
 	     comment);
@@ -428,6 +613,58 @@ static void add_common_sets(struct lowering *l)
 	l->guarded = add_set(l, own(l, "guarded"), KEY_INTERFACE);
 }
 
+/* Whether the policy speaks of `world`, whose rules ask who is known. */
+static bool speaks_of_world(const struct policy *policy)
+{
+	for (size_t i = 0; i < policy->allow_count; i++) {
+		const struct flows *flows = &policy->allows[i]->flows;
+		for (size_t j = 0; j < flows->from_count; j++)
+			if (flows->from[j].kind == PEER_WORLD)
+				return true;
+		for (size_t j = 0; j < flows->to_count; j++)
+			if (flows->to[j].peer.kind == PEER_WORLD)
+				return true;
+	}
+	return false;
+}
+
+static void add_inside(struct lowering *l)
+{
+	const struct inventory *inventory = l->world->inventory;
+	size_t count = 0;
+	const struct place *places = inventory_places(inventory, &count);
+	for (size_t family = 0; family < 2; family++)
+		l->inside[family] = add_set(l, own(l, family == 0 ? "inside4" : "inside6"), address_keys[family]);
+	for (size_t i = 0; i < count; i++)
+		put_address(l, l->inside[places[i].address.family == 6], &places[i].address, NULL);
+	for (size_t i = 0; i < inventory->node_count; i++)
+		for (size_t j = 0; j < inventory->nodes[i]->address_count; j++) {
+			const struct address *address = &inventory->nodes[i]->addresses[j];
+			put_address(l, l->inside[address->family == 6], address, NULL);
+		}
+}
+
+static void add_meters(struct lowering *l)
+{
+	const struct policy *policy = l->world->policy;
+	for (size_t i = 0; i < policy->allow_count; i++) {
+		const struct allow *allow = policy->allows[i];
+		if (allow->rate.count == 0)
+			continue;
+		struct meter *meter = arena_push(l->arena, l->meters, l->meter_count);
+		meter->allow = allow;
+		for (size_t family = 0; family < 2; family++) {
+			const char *name =
+			    own(l, arena_printf(l->arena, "rate%zu_%u", l->meter_count, family == 0 ? 4 : 6));
+			struct set *set = meter->sets[family] = add_set(l, name, address_keys[family]);
+			set->dynamic = set->timeout = true;
+			set->size = METER_SOURCES;
+			set->forget_after = 2 * allow->rate.seconds > METER_SECONDS_LEAST ? 2 * allow->rate.seconds
+											  : METER_SECONDS_LEAST;
+		}
+	}
+}
+
 /* ---- the chains that every packet takes ---- */
 
 /* Neighbour discovery always passes: it is link-local by its hop limit, which a router would have lowered (RFC
@@ -521,7 +758,7 @@ static void add_dead_ends(struct lowering *l)
 	};
 	struct rule *rule = add_rule(l, add_chain(l, own(l, "deny")), "every denial ends here");
 	add(l, rule, STATEMENT_COUNTER);
-	finish(l, rule, STATEMENT_DROP, NULL);
+	finish(l, rule, l->world->policy->audit ? STATEMENT_ACCEPT : STATEMENT_DROP, NULL);
 	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
 		deny(l, add_chain(l, own(l, ends[i].name)), ends[i].reason, ends[i].reason);
 }
@@ -532,10 +769,10 @@ static void add_main(struct lowering *l)
 	add_discovery(l, chain);
 	add_guard(l, chain);
 	struct rule *rule = add_rule(l, chain, "no flow of conntrack");
-	match_state(l, rule, STATE_INVALID | STATE_UNTRACKED);
+	match_bits(l, rule, STATEMENT_BITS, FIELD_CT_STATE, STATE_INVALID | STATE_UNTRACKED);
 	finish(l, rule, STATEMENT_JUMP, own(l, "stray"));
 	rule = add_rule(l, chain, "ICMP errors");
-	match_state(l, rule, STATE_RELATED);
+	match_bits(l, rule, STATEMENT_BITS, FIELD_CT_STATE, STATE_RELATED);
 	finish(l, rule, STATEMENT_JUMP, own(l, "related"));
 	for (size_t family = 0; family < 2; family++) {
 		rule = add_rule(l, chain, "may the source send this?");
@@ -601,7 +838,7 @@ static void size_sets(struct ruleset *ruleset)
 {
 	for (size_t i = 0; i < ruleset->set_count; i++) {
 		struct set *set = ruleset->sets[i];
-		if (set->interval || set->timeout)
+		if (set->interval || set->timeout || set->dynamic)
 			continue;
 		set->size = SET_SIZE_LEAST;
 		while (set->size < 2 * set->element_count)
@@ -609,16 +846,48 @@ static void size_sets(struct ruleset *ruleset)
 	}
 }
 
-struct ruleset *ruleset_lower(struct arena *arena, const struct world *world, const char *node, uint32_t generation)
+/* Whether a packet that meets half of a workload's coming or going is judged as before or as after. A native allow
+ * holds for both ends or for none, so half of it opens nothing. A rule of a NetworkPolicy holds for one end, and
+ * `world` asks two sets: there, half of a change could be a third policy (dataplane.md, "What atomic takes"). */
+static bool is_elementwise(const struct policy *policy)
+{
+	bool native = !speaks_of_world(policy);
+	for (size_t i = 0; i < policy->isolation_count && native; i++)
+		native = policy->isolations[i]->service != NULL;
+	return native;
+}
+
+/* Says which allow is too much. */
+static bool within_budget(const struct lowering *l, struct diagnostics *diagnostics)
+{
+	size_t count = 0;
+	const struct allow *allow = l->classes.budget.passed_by;
+	for (size_t i = 0; i < l->ruleset->set_count; i++)
+		count += l->ruleset->sets[i]->element_count;
+	if (allow == NULL && count <= RULESET_ELEMENTS_MAX)
+		return true;
+	struct span span = allow != NULL ? allow->span : (struct span){0};
+	diagnostics_error(diagnostics, span, "the ruleset would have more than %d elements", RULESET_ELEMENTS_MAX);
+	diagnostics_help(diagnostics, "a set has an element for each peer and port: name a network in place of its "
+				      "workloads, or ports: [any], or split the node's workloads");
+	return false;
+}
+
+struct ruleset *ruleset_lower(struct arena *arena, const struct world *world, const char *node, uint32_t generation,
+			      struct diagnostics *diagnostics)
 {
 	struct lowering l = {.arena = arena, .world = world};
 	l.ruleset = arena_alloc(arena, sizeof *l.ruleset);
 	l.ruleset->generation = generation;
 	l.ruleset->at = world->at;
+	l.ruleset->elementwise = is_elementwise(world->policy);
 	classes_init(&l.classes, arena, world->policy);
-	l.identities = identities_make(arena, world->inventory);
+	l.identities = identities_make(arena, world);
 	add_common_sets(&l);
 	add_pools(&l, node);
+	if (speaks_of_world(world->policy))
+		add_inside(&l);
+	add_meters(&l);
 	size_t count = 0;
 	const struct place *places = inventory_places(world->inventory, &count);
 	for (size_t i = 0; i < count; i++)
@@ -628,8 +897,10 @@ struct ruleset *ruleset_lower(struct arena *arena, const struct world *world, co
 		if (is_local(world->inventory->workloads[i], node))
 			add_interface(&l, world->inventory->workloads[i]);
 	add_dead_ends(&l);
-	for (size_t i = 0; i < l.classes.count; i++)
+	for (size_t i = 0; i < l.classes.count && l.classes.budget.passed_by == NULL; i++)
 		add_class(&l, l.classes.items[i]);
+	if (!within_budget(&l, diagnostics))
+		return NULL;
 	add_stray(&l);
 	add_related(&l);
 	add_main(&l);

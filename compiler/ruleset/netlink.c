@@ -160,22 +160,35 @@ static void add_prefix(struct nftnl_rule *rule, const struct statement *statemen
 	compare(rule, NFT_CMP_EQ, value, size);
 }
 
-static void add_state(struct nftnl_rule *rule, const struct statement *statement)
+static void add_bits(struct nftnl_rule *rule, const struct statement *statement)
 {
 	const uint32_t zero = 0;
-	load(rule, FIELD_CT_STATE, sizeof zero, NFT_REG_1);
+	load(rule, statement->fields[0], sizeof zero, NFT_REG_1);
 	add_mask(rule, statement->value, sizeof zero);
-	compare(rule, NFT_CMP_NEQ, &zero, sizeof zero);
+	compare(rule, statement->kind == STATEMENT_BITS ? NFT_CMP_NEQ : NFT_CMP_EQ, &zero, sizeof zero);
 }
 
-static void add_limit(struct nftnl_rule *rule, const struct statement *statement)
+static struct nftnl_expr *make_limit(uint32_t rate, uint32_t seconds, uint32_t burst)
 {
 	struct nftnl_expr *e = make("limit");
-	nftnl_expr_set_u64(e, NFTNL_EXPR_LIMIT_RATE, statement->rate);
-	nftnl_expr_set_u64(e, NFTNL_EXPR_LIMIT_UNIT, 1);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_BURST, statement->burst);
+	nftnl_expr_set_u64(e, NFTNL_EXPR_LIMIT_RATE, rate);
+	nftnl_expr_set_u64(e, NFTNL_EXPR_LIMIT_UNIT, seconds);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_BURST, burst);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_FLAGS, 0);
+	return e;
+}
+
+/* `update @set { field limit ... }`: the kernel keeps a limit for each value of the field that it meets. */
+static void add_meter(struct nftnl_rule *rule, const struct statement *statement)
+{
+	struct nftnl_expr *e = make("dynset");
+	load_all(rule, statement);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_SREG_KEY, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_UPDATE);
+	nftnl_expr_set_str(e, NFTNL_EXPR_DYNSET_SET_NAME, statement->set);
+	nftnl_expr_add_expr(e, NFTNL_EXPR_DYNSET_EXPRESSIONS,
+			    make_limit(statement->rate, statement->seconds, statement->burst));
 	nftnl_rule_add_expr(rule, e);
 }
 
@@ -208,8 +221,9 @@ static void add_statement(struct nftnl_rule *rule, const struct statement *state
 	case STATEMENT_PREFIX:
 		add_prefix(rule, statement);
 		break;
-	case STATEMENT_CT_STATE:
-		add_state(rule, statement);
+	case STATEMENT_BITS:
+	case STATEMENT_NO_BITS:
+		add_bits(rule, statement);
 		break;
 	case STATEMENT_IN:
 	case STATEMENT_NOT_IN:
@@ -220,7 +234,10 @@ static void add_statement(struct nftnl_rule *rule, const struct statement *state
 		nftnl_rule_add_expr(rule, make("counter"));
 		break;
 	case STATEMENT_LIMIT:
-		add_limit(rule, statement);
+		nftnl_rule_add_expr(rule, make_limit(statement->rate, 1, statement->burst));
+		break;
+	case STATEMENT_METER:
+		add_meter(rule, statement);
 		break;
 	case STATEMENT_LOG:
 		add_log(rule, statement);
@@ -296,7 +313,8 @@ struct nftnl_set *netlink_set(const struct set *set, uint32_t id)
 	if (object == NULL)
 		abort();
 	uint32_t flags = (set->map ? NFT_SET_MAP : 0) | (set->interval ? NFT_SET_INTERVAL : 0) |
-			 (set->timeout ? NFT_SET_TIMEOUT : 0) | (form->parts > 1 ? NFT_SET_CONCAT : 0);
+			 (set->timeout ? NFT_SET_TIMEOUT : 0) | (set->dynamic ? NFT_SET_EVAL : 0) |
+			 (form->parts > 1 ? NFT_SET_CONCAT : 0);
 	nftnl_set_set_str(object, NFTNL_SET_TABLE, RULESET_TABLE);
 	nftnl_set_set_str(object, NFTNL_SET_NAME, set->name);
 	nftnl_set_set_u32(object, NFTNL_SET_FAMILY, NFPROTO_INET);
@@ -308,6 +326,8 @@ struct nftnl_set *netlink_set(const struct set *set, uint32_t id)
 		nftnl_set_set_u32(object, NFTNL_SET_DATA_TYPE, NFT_DATA_VERDICT);
 		nftnl_set_set_u32(object, NFTNL_SET_DATA_LEN, DATA_VERDICT_LENGTH);
 	}
+	if (set->dynamic)
+		nftnl_set_set_u64(object, NFTNL_SET_TIMEOUT, (uint64_t)set->forget_after * 1000);
 	if (set->size != 0)
 		nftnl_set_set_u32(object, NFTNL_SET_DESC_SIZE, set->size);
 	if (form->parts > 1)

@@ -129,38 +129,63 @@ static size_t append(struct arena *arena, struct boxes *out, size_t previous, st
 	return count;
 }
 
-struct boxes boxes_disjoint(struct arena *arena, const struct boxes *boxes)
+/* Where the set of boxes that hold an address changes: sorted, each once. */
+static struct address *find_cuts(struct arena *arena, const struct boxes *boxes, size_t *count)
 {
-	struct boxes out = {0};
-	struct address *cuts = NULL; /* where a piece begins */
-	size_t cut_count = 0, unique = 0, previous = 0;
+	struct address *cuts = NULL;
+	size_t all = 0;
+	*count = 0;
 	for (size_t i = 0; i < boxes->count; i++) {
 		struct address behind = boxes->items[i].addresses.last;
-		*arena_push(arena, cuts, cut_count) = boxes->items[i].addresses.first;
+		*arena_push(arena, cuts, all) = boxes->items[i].addresses.first;
 		if (address_next(&behind))
-			*arena_push(arena, cuts, cut_count) = behind;
+			*arena_push(arena, cuts, all) = behind;
 	}
-	if (cut_count > 1)
-		qsort(cuts, cut_count, sizeof *cuts, compare_addresses);
-	for (size_t i = 0; i < cut_count; i++)
-		if (unique == 0 || address_compare(&cuts[unique - 1], &cuts[i]) != 0)
-			cuts[unique++] = cuts[i];
+	if (all > 1)
+		qsort(cuts, all, sizeof *cuts, compare_addresses);
+	for (size_t i = 0; i < all; i++)
+		if (*count == 0 || address_compare(&cuts[*count - 1], &cuts[i]) != 0)
+			cuts[(*count)++] = cuts[i];
+	return cuts;
+}
+
+static int compare_first(const void *left, const void *right)
+{
+	return address_compare(&((const struct box *)left)->addresses.first,
+			       &((const struct box *)right)->addresses.first);
+}
+
+/* Goes through the pieces between cuts in order, with the boxes that hold the piece at hand. */
+struct boxes boxes_disjoint(struct arena *arena, const struct boxes *boxes, size_t most)
+{
+	struct boxes out = {0};
+	size_t cut_count, previous = 0, next = 0, here = 0;
+	const struct address *cuts = find_cuts(arena, boxes, &cut_count);
+	struct box *sorted = arena_alloc(arena, (boxes->count + 1) * sizeof *sorted);
+	struct box *holding = arena_alloc(arena, (boxes->count + 1) * sizeof *holding);
 	struct port_range *ports = arena_alloc(arena, (boxes->count + 1) * sizeof *ports);
-	for (size_t i = 0; i < unique; i++) {
+	if (boxes->count > 0) {
+		memcpy(sorted, boxes->items, boxes->count * sizeof *sorted);
+		qsort(sorted, boxes->count, sizeof *sorted, compare_first);
+	}
+	for (size_t i = 0; i < cut_count && out.count <= most; i++) {
 		struct address_range piece = {cuts[i], cuts[i]};
-		size_t count = 0;
-		if (i + 1 < unique) {
+		size_t kept = 0;
+		if (i + 1 < cut_count) {
 			piece.last = cuts[i + 1];
 			address_previous(&piece.last);
 		} else {
 			memset(piece.last.bytes, 0xff, address_size(piece.last.family));
 		}
-		for (size_t j = 0; j < boxes->count; j++)
-			if (address_compare(&boxes->items[j].addresses.first, &piece.first) <= 0 &&
-			    address_compare(&boxes->items[j].addresses.last, &piece.first) >= 0)
-				ports[count++] = boxes->items[j].ports;
-		count = merge_ports(ports, count);
-		previous = append(arena, &out, previous, piece, ports, count);
+		for (size_t j = 0; j < here; j++)
+			if (address_compare(&holding[j].addresses.last, &piece.first) >= 0)
+				holding[kept++] = holding[j];
+		for (here = kept;
+		     next < boxes->count && address_compare(&sorted[next].addresses.first, &piece.first) <= 0; next++)
+			holding[here++] = sorted[next];
+		for (size_t j = 0; j < here; j++)
+			ports[j] = holding[j].ports;
+		previous = append(arena, &out, previous, piece, ports, merge_ports(ports, here));
 	}
 	return out;
 }

@@ -32,7 +32,8 @@ struct ranges ranges_without(struct arena *arena, struct ranges ranges, const st
 void ranges_merge(struct ranges *ranges);
 
 /* The same set of (address, protocol, port), in boxes of which no two overlap; all of one family. The kernel's pipapo
- * sets refuse an element that overlaps another in part (net/netfilter/nft_set_pipapo.c, nft_pipapo_insert). */
-struct boxes boxes_disjoint(struct arena *arena, const struct boxes *boxes);
+ * sets refuse an element that overlaps another in part (net/netfilter/nft_set_pipapo.c, nft_pipapo_insert). Cutting can
+ * make many of few: beyond `most` it stops, with more than `most`. */
+struct boxes boxes_disjoint(struct arena *arena, const struct boxes *boxes, size_t most);
 
 #endif

@@ -34,15 +34,18 @@ static void print_fields(FILE *stream, const struct statement *statement)
 		fprintf(stream, "%s%s", i > 0 ? " . " : "", field_forms[statement->fields[i]].words);
 }
 
-static void print_states(FILE *stream, const struct statement *statement)
+static void print_bits(FILE *stream, const struct statement *statement)
 {
-	/* linux/netfilter/nf_conntrack_common.h: NF_CT_STATE_INVALID_BIT, NF_CT_STATE_BIT, NF_CT_STATE_UNTRACKED_BIT.
-	 */
-	static const char *const names[32] = {[0] = "invalid", "established", "related", "new", [6] = "untracked"};
+	/* linux/netfilter/nf_conntrack_common.h: NF_CT_STATE_INVALID_BIT, NF_CT_STATE_BIT, NF_CT_STATE_UNTRACKED_BIT;
+	 * enum ip_conntrack_status. */
+	static const char *const states[32] = {[0] = "invalid", "established", "related", "new", [6] = "untracked"};
+	static const char *const statuses[32] = {[3] = "confirmed"};
+	const char *const *names = statement->fields[0] == FIELD_CT_STATE ? states : statuses;
 	uint32_t value;
 	const char *comma = "";
 	memcpy(&value, statement->value, sizeof value);
-	fputs("ct state ", stream);
+	print_fields(stream, statement);
+	fputs(statement->kind == STATEMENT_BITS ? " " : " ! ", stream);
 	for (size_t i = 0; i < 32; i++) {
 		if ((value >> i & 1) == 0)
 			continue;
@@ -53,6 +56,12 @@ static void print_states(FILE *stream, const struct statement *statement)
 			fprintf(stream, "0x%x", 1U << i);
 		comma = ",";
 	}
+}
+
+/* The unit of a rate, by its seconds. */
+static const char *unit_of(uint32_t seconds)
+{
+	return seconds == 60 ? "minute" : seconds == 3600 ? "hour" : "second";
 }
 
 static void print_statement(FILE *stream, const struct statement *statement)
@@ -71,8 +80,9 @@ static void print_statement(FILE *stream, const struct statement *statement)
 		print_value(stream, statement->fields[0], statement->value);
 		fprintf(stream, "/%u", statement->prefix);
 		break;
-	case STATEMENT_CT_STATE:
-		print_states(stream, statement);
+	case STATEMENT_BITS:
+	case STATEMENT_NO_BITS:
+		print_bits(stream, statement);
 		break;
 	case STATEMENT_IN:
 	case STATEMENT_NOT_IN:
@@ -88,6 +98,12 @@ static void print_statement(FILE *stream, const struct statement *statement)
 		break;
 	case STATEMENT_LIMIT:
 		fprintf(stream, "limit rate %u/second burst %u packets", statement->rate, statement->burst);
+		break;
+	case STATEMENT_METER:
+		fprintf(stream, "update @%s { ", statement->set);
+		print_fields(stream, statement);
+		fprintf(stream, " limit rate %u/%s burst %u packets }", statement->rate, unit_of(statement->seconds),
+			statement->burst);
 		break;
 	case STATEMENT_LOG:
 		fprintf(stream, "log prefix \"%s\" group %d", netlink_text(text, statement->text), RULESET_LOG_GROUP);
@@ -153,7 +169,9 @@ static void print_set(FILE *stream, const struct set *set, int64_t at)
 		set->map ? " : verdict" : "");
 	if (set->size != 0)
 		fprintf(stream, "\t\tsize %u\n", set->size);
-	if (set->interval || set->timeout)
+	if (set->dynamic)
+		fprintf(stream, "\t\tflags dynamic,timeout\n\t\ttimeout %us\n", set->forget_after);
+	else if (set->interval || set->timeout)
 		fprintf(stream, "\t\tflags %s%s%s\n", set->interval ? "interval" : "",
 			set->interval && set->timeout ? "," : "", set->timeout ? "timeout" : "");
 	print_elements(stream, set, at);

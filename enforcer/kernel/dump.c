@@ -140,14 +140,22 @@ static int mask_bits(const uint8_t *mask, size_t size)
 	return ones == all ? ones : -1;
 }
 
+/* Fields of which rules ask for bits. */
+static bool has_bits(enum field field)
+{
+	return field == FIELD_CT_STATE || field == FIELD_CT_STATUS;
+}
+
 static void fold_masked(struct folding *f, uint32_t op, const void *data, uint32_t size)
 {
 	static const uint32_t zero;
-	bool state = f->loads[0] == FIELD_CT_STATE;
+	bool asks_bits = has_bits(f->loads[0]);
 	int bits = mask_bits(f->mask, size);
-	struct statement *statement = add(f, state ? STATEMENT_CT_STATE : STATEMENT_PREFIX);
-	if (state) {
-		f->unknown = f->unknown || op != NFT_CMP_NEQ || memcmp(data, &zero, sizeof zero) != 0;
+	struct statement *statement = add(f, !asks_bits		 ? STATEMENT_PREFIX
+					     : op == NFT_CMP_NEQ ? STATEMENT_BITS
+								 : STATEMENT_NO_BITS);
+	if (asks_bits) {
+		f->unknown = f->unknown || memcmp(data, &zero, sizeof zero) != 0;
 		memcpy(statement->value, f->mask, size);
 	} else {
 		f->unknown = f->unknown || op != NFT_CMP_EQ || bits < 0;
@@ -172,7 +180,7 @@ static void fold_compare(struct folding *f, const struct nftnl_expr *e)
 		return;
 	}
 	bool part = size < field_forms[f->loads[0]].size;
-	f->unknown = (part && op != NFT_CMP_EQ) || f->loads[0] == FIELD_CT_STATE;
+	f->unknown = (part && op != NFT_CMP_EQ) || has_bits(f->loads[0]);
 	struct statement *statement = add(f, op == NFT_CMP_NEQ ? STATEMENT_UNEQUAL
 					     : part	       ? STATEMENT_PREFIX
 							       : STATEMENT_EQUAL);
@@ -215,14 +223,56 @@ static void fold_counter(struct folding *f, const struct nftnl_expr *e)
 	add_plain(f, STATEMENT_COUNTER);
 }
 
+static void read_limit(struct folding *f, const struct nftnl_expr *e, struct statement *statement)
+{
+	uint64_t rate = nftnl_expr_get_u64(e, NFTNL_EXPR_LIMIT_RATE),
+		 seconds = nftnl_expr_get_u64(e, NFTNL_EXPR_LIMIT_UNIT);
+	statement->rate = (uint32_t)rate;
+	statement->seconds = (uint32_t)seconds;
+	statement->burst = nftnl_expr_get_u32(e, NFTNL_EXPR_LIMIT_BURST);
+	f->unknown = f->unknown || rate > UINT32_MAX || seconds > UINT32_MAX ||
+		     nftnl_expr_get_u32(e, NFTNL_EXPR_LIMIT_TYPE) != NFT_LIMIT_PKTS ||
+		     nftnl_expr_get_u32(e, NFTNL_EXPR_LIMIT_FLAGS) != 0;
+}
+
 static void fold_limit(struct folding *f, const struct nftnl_expr *e)
 {
 	struct statement *statement = add_plain(f, STATEMENT_LIMIT);
-	statement->rate = (uint32_t)nftnl_expr_get_u64(e, NFTNL_EXPR_LIMIT_RATE);
-	statement->burst = nftnl_expr_get_u32(e, NFTNL_EXPR_LIMIT_BURST);
-	f->unknown = f->unknown || nftnl_expr_get_u64(e, NFTNL_EXPR_LIMIT_UNIT) != 1 ||
-		     nftnl_expr_get_u32(e, NFTNL_EXPR_LIMIT_TYPE) != NFT_LIMIT_PKTS ||
-		     nftnl_expr_get_u32(e, NFTNL_EXPR_LIMIT_FLAGS) != 0;
+	read_limit(f, e, statement);
+	f->unknown = f->unknown || statement->seconds != 1;
+}
+
+/* What a dynset holds: one limit. */
+struct held {
+	struct folding *folding;
+	struct statement *statement;
+	size_t count;
+};
+
+static int read_held(struct nftnl_expr *e, void *context)
+{
+	struct held *held = context;
+	if (strcmp(nftnl_expr_get_str(e, NFTNL_EXPR_NAME), "limit") == 0)
+		read_limit(held->folding, e, held->statement);
+	else
+		held->folding->unknown = true;
+	held->count++;
+	return 0;
+}
+
+static void fold_dynset(struct folding *f, const struct nftnl_expr *e)
+{
+	bool whole = f->load_count == 1 && !f->masked && f->sizes[0] == field_forms[f->loads[0]].size;
+	struct statement *statement = add(f, STATEMENT_METER);
+	struct held held = {f, statement, 0};
+	nftnl_expr_expr_foreach(e, read_held, &held);
+	copy_name(f, statement->set, nftnl_expr_get_str(e, NFTNL_EXPR_DYNSET_SET_NAME));
+	f->unknown = f->unknown || !whole || held.count != 1 ||
+		     nftnl_expr_get_u32(e, NFTNL_EXPR_DYNSET_OP) != NFT_DYNSET_OP_UPDATE ||
+		     nftnl_expr_get_u32(e, NFTNL_EXPR_DYNSET_SREG_KEY) != NFT_REG_1 ||
+		     nftnl_expr_get_u64(e, NFTNL_EXPR_DYNSET_TIMEOUT) != 0 || /* the set's own */
+		     nftnl_expr_is_set(e, NFTNL_EXPR_DYNSET_SREG_DATA) ||
+		     (nftnl_expr_get_u32(e, NFTNL_EXPR_DYNSET_FLAGS) & NFT_DYNSET_F_INV) != 0;
 }
 
 static void fold_log(struct folding *f, const struct nftnl_expr *e)
@@ -264,10 +314,10 @@ static int fold_expression(struct nftnl_expr *e, void *context)
 	static const struct {
 		const char *name;
 		void (*fold)(struct folding *, const struct nftnl_expr *);
-	} kinds[] = {{"meta", fold_meta},	   {"payload", fold_payload}, {"ct", fold_ct},
-		     {"bitwise", fold_bitwise},	   {"cmp", fold_compare},     {"lookup", fold_lookup},
-		     {"counter", fold_counter},	   {"limit", fold_limit},     {"log", fold_log},
-		     {"immediate", fold_immediate}};
+	} kinds[] = {{"dynset", fold_dynset}, {"meta", fold_meta},	    {"payload", fold_payload},
+		     {"ct", fold_ct},	      {"bitwise", fold_bitwise},    {"cmp", fold_compare},
+		     {"lookup", fold_lookup}, {"counter", fold_counter},    {"limit", fold_limit},
+		     {"log", fold_log},	      {"immediate", fold_immediate}};
 	struct folding *f = context;
 	const char *name = nftnl_expr_get_str(e, NFTNL_EXPR_NAME);
 	bool known = false;
@@ -379,9 +429,15 @@ static bool read_form(struct set *set, struct nftnl_set *object)
 	set->interval = (flags & NFT_SET_INTERVAL) != 0;
 	set->timeout = (flags & NFT_SET_TIMEOUT) != 0;
 	set->size = nftnl_set_is_set(object, NFTNL_SET_DESC_SIZE) ? nftnl_set_get_u32(object, NFTNL_SET_DESC_SIZE) : 0;
-	return known && (flags & ~(uint32_t)(NFT_SET_MAP | NFT_SET_INTERVAL | NFT_SET_TIMEOUT | NFT_SET_CONCAT)) == 0 &&
+	uint64_t timeout =
+	    nftnl_set_is_set(object, NFTNL_SET_TIMEOUT) ? nftnl_set_get_u64(object, NFTNL_SET_TIMEOUT) : 0;
+	set->dynamic = (flags & NFT_SET_EVAL) != 0;
+	set->forget_after = (uint32_t)(timeout / 1000);
+	return known &&
+	       (flags &
+		~(uint32_t)(NFT_SET_MAP | NFT_SET_INTERVAL | NFT_SET_TIMEOUT | NFT_SET_CONCAT | NFT_SET_EVAL)) == 0 &&
 	       (!set->map || nftnl_set_get_u32(object, NFTNL_SET_DATA_TYPE) == NFT_DATA_VERDICT) &&
-	       !nftnl_set_is_set(object, NFTNL_SET_TIMEOUT) && !nftnl_set_is_set(object, NFTNL_SET_EXPR) &&
+	       (timeout == 0 || set->dynamic) && !nftnl_set_is_set(object, NFTNL_SET_EXPR) &&
 	       !nftnl_set_is_set(object, NFTNL_SET_EXPRESSIONS);
 }
 
@@ -600,7 +656,7 @@ static int read_once(struct reading *r)
 		error = dump(r, NFT_MSG_GETSET, NULL, on_set);
 	for (size_t i = 0; i < r->ruleset->set_count && error == 0; i++) {
 		r->set = r->ruleset->sets[i];
-		if (!is_ours(r->set))
+		if (!is_ours(r->set) || r->set->dynamic)
 			continue;
 		error = dump(r, NFT_MSG_GETSETELEM, r->set->name, on_elements);
 		if (r->set->interval && key_forms[r->set->key].parts == 1)

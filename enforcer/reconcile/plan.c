@@ -41,7 +41,8 @@ static const struct chain *chain_in(const struct ruleset *actual, const char *na
 
 static bool same_form(const struct set *a, const struct set *b)
 {
-	return a->key == b->key && a->map == b->map && a->interval == b->interval && a->timeout == b->timeout;
+	return a->key == b->key && a->map == b->map && a->interval == b->interval && a->timeout == b->timeout &&
+	       a->dynamic == b->dynamic && a->forget_after == b->forget_after;
 }
 
 static bool same_hook(const struct chain *a, const struct chain *b)

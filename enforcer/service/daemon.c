@@ -46,8 +46,10 @@ static json_t *conflicts(const struct world *world)
 static int64_t next_expiry(const struct world *world)
 {
 	int64_t next = 0;
-	for (size_t i = 0; i < world->policy->allow_count; i++) {
-		int64_t until = world->policy->allows[i]->until;
+	for (size_t i = 0; i < world->policy->allow_count + world->policy->quarantine_count; i++) {
+		int64_t until = i < world->policy->allow_count
+				    ? world->policy->allows[i]->until
+				    : world->policy->quarantines[i - world->policy->allow_count]->until;
 		if (until > world->at && (next == 0 || until < next))
 			next = until;
 	}
@@ -72,16 +74,32 @@ static void adopt(struct daemon *daemon, struct arena *arena, const struct world
 	daemon->conflicts = conflicts(world);
 }
 
-static void note_error(struct daemon *daemon, const struct answer *answer)
+/* Keeps, and says, why the rules in force are not the newest; NULL: they are. */
+static void note_problem(struct daemon *daemon, char *text)
 {
 	free(daemon->error);
-	daemon->error = NULL;
-	if (answer == NULL)
-		return;
-	if (asprintf(&daemon->error, "the kernel refused %s: %s", answer->object, strerror(-answer->error)) < 0)
-		daemon->error = NULL;
-	fprintf(stderr, "ringfenced: %s; the rules that were in force still are\n",
-		daemon->error != NULL ? daemon->error : "refused");
+	daemon->error = text;
+	if (text != NULL)
+		fprintf(stderr, "ringfenced: %s; the rules that were in force still are\n", text);
+}
+
+static void note_error(struct daemon *daemon, const struct answer *answer)
+{
+	char *text = NULL;
+	if (answer != NULL &&
+	    asprintf(&text, "the kernel refused %s: %s", answer->object, strerror(-answer->error)) < 0)
+		abort();
+	note_problem(daemon, text);
+}
+
+static void note_refusal(struct daemon *daemon, const struct diagnostics *diagnostics)
+{
+	const struct diagnostic *first = &diagnostics->items[0];
+	char *text = NULL;
+	const char *file = first->span.file != NULL ? first->span.file : "the policy";
+	if (asprintf(&text, "%s:%u: %s", file, first->span.line, first->message) < 0)
+		abort();
+	note_problem(daemon, text);
 }
 
 /* Plans from `from` (NULL: from what the kernel holds) and applies. */
@@ -96,8 +114,15 @@ static int apply(struct daemon *daemon, const struct ruleset *from, enum change 
 		arena_free(arena);
 		return error;
 	}
+	struct diagnostics diagnostics;
+	diagnostics_init(&diagnostics, arena);
 	struct ruleset *desired =
-	    reconcile(arena, &world, daemon->config.node, from != NULL ? from : actual, change, &plan);
+	    reconcile(arena, &world, daemon->config.node, from != NULL ? from : actual, change, &plan, &diagnostics);
+	if (desired == NULL) {
+		note_refusal(daemon, &diagnostics);
+		arena_free(arena);
+		return -E2BIG;
+	}
 	struct answer answer = kernel_apply(daemon->kernel, plan, world.at);
 	if (answer.error != 0) {
 		note_error(daemon, &answer);

@@ -7,7 +7,7 @@
 
 #include <ringfence/ruleset.h>
 
-#define PLAN_OPERATIONS_MAX 2000000
+#define PLAN_OPERATIONS_MAX (2 * RULESET_ELEMENTS_MAX)
 
 enum operation_kind {
 	OPERATION_ADD_TABLE,

@@ -12,8 +12,10 @@ enum change {
 };
 
 /* Lowers `world` for `node` so that it can follow `actual` (may be NULL), and returns it; `*plan` is what to apply,
- * empty when nothing differs. All in `arena`; the plan also points into `actual`. */
+ * empty when nothing differs. All in `arena`; the plan also points into `actual`. NULL, with an error in `diagnostics`,
+ * when the ruleset would be too large. */
 struct ruleset *reconcile(struct arena *arena, const struct world *world, const char *node,
-			  const struct ruleset *actual, enum change change, struct plan **plan);
+			  const struct ruleset *actual, enum change change, struct plan **plan,
+			  struct diagnostics *diagnostics);
 
 #endif

@@ -14,6 +14,7 @@
 #define RULESET_NAME_SIZE 32 /* NUL included: old userspace tools allow no more for sets */
 #define RULESET_LOG_GROUP 5  /* the NFLOG group of deny records */
 #define ELEMENT_KEY_MAX 32
+#define RULESET_ELEMENTS_MAX 2000000 /* of all sets together */
 
 /* What a rule can look at. The table in fields.c gives for each its nft words, its netlink form and its type. */
 enum field {
@@ -32,7 +33,9 @@ enum field {
 	FIELD_CT_DESTINATION4, /* the flow's destination, after destination NAT: the source of its replies */
 	FIELD_CT_DESTINATION6,
 	FIELD_CT_PROTOCOL,
-	FIELD_CT_PORT, /* the flow's destination port, after destination NAT */
+	FIELD_CT_PORT,	  /* the flow's destination port, after destination NAT */
+	FIELD_CT_REQUEST, /* of a flow of ICMP: type << 8 | code of its request */
+	FIELD_CT_STATUS,
 	FIELD_COUNT
 };
 
@@ -63,6 +66,8 @@ struct set {
 	bool map; /* to verdicts: jump to a chain */
 	bool interval;
 	bool timeout;
+	bool dynamic;		  /* the kernel adds elements by STATEMENT_METER: there are none of ours */
+	uint32_t forget_after;	  /* dynamic: seconds after its last packet that an element goes */
 	uint32_t size;		  /* 0: not given */
 	struct element *elements; /* sorted by element_compare after ruleset_sort */
 	size_t element_count;
@@ -71,13 +76,15 @@ struct set {
 enum statement_kind {
 	STATEMENT_EQUAL, /* field == value; STATEMENT_UNEQUAL the other way */
 	STATEMENT_UNEQUAL,
-	STATEMENT_PREFIX,   /* the field's first `prefix` bits equal those of value */
-	STATEMENT_CT_STATE, /* any bit of value[0..3] (host order) set in ct state */
-	STATEMENT_IN,	    /* the concatenation of fields is in `set`; STATEMENT_NOT_IN the other way */
+	STATEMENT_PREFIX, /* the field's first `prefix` bits equal those of value */
+	STATEMENT_BITS,	  /* any bit of value[0..3] (host order) set in the field; STATEMENT_NO_BITS: none */
+	STATEMENT_NO_BITS,
+	STATEMENT_IN, /* the concatenation of fields is in `set`; STATEMENT_NOT_IN the other way */
 	STATEMENT_NOT_IN,
 	STATEMENT_MAP, /* the verdict that map `set` has for the fields; none: go on */
 	STATEMENT_COUNTER,
 	STATEMENT_LIMIT, /* pass `rate` packets a second, with a burst of `burst` */
+	STATEMENT_METER, /* the same in `seconds`, counted for each value of the field apart, in dynamic `set` */
 	STATEMENT_LOG,	 /* to RULESET_LOG_GROUP, with `text` as prefix */
 	STATEMENT_ACCEPT,
 	STATEMENT_DROP,
@@ -94,7 +101,7 @@ struct statement {
 	uint8_t prefix;
 	char set[RULESET_NAME_SIZE];
 	const char *text;
-	uint32_t rate, burst;
+	uint32_t rate, seconds, burst;
 };
 
 struct rule {
@@ -119,6 +126,7 @@ struct ruleset {
 	size_t set_count;
 	struct chain **chains; /* the fixed chains stand last: they name the others */
 	size_t chain_count;
+	bool elementwise;  /* workloads may come and go as elements: no mix of before and after judges otherwise */
 	char revision[17]; /* hash of the policy's meaning, in hexadecimal */
 };
 
@@ -153,8 +161,10 @@ void element_print(FILE *stream, const struct set *set, const struct element *el
 /* Orders by key, then end. */
 int element_compare(const void *a, const void *b, size_t key_bytes);
 
-/* Returns the ruleset of `node` (NULL: every workload is local) as generation `generation`. All in `arena`. */
-struct ruleset *ruleset_lower(struct arena *arena, const struct world *world, const char *node, uint32_t generation);
+/* Returns the ruleset of `node` (NULL: every workload is local) as generation `generation`. All in `arena`. NULL, with
+ * an error in `diagnostics`, when it would have more than RULESET_ELEMENTS_MAX elements. */
+struct ruleset *ruleset_lower(struct arena *arena, const struct world *world, const char *node, uint32_t generation,
+			      struct diagnostics *diagnostics);
 
 /* Sorts the elements of every set and removes equal ones. */
 void ruleset_sort(struct ruleset *ruleset);

@@ -9,6 +9,10 @@ policy_shop \
 	'{from: any, to: web, ports: [http]}' \
 	'{from: {cidr: 198.51.100.0/24, except: [198.51.100.64/26]}, to: api, ports: [any]}' \
 	'{from: web, to: db, ports: [sql], until: "'"$(date -u -d "@$(($(date +%s) + 30 * 86400))" +%FT%TZ)"'", why: SHOP-1}' \
+	'{from: world, to: web, ports: [443/tcp, icmp/echo-request, icmpv6], log: true}' \
+	'{from: web, to: world, ports: [any]}' \
+	'{from: web, to: api, ports: [9000/sctp, icmp], rate: 50/second per source}' \
+	'{from: {labels: {app: web}, namespaces: any}, to: api, ports: [9000-9100/sctp], rate: 20/minute per source, log: true}' \
 	'{from: node, to: api, ports: [metrics-of-nobody]}'
 # The last one does not check: that too must be seen here and not be applied.
 namespace text

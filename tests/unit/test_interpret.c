@@ -47,10 +47,16 @@ struct packet {
 	char interface[16];
 };
 
+static bool is_icmp(uint8_t protocol)
+{
+	return protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6;
+}
+
 /* The field's bytes; NULL where the packet has no such field, so that the kernel leaves the rule (NFT_BREAK). */
 static const void *field_bytes(const struct packet *p, enum field field, uint8_t *room)
 {
-	static const uint32_t established_or_new = 8;
+	static const uint32_t established_or_new = 8, new = 0, confirmed = 8;
+	static const uint16_t identifier = 0x0008; /* network order: could be mistaken for an echo request */
 	bool four = p->source.family == 4;
 	uint16_t port = htons(p->port);
 	switch (field) {
@@ -80,7 +86,11 @@ static const void *field_bytes(const struct packet *p, enum field field, uint8_t
 		return four ? NULL : p->flow_destination.bytes;
 	case FIELD_CT_STATE:
 		return memcpy(room, &established_or_new, sizeof established_or_new);
-	case FIELD_CT_PORT:
+	case FIELD_CT_STATUS: /* a reply is no first packet */
+		return memcpy(room, address_compare(&p->source, &p->flow_source) == 0 ? &new : &confirmed, sizeof new);
+	case FIELD_CT_PORT: /* of an echo, the answer's number: see FIELD_CT_REQUEST */
+		return memcpy(room, is_icmp(p->protocol) ? &identifier : &port, sizeof port);
+	case FIELD_CT_REQUEST:
 		return memcpy(room, &port, sizeof port);
 	case FIELD_IP6_HOPLIMIT:
 		*room = 64;
@@ -148,10 +158,11 @@ static enum end statement_run(const struct ruleset *ruleset, const struct statem
 		return same_bits(key, s->value, field_forms[s->fields[0]].size * 8U) ? BREAK : CONTINUE;
 	case STATEMENT_PREFIX:
 		return same_bits(key, s->value, s->prefix) ? CONTINUE : BREAK;
-	case STATEMENT_CT_STATE:
+	case STATEMENT_BITS:
+	case STATEMENT_NO_BITS:
 		memcpy(&state, key, sizeof state);
 		memcpy(&wanted, s->value, sizeof wanted);
-		return (state & wanted) != 0 ? CONTINUE : BREAK;
+		return ((state & wanted) != 0) == (s->kind == STATEMENT_BITS) ? CONTINUE : BREAK;
 	case STATEMENT_IN:
 		return set_find(ruleset, s->set, key) != NULL ? CONTINUE : BREAK;
 	case STATEMENT_NOT_IN:
@@ -162,6 +173,7 @@ static enum end statement_run(const struct ruleset *ruleset, const struct statem
 		return element != NULL ? JUMP : BREAK;
 	case STATEMENT_COUNTER:
 	case STATEMENT_LIMIT:
+	case STATEMENT_METER:
 	case STATEMENT_LOG:
 		return CONTINUE;
 	case STATEMENT_ACCEPT:
@@ -252,7 +264,7 @@ static bool write_peer(const struct made *made)
 {
 	static const char *const scopes[] = {"", ", namespaces: any", ", namespaces: [one, two]",
 					     ", namespaces: {labels: {team: y}}", ", namespaces: {labels: {}}"};
-	static const char *const built_in[] = {"any", "cluster", "node"};
+	static const char *const built_in[] = {"any", "cluster", "node", "world"};
 	unsigned kind = roll(10);
 	if (kind < 3 && made->services) {
 		fprintf(made->out, "%s/s%u", roll(2) ? "one" : "two", roll(2));
@@ -265,9 +277,9 @@ static bool write_peer(const struct made *made)
 		return true;
 	}
 	if (kind < 7) {
-		unsigned one = roll(3);
+		unsigned one = roll(4);
 		fputs(built_in[one], made->out);
-		return one != 2;
+		return one < 2;
 	}
 	if (kind < 8) {
 		fputs(roll(2) ? "one/net" : "two/net", made->out);
@@ -287,10 +299,15 @@ static bool write_peer(const struct made *made)
 
 static void write_port(FILE *out)
 {
-	const char *protocol = roll(3) ? "tcp" : "udp";
+	static const char *const protocols[] = {"tcp", "tcp", "tcp", "udp", "udp", "sctp"};
+	static const char *const icmp[] = {"icmp", "icmp/echo-request", "icmp/timestamp-request", "icmpv6",
+					   "icmpv6/echo-request"};
+	const char *protocol = protocols[roll(6)];
 	unsigned first = 1 + roll(PORT_MOST), last = first + roll(3);
 	if (roll(6) == 0)
 		fputs("any", out);
+	else if (roll(6) == 0)
+		fputs(icmp[roll(5)], out);
 	else if (roll(8) == 0)
 		fprintf(out, "%u-65535/%s", first, protocol);
 	else if (first == last || roll(2))
@@ -324,6 +341,8 @@ static void write_allow(const struct made *made)
 		char text[32];
 		fprintf(out, ", until: \"%s\"", time_print(NOW + offsets[roll(6)], text));
 	}
+	fputs(roll(8) == 0 ? ", log: true" : "", out);
+	fputs(roll(8) == 0 ? ", rate: 50/minute per source" : "", out);
 	fputs("}\n", out);
 }
 
@@ -351,6 +370,9 @@ static void write_policy(const struct made *made)
 	static const char *const settings[] = {"", "", "settings: {unmatched: deny}\n",
 					       "settings: {unmatched: allow}\n"};
 	fputs(settings[roll(4)], out);
+	if (roll(4) == 0)
+		fprintf(out, "quarantine: [{workload: %s/w%u}, {workload: w1, until: 2020-01-01}]\n", names[roll(2)],
+			roll(WORKLOADS));
 }
 
 /* Hosts 6 and 15 are the nodes. Pools are the two halves of hosts 0 to 15, or of one family only, or none. */
@@ -420,7 +442,7 @@ static void lower(struct trial *trial, const char *node, uint32_t generation)
 {
 	trial->nodes[1] = node;
 	for (size_t i = 0; i < 2; i++)
-		trial->rulesets[i] = ruleset_lower(trial->arena, &trial->world, trial->nodes[i], generation);
+		trial->rulesets[i] = ruleset_lower(trial->arena, &trial->world, trial->nodes[i], generation, NULL);
 }
 
 static void begin(struct trial *trial, const char *text)
@@ -565,6 +587,8 @@ static void random_worlds_agree(void **state)
 			uint16_t port = (uint16_t)(roll(12) == 0 ? 65535 : 1 + roll(PORT_MOST + 3));
 			if (family == 6 && protocol == IPPROTO_ICMP)
 				protocol = IPPROTO_ICMPV6;
+			if (is_icmp(protocol))
+				port = (uint16_t)((family == 4 ? (roll(3) ? 8 : 13) : 128) << 8);
 			agreed = agree(&trial, &source, &destination, protocol, port);
 		}
 		allowed += trial.allowed;

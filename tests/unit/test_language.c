@@ -144,7 +144,17 @@ static void a_port_is_from_1_to_65535(void **state)
 	    {"80/", "not one of", NULL},
 	    {"80/TCP", "not one of", NULL},
 	    {"80/tcp ", "not one of", NULL},
-	    {"80/sctp", "not one of", NULL}, /* not in this version */
+	    {"80/sctp", NULL, "80/sctp"},
+	    {"icmp", NULL, "icmp"},
+	    {"icmp/echo-request", NULL, "icmp/echo-request"},
+	    {"icmp/timestamp-request", NULL, "icmp/timestamp-request"},
+	    {"icmpv6", NULL, "icmpv6"},
+	    {"icmpv6/echo-request", NULL, "icmpv6/echo-request"},
+	    {"icmp/echo-reply", "the requests are", NULL},
+	    {"icmpv6/packet-too-big", "pass by themselves", NULL},
+	    {"icmp/", "the requests are", NULL},
+	    {"icmpv4", "PORT/PROTOCOL", NULL},
+	    {"8/icmp", "ICMP is written", NULL},
 	    {"-80/tcp", "PORT/PROTOCOL", NULL},
 	    {"+80/tcp", "PORT/PROTOCOL", NULL},
 	    {"80-/tcp", "PORT/PROTOCOL", NULL},
@@ -505,7 +515,7 @@ static char *compile(const char *const *names, const char *const *texts, size_t 
 	assert_int_equal(reading.diagnostics.errors, 0);
 	struct world world = {&reading.frontend.policy, &reading.frontend.inventory, NOW};
 	FILE *out = open_memstream(&printed, &size);
-	ruleset_print(out, ruleset_lower(reading.arena, &world, NULL, 1), NOW);
+	ruleset_print(out, ruleset_lower(reading.arena, &world, NULL, 1, NULL), NOW);
 	fclose(out);
 	arena_free(reading.arena);
 	return printed;

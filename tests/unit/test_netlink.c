@@ -335,7 +335,7 @@ static void fill_deny(struct making *m)
 	static const uint32_t states[] = {1, 64, 1 | 64, 2 | 4 | 8};
 	for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
 		add_rule(m);
-		match(m, STATEMENT_CT_STATE, FIELD_CT_STATE, &states[i], sizeof states[i]);
+		match(m, STATEMENT_BITS, FIELD_CT_STATE, &states[i], sizeof states[i]);
 		add(m, STATEMENT_COUNTER);
 	}
 	add_rule(m)->comment =

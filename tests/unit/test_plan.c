@@ -47,7 +47,7 @@ static struct ruleset *plan_to(struct arena *arena, const char *policy, int webs
 	free(text);
 	assert_int_equal(diagnostics->errors, 0);
 	struct world world = {&frontend->policy, &frontend->inventory, NOW};
-	return reconcile(arena, &world, NULL, actual, change, plan);
+	return reconcile(arena, &world, NULL, actual, change, plan, NULL);
 }
 
 static size_t count_kind(const struct plan *plan, enum operation_kind kind)

@@ -165,7 +165,7 @@ static void disjoint_boxes_hold_the_same_and_each_point_once(void **state)
 			    random_range(family),
 			    {protocols[roll(2)], port_at(first), port_at(last < PORTS ? last : PORTS - 1)}};
 		}
-		struct boxes disjoint = boxes_disjoint(arena, &boxes);
+		struct boxes disjoint = boxes_disjoint(arena, &boxes, 1000000);
 		for (size_t i = 0; i < disjoint.count; i++)
 			assert_true(address_compare(&disjoint.items[i].addresses.first,
 						    &disjoint.items[i].addresses.last) <= 0 &&
@@ -211,7 +211,7 @@ static void neighbours_with_the_same_ports_are_one_box(void **state)
 		const unsigned *a = cases[i].a, *b = cases[i].b;
 		struct box items[] = {box(b[0], b[1], (uint16_t)b[2], (uint16_t)b[3]),
 				      box(a[0], a[1], (uint16_t)a[2], (uint16_t)a[3])};
-		size_t count = boxes_disjoint(arena, &(struct boxes){items, 2}).count;
+		size_t count = boxes_disjoint(arena, &(struct boxes){items, 2}, 1000000).count;
 		if (count != cases[i].count)
 			fail_msg("case %zu: %zu boxes and not %zu", i, count, cases[i].count);
 	}
@@ -230,7 +230,7 @@ static void nothing_in_is_nothing_out(void **state)
 	assert_int_equal(ranges_of(arena, &all, 1, &all, 1, 6).count, 0);
 	assert_int_equal(ranges_of(arena, &all, 1, NULL, 0, 4).count, 0);
 	assert_int_equal(ranges_of(arena, &all, 1, &other, 1, 6).count, 1);
-	assert_int_equal(boxes_disjoint(arena, &(struct boxes){0}).count, 0);
+	assert_int_equal(boxes_disjoint(arena, &(struct boxes){0}, 1000000).count, 0);
 	arena_free(arena);
 }
 
