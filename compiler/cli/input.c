@@ -59,7 +59,7 @@ int input_read(struct input *input, const struct arguments *arguments, const cha
 	for (size_t i = 0; i < arguments->inventory_count; i++)
 		frontend_add_path(&input->frontend, arguments->inventories[i]);
 	frontend_finish(&input->frontend);
-	if (input->diagnostics.errors == 0 && input->frontend.document_count == 0) {
+	if (input->diagnostics.errors == 0 && !frontend_has_input(&input->frontend)) {
 		diagnostics_error(&input->diagnostics, (struct span){0}, "no policy found in %s", paths[0]);
 		diagnostics_help(&input->diagnostics,
 				 "a document in a .yaml, .yml or .json file starts with `ringfence: v1`");

@@ -2,6 +2,7 @@
  *
  * No text of a document ever becomes a path; symbolic links are followed, since Kubernetes mounts configuration that
  * way. */
+#include "compiler/frontend/kubernetes.h"
 #include "compiler/frontend/native.h"
 
 #include <ringfence/arena.h>
@@ -37,19 +38,8 @@ static void add_document(struct frontend *frontend, const struct yaml_node *root
 		return;
 	}
 	const struct yaml_node *version = yaml_get(root, "ringfence");
-	if (version == NULL && yaml_get(root, "apiVersion") != NULL && yaml_get(root, "kind") != NULL) {
-		const struct yaml_node *kind = yaml_get(root, "kind");
-		static const char *const meaningful[] = {"NetworkPolicy", "Pod", "Namespace", "List"};
-		for (size_t i = 0; i < sizeof meaningful / sizeof *meaningful; i++) {
-			if (kind->kind != YAML_SCALAR || strcmp(kind->text, meaningful[i]) != 0)
-				continue;
-			diagnostics_error(frontend->diagnostics, kind->span,
-					  "this version does not read Kubernetes %s manifests yet", kind->text);
-			diagnostics_help(frontend->diagnostics,
-					 "it would change who may reach whom, so it cannot be skipped");
-			return;
-		}
-		frontend->skipped_count++;
+	if (kubernetes_is_object(root)) {
+		kubernetes_add(frontend, root);
 		return;
 	}
 	if (version == NULL) {
@@ -187,8 +177,14 @@ void frontend_add_path(struct frontend *frontend, const char *path)
 void frontend_finish(struct frontend *frontend)
 {
 	native_read_definitions(frontend);
+	kubernetes_read(frontend);
 	inventory_check(frontend);
 	native_read_statements(frontend);
 	inventory_index(&frontend->inventory, frontend->arena);
 	snprintf(frontend->revision, sizeof frontend->revision, "%016" PRIx64, frontend->hash);
+}
+
+bool frontend_has_input(const struct frontend *frontend)
+{
+	return frontend->document_count + frontend->manifest_count + frontend->list_count > 0;
 }

@@ -45,28 +45,42 @@ static void unknown_key(struct frontend *frontend, const struct yaml_node *key, 
 		diagnostics_help(frontend->diagnostics, "known here: %s", list);
 }
 
-void keys_read(struct frontend *frontend, const struct yaml_node *node, const struct key *keys, size_t count,
-	       const char *what, void *object)
+static const struct key *key_find(const struct key *keys, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(keys[i].name, name) == 0)
+			return &keys[i];
+	return NULL;
+}
+
+bool keys_check(struct frontend *frontend, const struct yaml_node *node, const struct key *keys, size_t count,
+		const char *what)
 {
 	if (node->kind != YAML_MAPPING) {
 		diagnostics_error(frontend->diagnostics, head(node), "%s must be a mapping, and this is %s", what,
 				  kind_name(node));
-		return;
+		return false;
 	}
-	for (size_t i = 0; i + 1 < node->count; i += 2) {
-		const struct key *known = NULL;
-		for (size_t j = 0; j < count && known == NULL; j++)
-			if (strcmp(keys[j].name, node->items[i]->text) == 0)
-				known = &keys[j];
-		if (known == NULL)
+	for (size_t i = 0; i + 1 < node->count; i += 2)
+		if (key_find(keys, count, node->items[i]->text) == NULL)
 			unknown_key(frontend, node->items[i], keys, count, what);
-		else if (known->read != NULL)
-			known->read(frontend, node->items[i + 1], object);
-	}
 	for (size_t j = 0; j < count; j++)
 		if (keys[j].required && yaml_get(node, keys[j].name) == NULL)
 			diagnostics_error(frontend->diagnostics, head(node), "%s needs the key `%s`", what,
 					  keys[j].name);
+	return true;
+}
+
+void keys_read(struct frontend *frontend, const struct yaml_node *node, const struct key *keys, size_t count,
+	       const char *what, void *object)
+{
+	if (!keys_check(frontend, node, keys, count, what))
+		return;
+	for (size_t i = 0; i + 1 < node->count; i += 2) {
+		const struct key *key = key_find(keys, count, node->items[i]->text);
+		if (key != NULL && key->read != NULL)
+			key->read(frontend, node->items[i + 1], object);
+	}
 }
 
 const char *scalar_read(struct frontend *frontend, const struct yaml_node *node, const char *what)
@@ -146,7 +160,7 @@ static bool label_text(const char *text, size_t most, bool slash)
 	return strlen(text) <= most;
 }
 
-static const char *label_key_read(struct frontend *frontend, const struct yaml_node *node)
+const char *label_key_read(struct frontend *frontend, const struct yaml_node *node)
 {
 	if (node->text[0] != 0 && label_text(node->text, 317, true))
 		return node->text;
@@ -154,7 +168,7 @@ static const char *label_key_read(struct frontend *frontend, const struct yaml_n
 	return NULL;
 }
 
-static const char *label_value_read(struct frontend *frontend, const struct yaml_node *node)
+const char *label_value_read(struct frontend *frontend, const struct yaml_node *node)
 {
 	if (node->kind == YAML_SCALAR && node->plain && node->text[0] == 0) {
 		diagnostics_error(frontend->diagnostics, node->span,

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* A mapping {key: value} of labels, through the selector's reader, which checks keys and values. */
-static void labels_read(struct frontend *frontend, const struct yaml_node *node, struct labels *labels)
+void labels_read(struct frontend *frontend, const struct yaml_node *node, struct labels *labels)
 {
 	struct selector selector = {0};
 	selector_read(frontend, node, &selector);
@@ -76,7 +76,7 @@ void namespaces_read(struct frontend *frontend, const struct yaml_node *node, vo
 /* ---- nodes ---- */
 
 /* A host name, which also names a file of `compile --all-nodes`. */
-static const char *node_name_read(struct frontend *frontend, const struct yaml_node *node, const char *what)
+const char *host_name_read(struct frontend *frontend, const struct yaml_node *node, const char *what)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 	const char *text = scalar_read(frontend, node, what);
@@ -117,7 +117,7 @@ void nodes_read(struct frontend *frontend, const struct yaml_node *value, void *
 		diagnostics_error(frontend->diagnostics, value->span, "`nodes` must be a mapping of names");
 	for (size_t i = 0; value->kind == YAML_MAPPING && i + 1 < value->count; i += 2) {
 		struct node *node = arena_alloc(frontend->arena, sizeof *node);
-		node->name = node_name_read(frontend, value->items[i], "a node's name");
+		node->name = host_name_read(frontend, value->items[i], "a node's name");
 		node->span = value->items[i]->span;
 		KEYS_READ(frontend, value->items[i + 1], node_keys, "a node", node);
 		if (node->name != NULL)
@@ -141,7 +141,7 @@ static void workload_namespace_read(struct frontend *frontend, const struct yaml
 
 static void workload_node_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
-	((struct workload *)object)->node = node_name_read(frontend, node, "a workload's node");
+	((struct workload *)object)->node = host_name_read(frontend, node, "a workload's node");
 }
 
 static void workload_labels_read(struct frontend *frontend, const struct yaml_node *node, void *object)

@@ -18,6 +18,10 @@ void keys_read(struct frontend *frontend, const struct yaml_node *node, const st
 #define KEYS_READ(frontend, node, keys, what, object) \
 	keys_read((frontend), (node), (keys), sizeof(keys) / sizeof *(keys), (what), (object))
 
+/* Only checks a mapping by its table. Returns false when it is none. */
+bool keys_check(struct frontend *frontend, const struct yaml_node *node, const struct key *keys, size_t count,
+		const char *what);
+
 /* A text that is not empty, or NULL after an error. */
 const char *scalar_read(struct frontend *frontend, const struct yaml_node *node, const char *what);
 
@@ -28,6 +32,16 @@ const char *name_read(struct frontend *frontend, const struct yaml_node *node, c
  * nothing where people expect everything. */
 void one_or_more_read(struct frontend *frontend, const struct yaml_node *node, const char *what,
 		      void (*read)(struct frontend *, const struct yaml_node *, void *), void *object);
+
+/* A label's key or value, or NULL after an error. */
+const char *label_key_read(struct frontend *frontend, const struct yaml_node *node);
+const char *label_value_read(struct frontend *frontend, const struct yaml_node *node);
+
+/* A mapping {key: value} of labels. */
+void labels_read(struct frontend *frontend, const struct yaml_node *node, struct labels *labels);
+
+/* The name of a machine, or NULL after an error. */
+const char *host_name_read(struct frontend *frontend, const struct yaml_node *node, const char *what);
 
 void selector_read(struct frontend *frontend, const struct yaml_node *node, struct selector *selector);
 void port_read(struct frontend *frontend, const struct yaml_node *node, void *port_range);

@@ -44,7 +44,7 @@ static struct address fill(struct address address, unsigned length, bool ones)
 	return address;
 }
 
-const char *prefix_parse(struct prefix *prefix, const char *text)
+const char *prefix_parse_masked(struct prefix *prefix, const char *text)
 {
 	char copy[ADDRESS_TEXT_SIZE];
 	const char *slash = strchr(text, '/');
@@ -68,10 +68,21 @@ const char *prefix_parse(struct prefix *prefix, const char *text)
 	if (value > bits)
 		return bits == 32 ? "an IPv4 prefix has at most 32 bits" : "an IPv6 prefix has at most 128 bits";
 	prefix->length = (uint8_t)value;
-	struct address cleared = fill(prefix->address, value, false);
-	if (address_compare(&cleared, &prefix->address) != 0)
-		return "bits behind the prefix are set";
+	prefix->address = fill(prefix->address, value, false);
 	return NULL;
+}
+
+const char *prefix_parse(struct prefix *prefix, const char *text)
+{
+	char address_text[ADDRESS_TEXT_SIZE] = "";
+	struct address address;
+	const char *problem = prefix_parse_masked(prefix, text);
+	if (problem != NULL)
+		return problem;
+	size_t length = strcspn(text, "/"); /* parsed already, and so short enough */
+	memcpy(address_text, text, length);
+	address_parse(&address, address_text);
+	return address_compare(&address, &prefix->address) != 0 ? "bits behind the prefix are set" : NULL;
 }
 
 int address_compare(const struct address *a, const struct address *b)

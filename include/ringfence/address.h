@@ -37,6 +37,9 @@ const char *address_parse(struct address *address, const char *text);
  * error. */
 const char *prefix_parse(struct prefix *prefix, const char *text);
 
+/* The same, with host bits cleared where they are set. */
+const char *prefix_parse_masked(struct prefix *prefix, const char *text);
+
 /* Orders by family, then by bytes. */
 int address_compare(const struct address *a, const struct address *b);
 

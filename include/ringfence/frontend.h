@@ -13,6 +13,13 @@ struct document {
 	const char *name_space;
 };
 
+/* A Kubernetes object that waits to be read. */
+struct manifest_kind;
+struct manifest {
+	const struct manifest_kind *kind;
+	const struct yaml_node *root;
+};
+
 /* A reading in progress. Everything lives in `arena`. */
 struct frontend {
 	struct arena *arena;
@@ -20,6 +27,10 @@ struct frontend {
 	bool inventory_only; /* policy in these files is an error: they are written by whoever starts workloads */
 	struct document *documents;
 	size_t document_count, file_count, skipped_count;
+	struct manifest *manifests;
+	size_t manifest_count, list_count; /* lists, which may be empty */
+	struct host *hosts;		   /* addresses of nodes, as pods tell them */
+	size_t host_count;
 	struct policy policy;
 	struct inventory inventory;
 	size_t root_length; /* of the path being read, up to its last slash */
@@ -39,5 +50,8 @@ void frontend_add_text(struct frontend *frontend, const char *name, const char *
 /* Resolves names, checks that nothing is defined twice, and fills `policy` and `inventory`, sorted by name, with the
  * look-ups of inventory.h ready. They are whole only when no error was added to the diagnostics. */
 void frontend_finish(struct frontend *frontend);
+
+/* Whether anything that counts was read: a document, an object, or a list of them. */
+bool frontend_has_input(const struct frontend *frontend);
 
 #endif
