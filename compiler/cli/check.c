@@ -24,11 +24,11 @@ int check_run(const struct arguments *arguments)
 	int status = input_read(&input, arguments, arguments->words, arguments->word_count);
 	const struct frontend *f = &input.frontend;
 	if (status == 0 && format_is(arguments, "json")) {
-		json_t *answer =
-		    json_pack("{s:i, s:b, s:I, s:I, s:I, s:I, s:I, s:s}", "version", 1, "ok", 1, "services",
-			      (json_int_t)f->policy.service_count, "networks", (json_int_t)f->policy.network_count,
-			      "allows", (json_int_t)f->policy.allow_count, "workloads",
-			      (json_int_t)f->inventory.workload_count, "revision", f->revision);
+		json_t *answer = json_pack("{s:i, s:b, s:I, s:I, s:I, s:I, s:I, s:s}", "version", 1, "ok", 1,
+					   "services", (json_int_t)f->policy.service_count, "networks",
+					   (json_int_t)f->policy.network_count, "allows", (json_int_t)native_allows(f),
+					   "network_policies", (json_int_t)network_policies(f), "workloads",
+					   (json_int_t)f->inventory.workload_count, "revision", f->revision);
 		json_dumpf(answer, stdout, JSON_COMPACT);
 		putchar('\n');
 		json_decref(answer);

@@ -52,26 +52,25 @@ static void lenient_read(struct frontend *frontend, const struct yaml_node *node
 #define LENIENT(frontend, node, keys, what, object) \
 	lenient_read((frontend), (node), (keys), sizeof(keys) / sizeof *(keys), (what), (object))
 
-/* The entries of a list; NULL or null: none. An entry that is null is an error, and `*count` 0. */
-static struct yaml_node *const *list_items(struct frontend *frontend, const struct yaml_node *list, const char *what,
-					   size_t *count)
+/* The entries of a list; NULL or null: none. An entry that is null is an error, and left out. */
+static struct yaml_node **list_items(struct frontend *frontend, const struct yaml_node *list, const char *what,
+				     size_t *count)
 {
+	struct yaml_node **items = NULL;
 	*count = 0;
 	if (list == NULL || yaml_is_null(list))
 		return NULL;
-	if (list->kind != YAML_SEQUENCE) {
+	if (list->kind != YAML_SEQUENCE)
 		diagnostics_error(frontend->diagnostics, list->span, "`%s` must be a list", what);
-		return NULL;
-	}
-	for (size_t i = 0; i < list->count; i++) {
-		if (!yaml_is_null(list->items[i]))
+	for (size_t i = 0; list->kind == YAML_SEQUENCE && i < list->count; i++) {
+		if (!yaml_is_null(list->items[i])) {
+			*arena_push(frontend->arena, items, *count) = list->items[i];
 			continue;
+		}
 		diagnostics_error(frontend->diagnostics, list->items[i]->span, "an entry of `%s` is null", what);
-		diagnostics_help(frontend->diagnostics, "{} stands for everything, where that is meant");
-		return NULL;
+		diagnostics_help(frontend->diagnostics, "remove it: null would be read as everything");
 	}
-	*count = list->count;
-	return list->items;
+	return items;
 }
 
 /* Readers that keep a node for later: the object is a `const struct yaml_node *`. */
@@ -200,7 +199,7 @@ static void expression_read(struct frontend *frontend, const struct yaml_node *n
 		return;
 	size_t found = operator_find(frontend, parts.operator), count;
 	struct requirement requirement = {.key = label_key_read(frontend, parts.key)};
-	struct yaml_node *const *values = list_items(frontend, parts.values, "values", &count);
+	struct yaml_node **values = list_items(frontend, parts.values, "values", &count);
 	if (found == OPERATOR_COUNT)
 		return;
 	requirement.kind = operators[found].kind;
@@ -237,7 +236,7 @@ static struct selector label_selector_read(struct frontend *frontend, const stru
 		}
 	}
 	size_t count;
-	struct yaml_node *const *items = list_items(frontend, parts.expressions, "matchExpressions", &count);
+	struct yaml_node **items = list_items(frontend, parts.expressions, "matchExpressions", &count);
 	for (size_t i = 0; i < count; i++)
 		expression_read(frontend, items[i], &selector);
 	return selector;
@@ -288,7 +287,7 @@ static void ip_block_read(struct frontend *frontend, const struct yaml_node *nod
 		return;
 	*arena_push(frontend->arena, network->cidrs, network->cidr_count) = prefix;
 	size_t count;
-	struct yaml_node *const *items = list_items(frontend, parts.except, "except", &count);
+	struct yaml_node **items = list_items(frontend, parts.except, "except", &count);
 	for (size_t i = 0; i < count; i++) {
 		if (!block_prefix_read(frontend, items[i], &inner))
 			continue;
@@ -479,7 +478,7 @@ static struct peer *rule_peers(struct frontend *frontend, const struct policy_pa
 {
 	struct peer *peers = NULL;
 	size_t item_count;
-	struct yaml_node *const *items = list_items(frontend, list, what, &item_count);
+	struct yaml_node **items = list_items(frontend, list, what, &item_count);
 	*count = 0;
 	for (size_t i = 0; i < item_count; i++)
 		*arena_push(frontend->arena, peers, *count) =
@@ -495,7 +494,7 @@ static struct target rule_target(struct frontend *frontend, const struct yaml_no
 {
 	struct target target = {0};
 	size_t count;
-	struct yaml_node *const *items = list_items(frontend, list, "ports", &count);
+	struct yaml_node **items = list_items(frontend, list, "ports", &count);
 	for (size_t i = 0; i < count; i++)
 		rule_port_read(frontend, items[i], &target);
 	if (count == 0)
@@ -541,7 +540,7 @@ static void rule_read(struct frontend *frontend, const struct policy_parts *poli
 static void types_read(struct frontend *frontend, const struct policy_parts *policy, bool directions[2])
 {
 	size_t count, egress_count = policy->egress != NULL ? policy->egress->count : 0;
-	struct yaml_node *const *items = list_items(frontend, policy->types, "policyTypes", &count);
+	struct yaml_node **items = list_items(frontend, policy->types, "policyTypes", &count);
 	directions[INGRESS] = count == 0;
 	directions[EGRESS] = count == 0 && egress_count > 0;
 	for (size_t i = 0; i < count; i++) {
@@ -582,7 +581,7 @@ static void network_policy_read(struct frontend *frontend, const struct yaml_nod
 	const struct yaml_node *const lists[] = {[EGRESS] = policy.egress, [INGRESS] = policy.ingress};
 	for (size_t direction = 0; direction < 2; direction++) {
 		size_t count, before = frontend->policy.allow_count;
-		struct yaml_node *const *items = list_items(frontend, lists[direction], names[direction], &count);
+		struct yaml_node **items = list_items(frontend, lists[direction], names[direction], &count);
 		for (size_t i = 0; i < count; i++)
 			rule_read(frontend, &policy, items[i], (enum direction)direction);
 		if (!isolation->directions[direction])
@@ -686,14 +685,14 @@ static void containers_read(struct frontend *frontend, const struct yaml_node *l
 			    struct workload *workload)
 {
 	size_t count, port_count;
-	struct yaml_node *const *items = list_items(frontend, list, init ? "initContainers" : "containers", &count);
+	struct yaml_node **items = list_items(frontend, list, init ? "initContainers" : "containers", &count);
 	for (size_t i = 0; i < count; i++) {
 		struct container_parts parts = {0};
 		LENIENT(frontend, items[i], container_keys, "a container", &parts);
 		const struct yaml_node *restart = parts.restart_policy;
 		if (init && (restart == NULL || restart->kind != YAML_SCALAR || strcmp(restart->text, "Always") != 0))
 			continue;
-		struct yaml_node *const *ports = list_items(frontend, parts.ports, "ports", &port_count);
+		struct yaml_node **ports = list_items(frontend, parts.ports, "ports", &port_count);
 		for (size_t j = 0; j < port_count; j++)
 			container_port_read(frontend, ports[j], workload);
 	}
@@ -718,7 +717,7 @@ static struct address *ips_read(struct frontend *frontend, const struct yaml_nod
 {
 	struct address *addresses = NULL;
 	size_t item_count;
-	struct yaml_node *const *items = list_items(frontend, list, what, &item_count);
+	struct yaml_node **items = list_items(frontend, list, what, &item_count);
 	*count = 0;
 	for (size_t i = 0; i < item_count; i++) {
 		const struct yaml_node *ip = items[i]->kind == YAML_MAPPING ? yaml_get(items[i], "ip") : items[i];
@@ -908,7 +907,7 @@ static void add_object(struct frontend *frontend, const struct yaml_node *root, 
 static void add_items(struct frontend *frontend, const struct yaml_node *root, const struct manifest_kind *kind)
 {
 	size_t count;
-	struct yaml_node *const *items = list_items(frontend, yaml_get(root, "items"), "items", &count);
+	struct yaml_node **items = list_items(frontend, yaml_get(root, "items"), "items", &count);
 	frontend->list_count++;
 	for (size_t i = 0; i < count; i++) {
 		if (items[i]->kind == YAML_MAPPING)
