@@ -35,12 +35,15 @@ LIBRARY_SOURCES := $(filter-out $(CLI_SOURCES),$(wildcard compiler/*/*.c)) \
 	$(wildcard enforcer/desired/*.c enforcer/kernel/*.c enforcer/reconcile/*.c)
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 TOOL_SOURCES := $(wildcard tests/packets/*.c tests/bench/*.c)
+# Tests with real packets in one process, and what they share.
+LAB_SOURCES := tests/lab/lab.c tests/lab/packet.c
+LAB_TEST_SOURCES := tests/lab/test_lab.c $(wildcard tests/conformance/*.c)
 
 objects = $(patsubst %.c,$(BUILD)/objects/%.o,$(1))
 LIBRARY := $(BUILD)/libringfence.a
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SOURCES))
-TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SOURCES))
-EVERY_SOURCE := $(CLI_SOURCES) $(DAEMON_SOURCES) $(LIBRARY_SOURCES) $(UNIT_SOURCES) $(TOOL_SOURCES)
+TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SOURCES) $(LAB_TEST_SOURCES))
+EVERY_SOURCE := $(CLI_SOURCES) $(DAEMON_SOURCES) $(LIBRARY_SOURCES) $(UNIT_SOURCES) $(TOOL_SOURCES) $(LAB_SOURCES) $(LAB_TEST_SOURCES)
 
 .PHONY: all tests check demo install format lint headers clean
 .SECONDARY:
@@ -71,6 +74,11 @@ $(BUILD)/tests/%: $(BUILD)/objects/tests/unit/%.o $(call objects,$(filter-out en
 	@mkdir -p $(@D)
 	@echo "  LD  $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(DAEMON_LIBS)
+
+$(patsubst %.c,$(BUILD)/%,$(LAB_TEST_SOURCES)): $(BUILD)/%: $(BUILD)/objects/%.o $(call objects,$(LAB_SOURCES)) $(LIBRARY)
+	@mkdir -p $(@D)
+	@echo "  LD  $@"
+	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(CLI_LIBS)
 
 $(BUILD)/tests/packets/%: $(BUILD)/objects/tests/packets/%.o $(LIBRARY)
 	@mkdir -p $(@D)
