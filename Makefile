@@ -1,6 +1,7 @@
 # Builds build/ringfence (the command) and build/ringfenced (the daemon) from one library.
 #
 #   make              both programs             make check    every test (the same as tests/run)
+#   make conformance  NetworkPolicy cases, by verdict and by packets
 #   make demo         the demonstration         make install  PREFIX=/usr/local DESTDIR=
 #   make SANITIZE=1   with sanitizers, in build/sanitize      make format, make lint, make clean
 
@@ -45,7 +46,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SOURCES))
 TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SOURCES) $(LAB_TEST_SOURCES))
 EVERY_SOURCE := $(CLI_SOURCES) $(DAEMON_SOURCES) $(LIBRARY_SOURCES) $(UNIT_SOURCES) $(TOOL_SOURCES) $(LAB_SOURCES) $(LAB_TEST_SOURCES)
 
-.PHONY: all tests check demo install format lint headers clean
+.PHONY: all tests check conformance demo install format lint headers clean
 .SECONDARY:
 
 all: $(BUILD)/ringfence $(BUILD)/ringfenced
@@ -92,6 +93,10 @@ $(BUILD)/tests/bench/%: $(BUILD)/objects/tests/bench/%.o $(LIBRARY)
 
 check:
 	tests/run
+
+# The cases of tests/conformance by the verdict function and by packets; needs root.
+conformance: all $(BUILD)/tests/conformance/conformance
+	$(BUILD)/tests/conformance/conformance $(BUILD)/ringfence $(wildcard tests/conformance/*.json)
 
 demo:
 	deploy/demo
