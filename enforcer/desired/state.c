@@ -91,7 +91,7 @@ int state_read_policy(struct state *state, const char *directory)
 	frontend_init(&frontend, arena, diagnostics);
 	frontend_add_path(&frontend, directory);
 	frontend_finish(&frontend);
-	if (diagnostics->errors == 0 && frontend.policy.service_count + frontend.policy.allow_count == 0 &&
+	if (diagnostics->errors == 0 && frontend.policy.isolation_count + frontend.policy.allow_count == 0 &&
 	    frontend.policy.unmatched == UNMATCHED_DEFAULT)
 		diagnostics_error(diagnostics, (struct span){0},
 				  "%s: no policy there; an empty directory changes nothing", directory);
@@ -327,8 +327,13 @@ static void merge(struct merging *m, const struct inventory *from, uint64_t orde
 {
 	for (size_t i = 0; i < from->namespace_count; i++)
 		*arena_push(m->arena, m->inventory->namespaces, m->inventory->namespace_count) = from->namespaces[i];
-	for (size_t i = 0; i < from->node_count; i++)
-		*arena_push(m->arena, m->inventory->nodes, m->inventory->node_count) = from->nodes[i];
+	for (size_t i = 0; i < from->node_count; i++) {
+		bool known = false; /* every Pod of a node tells of it; who was first stands */
+		for (size_t j = 0; j < m->inventory->node_count && !known; j++)
+			known = strcmp(m->inventory->nodes[j]->name, from->nodes[i]->name) == 0;
+		if (!known)
+			*arena_push(m->arena, m->inventory->nodes, m->inventory->node_count) = from->nodes[i];
+	}
 	for (size_t i = 0; i < from->workload_count; i++) {
 		struct workload *workload = arena_alloc(m->arena, sizeof *workload);
 		*workload = *from->workloads[i];
