@@ -4,6 +4,7 @@
 
 #include <ringfence/arena.h>
 #include <ringfence/frontend.h>
+#include <ringfence/invariants.h>
 #include <ringfence/verdict.h>
 
 #include <jansson.h>
@@ -30,6 +31,7 @@ struct subcommand {
 	const char *summary; /* one line */
 	const char *detail;
 	const char *options; /* letters */
+	const char *formats; /* what --format may be, separated by `|`; the first is the default. NULL: it takes none */
 	int (*run)(const struct arguments *arguments);
 };
 extern const struct subcommand subcommands[];
@@ -56,6 +58,9 @@ void input_finish(struct input *input);
 
 /* Prints every diagnostic. Returns 0, or EXIT_PROBLEM when there is an error among them. */
 int input_report(struct input *input, const struct arguments *arguments);
+
+/* Proves every `never`. Returns 0, or EXIT_NO after printing how one is broken. `proof` may be NULL. */
+int input_prove(struct input *input, const struct arguments *arguments, struct proof *proof);
 
 /* Whether to write colours to `stream`: --color, NO_COLOR, then whether it is a terminal. */
 bool use_color(const struct arguments *arguments, FILE *stream);

@@ -79,6 +79,23 @@ int input_report(struct input *input, const struct arguments *arguments)
 	return EXIT_PROBLEM;
 }
 
+int input_prove(struct input *input, const struct arguments *arguments, struct proof *proof)
+{
+	struct diagnostics list = input->diagnostics; /* its sources, without what was printed already */
+	struct proof made = invariants_prove(input->arena, &input->world, true);
+	if (proof != NULL)
+		*proof = made;
+	list.items = NULL;
+	list.count = list.errors = 0;
+	invariants_report(&list, &made);
+	diagnostics_print(&list, stderr, use_color(arguments, stderr));
+	if (made.broken_count == 0)
+		return 0;
+	fprintf(stderr, "ringfence: %zu of %zu `never` rules %s broken\n", made.broken_count,
+		input->frontend.policy.never_count, made.broken_count == 1 ? "is" : "are");
+	return EXIT_NO;
+}
+
 void input_finish(struct input *input)
 {
 	arena_free(input->arena);
