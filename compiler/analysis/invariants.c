@@ -62,10 +62,13 @@ static struct endpoint meeting_endpoint(struct arena *arena, const struct meetin
 }
 
 /* Fills the example of `broken` from where two statements meet. */
-static void describe(struct arena *arena, struct broken *broken, const struct meeting *from, const struct meeting *to,
-		     const struct common_ports *ports)
+static void describe(const struct proving *proving, struct broken *broken, const struct meeting *from,
+		     struct meeting *to, const struct common_ports *ports)
 {
 	char text[48];
+	struct arena *arena = proving->arena;
+	if (from->name_space == proving->place.elsewhere && to->name_space == from->name_space)
+		to->name_space = arena_printf(arena, "%s-too", from->name_space); /* its labels may be others */
 	struct port_range one = ports->range;
 	if (one.protocol == PROTOCOL_ANY)
 		one.protocol = PROTOCOL_TCP;
@@ -169,7 +172,7 @@ static void prove_against(struct proving *proving, const struct never *never, co
 			broken->to = to.opener->name;
 			broken->openers[EGRESS] = broken->openers[INGRESS] = allow->span;
 			broken->opened_by = span_text(proving->arena, &allow->span);
-			describe(proving->arena, broken, &from.meeting, &to.meeting, &ports);
+			describe(proving, broken, &from.meeting, &to.meeting, &ports);
 			return;
 		}
 	}
@@ -276,7 +279,7 @@ static bool unmatched_opens(struct proving *proving, const struct never *never, 
 				? arena_printf(proving->arena, "`unmatched: allow` at %s",
 					       span_text(proving->arena, &policy->unmatched_span))
 				: "the lack of any service or `unmatched: deny`, without which nothing is isolated";
-			describe(proving->arena, broken, &ends[EGRESS], &ends[INGRESS], &ports);
+			describe(proving, broken, &ends[EGRESS], &ends[INGRESS], &ports);
 			return true;
 		}
 	}

@@ -250,14 +250,16 @@ static bool holds(const struct peer *peer, const struct address_sample *sample)
 static bool addresses_meet(const struct meeting_place *place, const struct peer *a, const struct peer *b,
 			   uint8_t family, struct meeting *example)
 {
+	const struct address_sample *found = NULL;
 	for (size_t i = 0; i < place->samples->address_count; i++) {
 		const struct address_sample *sample = &place->samples->addresses[i];
-		if (sample->address.family != family || !holds(a, sample) || !holds(b, sample))
-			continue;
-		example->address = sample->address;
-		return true;
+		if (sample->address.family == family && holds(a, sample) && holds(b, sample) &&
+		    (found == NULL || (sample->familiar && !found->familiar)))
+			found = sample;
 	}
-	return false;
+	if (found != NULL)
+		example->address = found->address;
+	return found != NULL;
 }
 
 bool peers_meet(const struct meeting_place *place, const struct peer *a, const struct peer *b, enum part part,

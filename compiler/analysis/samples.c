@@ -104,16 +104,16 @@ static struct address_sample sample_piece(const struct inventory *inventory, str
 			continue;
 		behind = at;
 		if (!step_over_known(inventory, &behind, &more))
-			return (struct address_sample){at, true};
+			return (struct address_sample){at, true, true};
 	}
 	at = first;
 	if (address_compare(&first, &last) != 0)
 		address_next(&at); /* the first of a network is nobody's */
 	for (more = true; more && address_compare(&at, &last) <= 0;)
 		if (!step_over_known(inventory, &at, &more))
-			return (struct address_sample){at, true};
+			return (struct address_sample){at, true, false};
 	at = first;
-	return (struct address_sample){first, !step_over_known(inventory, &at, &more)};
+	return (struct address_sample){first, !step_over_known(inventory, &at, &more), false};
 }
 
 static void sample_addresses(struct samples *samples, struct cutting *cutting, const struct inventory *inventory)

@@ -8,7 +8,8 @@ struct arena;
 
 struct address_sample {
 	struct address address;
-	bool outside; /* of no workload, of no node and in no pool */
+	bool outside;  /* of no workload, of no node and in no pool */
+	bool familiar; /* one of those kept for examples (RFC 5737, RFC 3849) */
 };
 
 struct port_list {
