@@ -22,24 +22,6 @@ bool format_is(const struct arguments *arguments, const char *format)
 	return strcmp(arguments->format != NULL ? arguments->format : "text", format) == 0;
 }
 
-json_t *text_json(const char *text)
-{
-	json_t *json = json_string(text);
-	if (json != NULL)
-		return json;
-	char *escaped = NULL;
-	size_t length = 0;
-	FILE *stream = open_memstream(&escaped, &length);
-	if (stream == NULL)
-		abort();
-	escape_print(stream, text, strlen(text));
-	if (fclose(stream) != 0)
-		abort();
-	json = json_string(escaped);
-	free(escaped);
-	return json;
-}
-
 int input_read(struct input *input, const struct arguments *arguments, const char *const *paths, size_t count)
 {
 	input->arena = arena_create();

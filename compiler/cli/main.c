@@ -20,12 +20,17 @@ const struct subcommand subcommands[] = {
     {"explain", POLICY " FROM TO PORT", "says whether a flow is allowed, and which statement decides",
      "FROM and TO are NAMESPACE/NAME of a workload or service (`workload:` or `service:` before it decides), an "
      "address, or\n"
-     "a built-in peer. PORT is 8080/tcp, or a name that the destination declares. `explain POLICY... -` reads FROM TO "
+     "a built-in peer. PORT is 8080/tcp, icmp, or a name that the destination declares. `explain POLICY... -` reads "
+     "FROM TO "
      "PORT\n"
      "lines from standard input and prints one JSON object a line.",
      "ift", TEXT_OR_JSON, explain_run},
     {"reach", POLICY, "lists who may reach whom, on which ports",
      "Services, or with --workloads the workloads of the inventory.", "iftw", TEXT_OR_JSON, reach_run},
+    {"test", POLICY, "runs the `tests` of a policy",
+     "They need no inventory: a service stands for a workload that carries just the labels it requires, and with an\n"
+     "inventory for its workloads too. Exit status 1 means that a test failed.",
+     "iftv", "text|json|junit|tap", test_run},
     {"apply", "[--node NAME] [--dry-run] " POLICY, "loads a node's ruleset into the kernel once",
      "Exit status 1 with --dry-run means that there is a difference.", "indft", TEXT_OR_JSON, apply_run},
     {"status", "[--socket PATH]", "asks the local daemon what it enforces",
