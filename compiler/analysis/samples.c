@@ -166,11 +166,11 @@ static void cut_protocol(struct arena *arena, struct port_list *pieces, uint16_t
 {
 	uint32_t *cuts = NULL;
 	size_t cut_count = 0;
-	*arena_push(arena, cuts, cut_count) = 0;
+	*arena_push(arena, cuts, cut_count) = 1;
 	for (size_t i = 0; i < count; i++) {
 		if (ranges[i].protocol != protocol)
 			continue;
-		*arena_push(arena, cuts, cut_count) = ranges[i].first;
+		*arena_push(arena, cuts, cut_count) = ranges[i].first > 0 ? ranges[i].first : 1U;
 		*arena_push(arena, cuts, cut_count) = ranges[i].last + 1U;
 	}
 	qsort(cuts, cut_count, sizeof *cuts, compare_numbers);
@@ -204,7 +204,7 @@ uint16_t port_sample(const struct port_range *range)
 	uint16_t requests[8];
 	if (icmp_requests(range, requests) > 0)
 		return requests[0];
-	if (range->first == 0 && range->last == 65535)
+	if (range->first <= 1 && range->last == 65535)
 		return 443;
 	return range->first == 0 ? 1 : range->first;
 }

@@ -32,7 +32,8 @@ void samples_init(struct samples *samples, struct arena *arena, const struct wor
 /* Which piece of the address space holds `address`. */
 size_t samples_piece(const struct samples *samples, const struct address *address);
 
-/* The ports of every protocol in pieces, such that each of `ranges` is a union of some. Of ICMP each request is one. */
+/* The ports of every protocol in pieces, such that each of `ranges` is a union of some; they begin at port 1.
+ * Of ICMP each request is one. */
 struct port_list ports_cut(struct arena *arena, const struct port_range *ranges, size_t count);
 
 /* A port that stands for a range. */
