@@ -25,6 +25,8 @@ const char *const feature_names[FEATURE_COUNT] = {
     [FEATURE_AUDIT] = "audit",
     [FEATURE_POOLS] = "pools",
     [FEATURE_NODES] = "nodes",
+    [FEATURE_GUARD] = "guard",
+    [FEATURE_ODD_PODS] = "odd-pods",
     [FEATURE_STAGES] = "stages",
 };
 
@@ -34,7 +36,8 @@ static const unsigned feature_shares[FEATURE_COUNT] = {
     [FEATURE_BUILT_IN] = 8, [FEATURE_WORLD] = 5,      [FEATURE_NODE] = 6,	[FEATURE_NAMED_PORTS] = 8,
     [FEATURE_RANGES] = 8,   [FEATURE_ICMP] = 6,	      [FEATURE_SCTP] = 6,	[FEATURE_UNTIL] = 4,
     [FEATURE_LOG] = 4,	    [FEATURE_RATE] = 4,	      [FEATURE_QUARANTINE] = 4, [FEATURE_SETTINGS] = 4,
-    [FEATURE_AUDIT] = 1,    [FEATURE_POOLS] = 5,      [FEATURE_NODES] = 8,	[FEATURE_STAGES] = 5,
+    [FEATURE_AUDIT] = 1,    [FEATURE_POOLS] = 5,      [FEATURE_NODES] = 8,	[FEATURE_GUARD] = 5,
+    [FEATURE_ODD_PODS] = 4, [FEATURE_STAGES] = 5,
 };
 
 static void draw_features(struct generator *g, uint32_t without)
@@ -74,6 +77,7 @@ static void draw_workload(struct generator *g, struct made_workload *workload, u
 	for (unsigned i = 0; i < 2; i++)
 		if (one_in(&g->random, 2))
 			workload->ports[i] = make_port(g);
+	workload->guarded = has(g, FEATURE_GUARD) && workload->number_count == 1 && one_in(&g->random, 2);
 	workload->protocol = one_in(&g->random, 4) ? make_protocol(g) : "tcp";
 }
 
@@ -99,6 +103,7 @@ static void draw_world(struct generator *g)
 		g->space_teams[i] = PICK(&g->random, ((const char *[]){NULL, "red", "blue"}));
 	g->declared_spaces = !one_in(&g->random, 5);
 	g->pools = has(g, FEATURE_POOLS) ? 1 + roll(&g->random, 3) : 0;
+	g->nodes_by_pods = has(g, FEATURE_PODS) && g->pools == 0 && one_in(&g->random, 3);
 	g->node_families[0] = !one_in(&g->random, 8);
 	g->node_families[1] = !one_in(&g->random, 8);
 	for (unsigned i = 0; i < SPACES && has(g, FEATURE_NATIVE); i++) {
@@ -113,26 +118,29 @@ static void draw_world(struct generator *g)
 
 /* ---- the inventory as documents ---- */
 
-static const char *address_text(char *text, size_t size, unsigned family, unsigned number)
+static void append_address(json_t *list, unsigned family, unsigned number, bool ips)
 {
-	snprintf(text, size, family == 0 ? "10.77.0.%u" : "fd77::%x", number);
-	return text;
+	json_t *text = family == 0 ? made_text("10.77.0.%u", number) : made_text("fd77::%x", number);
+	json_array_append_new(list, ips ? made(json_pack("{s:o}", "ip", text)) : text);
+}
+
+static json_t *node_addresses(const struct generator *g, unsigned number, bool ips)
+{
+	json_t *addresses = made(json_array());
+	for (unsigned family = 0; family < 2; family++)
+		if (g->node_families[family])
+			append_address(addresses, family, number, ips);
+	return addresses;
 }
 
 /* The addresses of a workload, each as a text or as {ip: TEXT}. */
 static json_t *addresses_of(const struct made_workload *workload, bool ips)
 {
 	json_t *addresses = made(json_array());
-	char text[32];
-	for (unsigned i = 0; i < workload->number_count; i++) {
-		for (unsigned family = 0; family < 2; family++) {
-			if (!workload->families[i][family])
-				continue;
-			address_text(text, sizeof text, family, workload->numbers[i]);
-			json_array_append_new(addresses,
-					      ips ? made(json_pack("{s:s}", "ip", text)) : made_text("%s", text));
-		}
-	}
+	for (unsigned i = 0; i < workload->number_count; i++)
+		for (unsigned family = 0; family < 2; family++)
+			if (workload->families[i][family])
+				append_address(addresses, family, workload->numbers[i], ips);
 	return addresses;
 }
 
@@ -153,6 +161,8 @@ static json_t *workload_entry(const struct made_workload *workload)
 				       "labels", labels_of(workload), "addresses", addresses_of(workload, false)));
 	if (workload->node != NULL)
 		json_object_set_new(entry, "node", made_text("%s", workload->node));
+	if (workload->guarded)
+		json_object_set_new(entry, "interface", made_text("v%u", workload->numbers[0]));
 	for (unsigned i = 0; i < 2; i++)
 		if (workload->ports[i] != 0)
 			json_object_set_new(
@@ -181,16 +191,37 @@ static json_t *container_ports(const struct made_workload *workload)
 	return ports;
 }
 
-static json_t *pod_of(const struct made_workload *workload)
+/* A pod as the API server shows it: PHASE and its addresses, and the addresses of its node where nothing else says
+ * them. */
+static json_t *pod_of(const struct generator *g, const struct made_workload *workload, const char *phase)
 {
 	json_t *spec =
 	    made(json_pack("{s:[{s:s,s:o}]}", "containers", "name", "main", "ports", container_ports(workload)));
+	json_t *status = made(json_pack("{s:s,s:o}", "phase", phase, "podIPs", addresses_of(workload, true)));
 	if (workload->node != NULL)
 		json_object_set_new(spec, "nodeName", made_text("%s", workload->node));
-	return made(json_pack("{s:s,s:s,s:{s:s,s:s,s:o},s:o,s:{s:s,s:o}}", "apiVersion", "v1", "kind", "Pod",
-			      "metadata", "name", workload->name, "namespace", workload->space, "labels",
-			      labels_of(workload), "spec", spec, "status", "phase", "Running", "podIPs",
-			      addresses_of(workload, true)));
+	if (workload->node != NULL && g->nodes_by_pods) {
+		bool first = strcmp(workload->node, NODE_NAME) == 0;
+		json_object_set_new(status, "hostIPs",
+				    node_addresses(g, first ? NODE_NUMBER : OTHER_NODE_NUMBER, true));
+	}
+	return made(json_pack("{s:s,s:s,s:{s:s,s:s,s:o},s:o,s:o}", "apiVersion", "v1", "kind", "Pod", "metadata",
+			      "name", workload->name, "namespace", workload->space, "labels", labels_of(workload),
+			      "spec", spec, "status", status));
+}
+
+/* One that is over, whose address is another's now, and one of the host's network: no workloads. */
+static void put_odd_pods(const struct generator *g, json_t *documents)
+{
+	struct made_workload over = g->workloads[0], host = g->workloads[1];
+	snprintf(over.name, sizeof over.name, "over");
+	snprintf(host.name, sizeof host.name, "host");
+	json_array_append_new(documents, pod_of(g, &over, "Succeeded"));
+	host.node = NODE_NAME;
+	json_t *pod = pod_of(g, &host, "Running");
+	json_object_set_new(json_object_get(pod, "spec"), "hostNetwork", made(json_true()));
+	json_object_set_new(json_object_get(pod, "status"), "podIPs", node_addresses(g, NODE_NUMBER, true));
+	json_array_append_new(documents, pod);
 }
 
 static json_t *space_entry(const struct generator *g, unsigned space, bool manifest)
@@ -214,13 +245,8 @@ static json_t *nodes_entry(const struct generator *g)
 	static const unsigned numbers[2] = {NODE_NUMBER, OTHER_NODE_NUMBER};
 	json_t *nodes = made(json_object());
 	for (unsigned i = 0; i < 2; i++) {
-		json_t *addresses = made(json_array()), *list = made(json_array());
-		char text[32];
-		for (unsigned family = 0; family < 2; family++)
-			if (g->node_families[family])
-				json_array_append_new(
-				    addresses, made_text("%s", address_text(text, sizeof text, family, numbers[i])));
-		json_t *node = made(json_pack("{s:o}", "addresses", addresses));
+		json_t *list = made(json_array());
+		json_t *node = made(json_pack("{s:o}", "addresses", node_addresses(g, numbers[i], false)));
 		for (unsigned j = 0; j < 2 && g->pools > 0; j++)
 			if (pools[g->pools - 1][i][j] != NULL)
 				json_array_append_new(list, made_text("%s", pools[g->pools - 1][i][j]));
@@ -235,7 +261,9 @@ static json_t *nodes_entry(const struct generator *g)
 static json_t *native_inventory(const struct generator *g)
 {
 	json_t *workloads = made(json_array()), *spaces = made(json_object());
-	json_t *document = made(json_pack("{s:s,s:o}", "ringfence", "v1", "nodes", nodes_entry(g)));
+	json_t *document = made(json_pack("{s:s}", "ringfence", "v1"));
+	if (!g->nodes_by_pods)
+		json_object_set_new(document, "nodes", nodes_entry(g));
 	for (unsigned i = 0; i < SPACES && g->declared_spaces && !has(g, FEATURE_PODS); i++)
 		json_object_set_new(spaces, space_names[i], space_entry(g, i, false));
 	json_object_set_new(document, "namespaces", spaces);
@@ -253,7 +281,9 @@ static json_t *pod_inventory(const struct generator *g)
 		json_array_append_new(documents, space_entry(g, i, true));
 	for (size_t i = 0; i < g->workload_count; i++)
 		if (!g->workloads[i].away && i % 4 != 3)
-			json_array_append_new(documents, pod_of(&g->workloads[i]));
+			json_array_append_new(documents, pod_of(g, &g->workloads[i], "Running"));
+	if (has(g, FEATURE_ODD_PODS))
+		put_odd_pods(g, documents);
 	return documents;
 }
 

@@ -12,7 +12,7 @@ extern const char *const space_names[SPACES];
 extern const char *const port_names[2];
 
 struct made_workload {
-	char name[8];
+	char name[24];
 	const char *space;
 	const char *labels[3]; /* values of label_keys; NULL: not there */
 	const char *node;      /* NULL: not said */
@@ -21,6 +21,7 @@ struct made_workload {
 	bool families[2][2];  /* for each number: IPv4, IPv6 */
 	unsigned ports[2];    /* numbers of port_names; 0: not there */
 	const char *protocol; /* of the first of them: tcp, udp or sctp */
+	bool guarded;	      /* has the name of the interface at its place */
 	bool away;	      /* not in the inventory at the moment */
 };
 
@@ -38,6 +39,7 @@ struct generator {
 	const char *space_teams[SPACES];
 	unsigned pools, policies;
 	bool node_families[2];
+	bool nodes_by_pods; /* only pods say what addresses nodes have */
 };
 
 /* One entry of a label selector, whatever it is written in. */

@@ -53,16 +53,18 @@ static void print_flow(FILE *out, const json_t *description, const struct outcom
 			       : probe->protocol == IPPROTO_SCTP ? "sctp"
 								 : "icmp";
 	struct stage stage;
-	struct flow flow;
-	struct verdict verdict;
 	stage_read(&stage, description);
-	bool allowed = stage_allows(&stage, probe, &flow, &verdict);
-	fprintf(out, "# flow: %s -> %s, port %u of %s\n", endpoint_name(stage.arena, &flow.from),
-		endpoint_name(stage.arena, &flow.to), probe->port, protocol);
+	struct expectation expect = stage_expect(&stage, probe);
+	fprintf(out, "# flow: %s -> %s, port %u of %s\n", endpoint_name(stage.arena, &expect.flow.from),
+		endpoint_name(stage.arena, &expect.flow.to), probe->port, protocol);
+	if (expect.spoofed)
+		fprintf(out, "# sent from the place of a workload that has another address: v%zu\n", probe->from);
+	if (outcome->again)
+		fputs("# sent on a connection that was made in the stage before\n", out);
 	fprintf(out, "# the verdict, as far as %s judges: %s\n", stage.node != NULL ? stage.node : "every node",
-		allowed ? "allowed" : "denied");
-	print_side(out, "egress", &verdict.egress);
-	print_side(out, "ingress", &verdict.ingress);
+		expect.request ? "allowed" : "denied");
+	print_side(out, "egress", &expect.verdict.egress);
+	print_side(out, "ingress", &expect.verdict.ingress);
 	fprintf(out, "# the packet: the request %s, the answer %s\n",
 		probe->request_arrived ? "arrived" : "did not arrive",
 		probe->answer_arrived ? "arrived" : "did not arrive");

@@ -30,12 +30,13 @@ struct places {
 /* Whether the case as it is now still has its trouble. */
 static bool is_troubled(struct shrinking *s)
 {
-	bool flow = s->outcome->trouble == TROUBLE_LEAK || s->outcome->trouble == TROUBLE_BLOCK;
+	const struct outcome sought = *s->outcome;
+	bool flow = sought.trouble == TROUBLE_LEAK || sought.trouble == TROUBLE_BLOCK;
 	if (s->tries >= TRIES_MOST)
 		return false;
 	s->tries++;
-	struct outcome outcome = judge_case(s->judge, s->trial, s->seed, flow ? &s->outcome->probe : NULL);
-	if (outcome.trouble != s->outcome->trouble)
+	struct outcome outcome = judge_case(s->judge, s->trial, s->seed, flow ? &sought : NULL);
+	if (outcome.trouble != sought.trouble || outcome.again != sought.again)
 		return false;
 	*s->outcome = outcome;
 	return true;
