@@ -2,6 +2,7 @@
 #
 #   make              both programs             make check    every test (the same as tests/run)
 #   make conformance  NetworkPolicy cases, by verdict and by packets
+#   make agreement    random policies against the kernel, POLICIES=2000 SEED=1
 #   make demo         the demonstration         make install  PREFIX=/usr/local DESTDIR=
 #   make SANITIZE=1   with sanitizers, in build/sanitize      make format, make lint, make clean
 
@@ -39,14 +40,17 @@ TOOL_SOURCES := $(wildcard tests/packets/*.c tests/bench/*.c)
 # Tests with real packets in one process, and what they share.
 LAB_SOURCES := tests/lab/lab.c tests/lab/packet.c
 LAB_TEST_SOURCES := tests/lab/test_lab.c $(wildcard tests/conformance/*.c)
+AGREEMENT_SOURCES := $(wildcard tests/agreement/*.c)
 
 objects = $(patsubst %.c,$(BUILD)/objects/%.o,$(1))
 LIBRARY := $(BUILD)/libringfence.a
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SOURCES))
-TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SOURCES) $(LAB_TEST_SOURCES))
-EVERY_SOURCE := $(CLI_SOURCES) $(DAEMON_SOURCES) $(LIBRARY_SOURCES) $(UNIT_SOURCES) $(TOOL_SOURCES) $(LAB_SOURCES) $(LAB_TEST_SOURCES)
+AGREEMENT := $(BUILD)/tests/agreement/agreement
+TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SOURCES) $(LAB_TEST_SOURCES)) $(AGREEMENT)
+EVERY_SOURCE := $(CLI_SOURCES) $(DAEMON_SOURCES) $(LIBRARY_SOURCES) $(UNIT_SOURCES) $(TOOL_SOURCES) $(LAB_SOURCES) \
+	$(LAB_TEST_SOURCES) $(AGREEMENT_SOURCES)
 
-.PHONY: all tests check conformance demo install format lint headers clean
+.PHONY: all tests check conformance agreement demo install format lint headers clean
 .SECONDARY:
 
 all: $(BUILD)/ringfence $(BUILD)/ringfenced
@@ -81,6 +85,11 @@ $(patsubst %.c,$(BUILD)/%,$(LAB_TEST_SOURCES)): $(BUILD)/%: $(BUILD)/objects/%.o
 	@echo "  LD  $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(CLI_LIBS)
 
+$(AGREEMENT): $(call objects,$(AGREEMENT_SOURCES) $(LAB_SOURCES)) $(LIBRARY)
+	@mkdir -p $(@D)
+	@echo "  LD  $@"
+	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(CLI_LIBS)
+
 $(BUILD)/tests/packets/%: $(BUILD)/objects/tests/packets/%.o $(LIBRARY)
 	@mkdir -p $(@D)
 	@echo "  LD  $@"
@@ -97,6 +106,10 @@ check:
 # The cases of tests/conformance by the verdict function and by packets; needs root.
 conformance: all $(BUILD)/tests/conformance/conformance
 	$(BUILD)/tests/conformance/conformance $(BUILD)/ringfence $(wildcard tests/conformance/*.json)
+
+# The kernel against the verdict function, long: POLICIES=2000 SEED=1.
+agreement: $(AGREEMENT)
+	RINGFENCE_BUILD=$(BUILD) tests/agreement/run $(or $(POLICIES),2000) $(or $(SEED),1)
 
 demo:
 	deploy/demo
