@@ -380,6 +380,7 @@ static uint16_t protocol_read(struct frontend *frontend, const struct yaml_node 
 static bool is_number(const struct yaml_node *node)
 {
 	return node->kind == YAML_SCALAR && node->plain && node->text[0] != 0 &&
+	       (node->text[0] != '0' || node->text[1] == 0) && /* an octal number, to some readers */
 	       strspn(node->text, "0123456789") == strlen(node->text);
 }
 
