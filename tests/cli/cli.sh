@@ -1,40 +1,6 @@
 #!/bin/bash
 # The command as people and pipelines use it: exit statuses, streams, formats, wrong use. TAP.
-set -euo pipefail
-cd "$(dirname "$0")/../.."
-
-case ${RINGFENCE_BUILD:-build} in
-/*) RINGFENCE=$RINGFENCE_BUILD/ringfence ;;
-*) RINGFENCE=$PWD/${RINGFENCE_BUILD:-build}/ringfence ;;
-esac
-WORK=$(mktemp -d)
-trap 'rm -rf "$WORK"' EXIT
-SHOP=examples/shop
-COUNT=0 FAILED=0
-
-result() { # TEXT STATUS
-	COUNT=$((COUNT + 1))
-	if [ "$2" -eq 0 ]; then
-		echo "ok $COUNT - $1"
-	else
-		echo "not ok $COUNT - $1"
-		sed 's/^/# /' "$WORK/out" "$WORK/err"
-		FAILED=$((FAILED + 1))
-	fi
-}
-
-# Runs the command; its status, standard output and errors are then looked at.
-expect() { # TEXT STATUS OUT_PATTERN ERR_PATTERN ARGUMENTS...; an empty pattern means that nothing is written
-	local text=$1 want=$2 out=$3 err=$4 status=0 good=1
-	shift 4
-	"$RINGFENCE" "$@" >"$WORK/out" 2>"$WORK/err" <"${INPUT:-/dev/null}" || status=$?
-	if [ "$status" -eq "$want" ] && matches "$out" "$WORK/out" && matches "$err" "$WORK/err"; then good=0; fi
-	result "$text" "$good"
-}
-
-matches() { # PATTERN FILE
-	if [ -z "$1" ]; then [ ! -s "$2" ]; else grep -qE -- "$1" "$2"; fi
-}
+. "$(dirname "$0")/lib.sh"
 
 # Whether every line of a file is JSON, or the whole of it is: by python3 where there is one, else by its first and last characters.
 json() { # FILE
@@ -49,13 +15,6 @@ except ValueError:
 	else
 		[ "$(head -c 1 "$1")" = "{" ] && [ "$(tail -c 2 "$1")" = "}" ]
 	fi
-}
-
-holds() { # TEXT COMMAND...; the command's status is the result
-	local text=$1 status=0
-	shift
-	"$@" || status=1
-	result "$text" "$status"
 }
 
 expect "no subcommand: help, and status 2" 2 'usage: ringfence' ''
@@ -294,5 +253,4 @@ else
 	COUNT=$((COUNT + 1))
 	echo "ok $COUNT - apply # SKIP only root can make a network namespace"
 fi
-echo "1..$COUNT"
-[ "$FAILED" -eq 0 ]
+finish
