@@ -35,6 +35,8 @@ static json_t *side_json(const char *name, const struct side *side)
 		json_object_set_new(object, "line", json_integer(span.line));
 	if (side->reason == REASON_ALLOW && side->allow->why != NULL)
 		json_object_set_new(object, "why", text_json(side->allow->why));
+	if (side->reason == REASON_ALLOW && side->allow->owner != NULL)
+		json_object_set_new(object, "owner", text_json(side->allow->owner));
 	if (side->reason == REASON_ALLOW && side->allow->rate.count > 0)
 		json_object_set_new(object, "rate", json_string(rate_format(&side->allow->rate, rate)));
 	return object;
@@ -61,6 +63,15 @@ static void print_side(FILE *stream, const char *name, const struct side *side, 
 	if (side->reason == REASON_ALLOW && side->allow->why != NULL) {
 		fputs(": ", stream);
 		escape_print(stream, side->allow->why, strlen(side->allow->why));
+	}
+	if (side->reason == REASON_ALLOW && side->allow->owner != NULL) {
+		fputs(" (owner: ", stream);
+		escape_print(stream, side->allow->owner, strlen(side->allow->owner));
+		fputc(')', stream);
+	}
+	if (side->reason == REASON_QUARANTINE && side->quarantine->why != NULL) {
+		fputs(": ", stream);
+		escape_print(stream, side->quarantine->why, strlen(side->quarantine->why));
 	}
 	fputc('\n', stream);
 }

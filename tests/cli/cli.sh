@@ -253,4 +253,30 @@ else
 	COUNT=$((COUNT + 1))
 	echo "ok $COUNT - apply # SKIP only root can make a network namespace"
 fi
+cat >"$WORK/more.yaml" <<END
+ringfence: v1
+namespace: shop
+services: {web: {workloads: {app: web}}, api: {workloads: {app: api}, ports: {http: 8080/tcp}}}
+allow: [{from: web, to: api, rate: 50/second per source, why: the storefront, owner: team-web}]
+quarantine: [{workload: api-1, until: 2099-01-01, why: INC-42}]
+settings: {mode: audit}
+---
+ringfence: v1
+workloads:
+  - {name: web-1, namespace: shop, labels: {app: web}, addresses: [10.0.0.1]}
+  - {name: api-1, namespace: shop, labels: {app: api}, addresses: [10.0.0.2]}
+  - {name: api-2, namespace: shop, labels: {app: api}, addresses: [10.0.0.3]}
+END
+expect "explain: rate, why and owner" 0 'up to 50/second per source: the storefront \(owner: team-web\)$' '' \
+	explain "$WORK/more.yaml" shop/web-1 shop/api-2 http
+expect "explain: the same as JSON" 0 '"why":"the storefront","owner":"team-web","rate":"50/second per source"' '' \
+	explain --format json "$WORK/more.yaml" shop/web-1 shop/api-2 http
+expect "explain: a quarantine" 1 'more.yaml:5:14  in quarantine: INC-42$' '' explain "$WORK/more.yaml" shop/web-1 shop/api-1 http
+expect "explain: audit mode lets it through" 1 'audit \(.*more.yaml:6\): the flow is logged and let through' '' \
+	explain "$WORK/more.yaml" shop/web-1 shop/api-1 http
+expect "explain: a quarantine ends" 0 ALLOW '' explain --at 2099-01-03 "$WORK/more.yaml" shop/web-1 shop/api-1 http
+sed -i 's/api-1, until/api1, until/' "$WORK/more.yaml"
+expect "check: a quarantine of nobody gets a warning" 0 '^ok: ' 'warning: the inventory has no workload .api1.' check "$WORK/more.yaml"
+expect "check: which guesses" 0 '^ok: ' 'did you mean .api-1.' check "$WORK/more.yaml"
+
 finish
