@@ -131,6 +131,21 @@ static const struct key cidr_peer_keys[] = {
     {"except", false, peer_except_read},
 };
 
+/* cidr 10.0.0.0/8, 192.0.2.0/24 except 10.1.0.0/16, as far as there is room */
+static const char *network_text(struct arena *arena, const struct network *network)
+{
+	enum { SHOWN = 4 };
+	char text[ADDRESS_TEXT_SIZE];
+	const char *name = "cidr ";
+	for (size_t i = 0; i < network->cidr_count && i <= SHOWN; i++)
+		name = arena_printf(arena, "%s%s%s", name, i > 0 ? ", " : "",
+				    i < SHOWN ? prefix_format(&network->cidrs[i], text) : "...");
+	for (size_t i = 0; i < network->except_count && i <= SHOWN; i++)
+		name = arena_printf(arena, "%s%s%s", name, i > 0 ? ", " : " except ",
+				    i < SHOWN ? prefix_format(&network->except[i], text) : "...");
+	return name;
+}
+
 static void mapping_peer(struct frontend *frontend, const struct yaml_node *node, const char *own, struct peer *peer)
 {
 	if (yaml_get(node, "cidr") != NULL) {
@@ -139,10 +154,7 @@ static void mapping_peer(struct frontend *frontend, const struct yaml_node *node
 		peer->kind = PEER_NETWORK;
 		peer->network = network;
 		KEYS_READ(frontend, node, cidr_peer_keys, "a peer by address", peer);
-		char text[ADDRESS_TEXT_SIZE] = "";
-		if (network->cidr_count > 0)
-			prefix_format(&network->cidrs[0], text);
-		peer->name = arena_printf(frontend->arena, "cidr %s", text);
+		peer->name = network_text(frontend->arena, network);
 		return;
 	}
 	peer->kind = PEER_LABELS;
