@@ -16,7 +16,7 @@
 #include <string.h>
 
 /* Disagreements that are made small and shown; a broken lowering has hundreds. */
-enum { SHOWN_MOST = 5, FORGET_EVERY = 50 };
+enum { SHOWN_MOST = 3, FORGET_EVERY = 50 };
 
 struct options {
 	uint64_t seed;

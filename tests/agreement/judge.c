@@ -13,8 +13,8 @@
 #include <time.h>
 
 /* Milliseconds without news after which packets count as lost: at first, and where an allowed flow seems blocked,
- * again. */
-static const int waits[] = {20, 200, 1000};
+ * again; the last wait is for what nobody has seen before. */
+static const int waits[] = {20, 100, 1000};
 enum { WAIT_COUNT = sizeof waits / sizeof *waits };
 
 /* A case in progress. */
@@ -116,13 +116,15 @@ static enum trouble compare(const struct expectation *expect, const struct lab_p
 typedef int probing(struct lab *lab, struct lab_probe *probes, size_t count, int milliseconds);
 
 /* Asks the kernel; again, with more patience, for the flows that seem blocked. */
-static int ask_patiently(struct lab *lab, probing *ask, const struct expectation *expect, struct lab_probe *probes,
-			 size_t count)
+static int ask_patiently(const struct hearing *hearing, probing *ask, const struct expectation *expect,
+			 struct lab_probe *probes, size_t count)
 {
+	struct lab *lab = hearing->judge->lab;
+	unsigned times = hearing->only != NULL ? WAIT_COUNT - 1 : WAIT_COUNT;
 	struct lab_probe blocked[FLOWS_MOST];
 	size_t places[FLOWS_MOST];
 	int error = ask(lab, probes, count, waits[0]);
-	for (unsigned i = 1; i < WAIT_COUNT && error == 0; i++) {
+	for (unsigned i = 1; i < times && error == 0; i++) {
 		size_t blocked_count = 0;
 		for (size_t j = 0; j < count; j++) {
 			if (compare(&expect[j], &probes[j]) != TROUBLE_BLOCK)
@@ -149,7 +151,7 @@ static void judge_flows(struct hearing *hearing, const struct stage *stage, bool
 		outcome->allowed += expect[i].request;
 	}
 	outcome->flows += count;
-	int error = ask_patiently(hearing->judge->lab, again ? lab_probe_again : lab_probe, expect, probes, count);
+	int error = ask_patiently(hearing, again ? lab_probe_again : lab_probe, expect, probes, count);
 	if (error != 0)
 		fail(hearing, TROUBLE_LAB, "the lab cannot ask", error);
 	for (size_t i = 0; i < count && error == 0; i++) {
