@@ -26,7 +26,7 @@ struct options {
 };
 
 struct totals {
-	size_t flows, allowed, disagreements, shown;
+	size_t flows, allowed, by_statement, disagreements, shown;
 };
 
 static int usage(void)
@@ -91,6 +91,7 @@ static void run_case(struct judge *judge, const struct options *options, uint64_
 	struct outcome outcome = judge_case(judge, trial, seed, NULL);
 	totals->flows += outcome.flows;
 	totals->allowed += outcome.allowed;
+	totals->by_statement += outcome.by_statement;
 	totals->disagreements += outcome.disagreements;
 	if (options->show)
 		report_print(stdout, trial, seed, &outcome);
@@ -114,7 +115,7 @@ int main(int argc, char **argv)
 			lab_forget_connections(judge.lab);
 	}
 	judge_close(&judge);
-	printf("# %zu of the flows are allowed\n", totals.allowed);
+	printf("# %zu of the flows are allowed, %zu of those by a statement\n", totals.allowed, totals.by_statement);
 	printf("%zu policies, %zu flows, %zu disagreements\n", options.policies, totals.flows, totals.disagreements);
 	return totals.disagreements > 0;
 }

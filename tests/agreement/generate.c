@@ -77,8 +77,17 @@ static void draw_workload(struct generator *g, struct made_workload *workload, u
 	for (unsigned i = 0; i < 2; i++)
 		if (one_in(&g->random, 2))
 			workload->ports[i] = make_port(g);
+	workload->port_more = has(g, FEATURE_RANGES) && one_in(&g->random, 3) ? 1 + roll(&g->random, 2) : 0;
 	workload->guarded = has(g, FEATURE_GUARD) && workload->number_count == 1 && one_in(&g->random, 2);
 	workload->protocol = one_in(&g->random, 4) ? make_protocol(g) : "tcp";
+}
+
+/* What selectors see of another workload: only ports and addresses tell the two apart. */
+static void make_twin(struct made_workload *workload, const struct made_workload *of)
+{
+	workload->space = of->space;
+	workload->node = of->node;
+	memcpy(workload->labels, of->labels, sizeof workload->labels);
 }
 
 static void draw_workloads(struct generator *g)
@@ -91,16 +100,20 @@ static void draw_workloads(struct generator *g)
 	for (size_t i = 0; i < g->workload_count; i++) {
 		snprintf(g->workloads[i].name, sizeof g->workloads[i].name, "w%zu", i);
 		draw_workload(g, &g->workloads[i], numbers, &left);
+		if (i > 0 && one_in(&g->random, 4))
+			make_twin(&g->workloads[i], &g->workloads[i - 1]);
 	}
 	/* The last one may come later. */
 	g->workloads[g->workload_count - 1].away = has(g, FEATURE_STAGES) && one_in(&g->random, 3);
 }
 
+static const char *const teams[] = {NULL, "red", "blue"};
+
 static void draw_world(struct generator *g)
 {
 	draw_workloads(g);
 	for (unsigned i = 0; i < SPACES; i++)
-		g->space_teams[i] = PICK(&g->random, ((const char *[]){NULL, "red", "blue"}));
+		g->space_teams[i] = PICK(&g->random, teams);
 	g->declared_spaces = !one_in(&g->random, 5);
 	g->pools = has(g, FEATURE_POOLS) ? 1 + roll(&g->random, 3) : 0;
 	g->nodes_by_pods = has(g, FEATURE_PODS) && g->pools == 0 && one_in(&g->random, 3);
@@ -163,40 +176,52 @@ static json_t *workload_entry(const struct made_workload *workload)
 		json_object_set_new(entry, "node", made_text("%s", workload->node));
 	if (workload->guarded)
 		json_object_set_new(entry, "interface", made_text("v%u", workload->numbers[0]));
-	for (unsigned i = 0; i < 2; i++)
-		if (workload->ports[i] != 0)
-			json_object_set_new(
-			    ports, port_names[i],
-			    made_text("%u/%s", workload->ports[i], i == 0 ? workload->protocol : "udp"));
+	unsigned first = workload->ports[0];
+	if (first != 0 && workload->port_more > 0)
+		json_object_set_new(ports, port_names[0],
+				    made_text("%u-%u/%s", first, first + workload->port_more, workload->protocol));
+	else if (first != 0)
+		json_object_set_new(ports, port_names[0], made_text("%u/%s", first, workload->protocol));
+	if (workload->ports[1] != 0)
+		json_object_set_new(ports, port_names[1], made_text("%u/udp", workload->ports[1]));
 	if (json_object_size(ports) > 0)
 		json_object_set(entry, "ports", ports);
 	json_decref(ports);
 	return entry;
 }
 
-static json_t *container_ports(const struct made_workload *workload)
+static json_t *container_port(const struct made_workload *workload, unsigned i)
 {
-	static const char *const protocols[][2] = {{"tcp", "TCP"}, {"udp", "UDP"}, {"sctp", "SCTP"}};
-	json_t *ports = made(json_array());
-	for (unsigned i = 0; i < 2; i++) {
-		if (workload->ports[i] == 0)
-			continue;
-		json_t *port =
-		    made(json_pack("{s:s,s:i}", "name", port_names[i], "containerPort", (int)workload->ports[i]));
-		for (unsigned j = 0; j < 3; j++)
-			if (strcmp(protocols[j][0], i == 0 ? workload->protocol : "udp") == 0 && j > 0)
-				json_object_set_new(port, "protocol", made_text("%s", protocols[j][1]));
-		json_array_append_new(ports, port);
-	}
-	return ports;
+	json_t *port = made(json_pack("{s:s,s:i}", "name", port_names[i], "containerPort", (int)workload->ports[i]));
+	const char *protocol = i == 0 ? workload->protocol : "udp";
+	if (strcmp(protocol, "tcp") != 0) /* which is meant where none is said */
+		json_object_set_new(port, "protocol", made_text(strcmp(protocol, "udp") == 0 ? "UDP" : "SCTP"));
+	return port;
+}
+
+/* Containers with the ports; the second port is that of a sidecar where pods are odd. */
+static json_t *pod_spec(const struct generator *g, const struct made_workload *workload)
+{
+	json_t *first = made(json_array()), *second = made(json_array());
+	bool sidecar = has(g, FEATURE_ODD_PODS);
+	if (workload->ports[0] != 0)
+		json_array_append_new(first, container_port(workload, 0));
+	if (workload->ports[1] != 0)
+		json_array_append_new(sidecar ? second : first, container_port(workload, 1));
+	json_t *spec = made(json_pack("{s:[{s:s,s:o}]}", "containers", "name", "main", "ports", first));
+	if (sidecar)
+		json_object_set_new(
+		    spec, "initContainers",
+		    made(json_pack("[{s:s,s:s,s:O}]", "name", "side", "restartPolicy", "Always", "ports", second)));
+	json_decref(second);
+	return spec;
 }
 
 /* A pod as the API server shows it: PHASE and its addresses, and the addresses of its node where nothing else says
  * them. */
 static json_t *pod_of(const struct generator *g, const struct made_workload *workload, const char *phase)
 {
-	json_t *spec =
-	    made(json_pack("{s:[{s:s,s:o}]}", "containers", "name", "main", "ports", container_ports(workload)));
+	json_t *spec = pod_spec(g, workload);
 	json_t *status = made(json_pack("{s:s,s:o}", "phase", phase, "podIPs", addresses_of(workload, true)));
 	if (workload->node != NULL)
 		json_object_set_new(spec, "nodeName", made_text("%s", workload->node));
@@ -350,6 +375,12 @@ static void change_workload(struct generator *g)
 		draw_labels(g, workload);
 }
 
+static void change_space(struct generator *g)
+{
+	const char **team = &g->space_teams[roll(&g->random, SPACES)];
+	*team = PICK(&g->random, teams);
+}
+
 static void remove_one(struct generator *g, json_t *list)
 {
 	if (json_array_size(list) > 0)
@@ -386,10 +417,15 @@ static json_t *next_stage(struct generator *g, const json_t *before)
 	bool workload = !one_in(&g->random, 3);
 	if (workload)
 		change_workload(g);
+	else if (one_in(&g->random, 4))
+		change_space(g);
 	else
 		change_policy(g, files);
 	put_inventory(g, files);
-	json_object_set_new(stage, "change", made_text(workload ? "workload" : "any"));
+	json_object_set_new(stage, "change",
+			    made_text(one_in(&g->random, 5) ? "repair"
+				      : workload	    ? "workload"
+							    : "any"));
 	if (one_in(&g->random, 2))
 		json_object_set_new(stage, "reads", made(json_true()));
 	return stage;

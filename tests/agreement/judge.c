@@ -77,12 +77,18 @@ static int clear(struct judge *judge)
 	return error;
 }
 
+static enum change change_of(const json_t *description)
+{
+	const char *change = json_string_value(json_object_get(description, "change"));
+	if (change != NULL && strcmp(change, "workload") == 0)
+		return CHANGE_ONE_WORKLOAD;
+	return change != NULL && strcmp(change, "repair") == 0 ? CHANGE_REPAIR : CHANGE_ANY;
+}
+
 /* Brings the stage into the kernel, from what is loaded; then that is the stage's ruleset. */
 static void load(struct hearing *hearing, struct stage *stage, const json_t *description)
 {
 	struct kernel *kernel = hearing->judge->kernel;
-	const char *change = json_string_value(json_object_get(description, "change"));
-	bool one = change != NULL && strcmp(change, "workload") == 0;
 	struct plan *plan;
 	int error = 0;
 	if (json_is_true(json_object_get(description, "reads")) && hearing->loaded != NULL)
@@ -91,8 +97,8 @@ static void load(struct hearing *hearing, struct stage *stage, const json_t *des
 		fail(hearing, TROUBLE_APPLY, "the kernel does not tell its table", error);
 		return;
 	}
-	hearing->loaded = reconcile(stage->arena, &stage->world, stage->node, hearing->loaded,
-				    one ? CHANGE_ONE_WORKLOAD : CHANGE_ANY, &plan, &stage->diagnostics);
+	hearing->loaded = reconcile(stage->arena, &stage->world, stage->node, hearing->loaded, change_of(description),
+				    &plan, &stage->diagnostics);
 	if (hearing->loaded == NULL) {
 		fail(hearing, TROUBLE_APPLY, "the ruleset is too large", -E2BIG);
 		return;
@@ -149,6 +155,8 @@ static void judge_flows(struct hearing *hearing, const struct stage *stage, bool
 	for (size_t i = 0; i < count; i++) {
 		expect[i] = stage_expect(stage, &probes[i]);
 		outcome->allowed += expect[i].request;
+		outcome->by_statement += expect[i].request && (expect[i].verdict.egress.reason == REASON_ALLOW ||
+							       expect[i].verdict.ingress.reason == REASON_ALLOW);
 	}
 	outcome->flows += count;
 	int error = ask_patiently(hearing, again ? lab_probe_again : lab_probe, expect, probes, count);

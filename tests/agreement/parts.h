@@ -19,6 +19,7 @@ struct made_workload {
 	unsigned numbers[2];   /* of its addresses */
 	unsigned number_count;
 	bool families[2][2];  /* for each number: IPv4, IPv6 */
+	unsigned port_more;   /* how far the first port reaches; manifests have no ranges */
 	unsigned ports[2];    /* numbers of port_names; 0: not there */
 	const char *protocol; /* of the first of them: tcp, udp or sctp */
 	bool guarded;	      /* has the name of the interface at its place */
