@@ -1,8 +1,9 @@
 # Builds build/ringfence (the command) and build/ringfenced (the daemon) from one library.
 #
 #   make              both programs             make check    every test (the same as tests/run)
-#   make demo         the demonstration         make install  PREFIX=/usr/local DESTDIR=
+#   make conformance  NetworkPolicy cases, by verdict and by packets
 #   make agreement    random policies against the kernel, POLICIES=2000 SEED=1
+#   make demo         the demonstration         make install  PREFIX=/usr/local DESTDIR=
 #   make SANITIZE=1   with sanitizers, in build/sanitize      make format, make lint, make clean
 
 PREFIX ?= /usr/local
@@ -49,7 +50,7 @@ TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SOURCES) $(LAB_TEST_SOURCES)) $(AGREEM
 EVERY_SOURCE := $(CLI_SOURCES) $(DAEMON_SOURCES) $(LIBRARY_SOURCES) $(UNIT_SOURCES) $(TOOL_SOURCES) $(LAB_SOURCES) \
 	$(LAB_TEST_SOURCES) $(AGREEMENT_SOURCES)
 
-.PHONY: all tests check agreement demo install format lint headers clean
+.PHONY: all tests check conformance agreement demo install format lint headers clean
 .SECONDARY:
 
 all: $(BUILD)/ringfence $(BUILD)/ringfenced
@@ -101,6 +102,10 @@ $(BUILD)/tests/bench/%: $(BUILD)/objects/tests/bench/%.o $(LIBRARY)
 
 check:
 	tests/run
+
+# The cases of tests/conformance by the verdict function and by packets; needs root.
+conformance: all $(BUILD)/tests/conformance/conformance
+	$(BUILD)/tests/conformance/conformance $(BUILD)/ringfence $(wildcard tests/conformance/*.json)
 
 # The kernel against the verdict function, long: POLICIES=2000 SEED=1.
 agreement: $(AGREEMENT)

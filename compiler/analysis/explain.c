@@ -1,4 +1,6 @@
 /* Words of a command line to endpoints and ports, and verdicts to words. */
+#include "compiler/analysis/samples.h"
+
 #include <ringfence/arena.h>
 #include <ringfence/explain.h>
 
@@ -104,28 +106,48 @@ const char *endpoints_find(struct arena *arena, const struct world *world, const
 	return find_named(arena, world, word, endpoints);
 }
 
+static bool named(const struct named_port *ports, size_t count, const char *name, struct port_range *range)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(ports[i].name, name) != 0)
+			continue;
+		*range = ports[i].port;
+		return true;
+	}
+	return false;
+}
+
+/* Looks a port's name up in the services of the destination, then in its workloads. */
+static bool find_port(const struct world *world, const struct endpoints *to, const char *name, struct port_range *range)
+{
+	const struct policy *policy = world->policy;
+	const struct workload *workload = to->count > 0 ? to->items[0].workload : NULL;
+	for (size_t i = 0; workload != NULL && i < policy->service_count; i++) {
+		const struct service *service = policy->services[i];
+		bool destination = to->service != NULL ? service == to->service
+						       : strcmp(service->name_space, workload->name_space) == 0 &&
+							     selector_matches(&service->workloads, &workload->labels);
+		if (destination && named(service->ports, service->port_count, name, range))
+			return true;
+	}
+	for (size_t i = 0; i < to->count; i++) {
+		workload = to->items[i].workload;
+		if (workload != NULL && named(workload->ports, workload->port_count, name, range))
+			return true;
+	}
+	return false;
+}
+
 const char *flow_port_find(struct arena *arena, const struct world *world, const struct endpoints *to, const char *word,
 			   uint16_t *protocol, uint16_t *port)
 {
 	struct port_range range;
 	const char *problem = port_range_parse(&range, word);
-	const struct policy *policy = world->policy;
-	const struct workload *workload = to->count > 0 ? to->items[0].workload : NULL;
-	for (size_t i = 0; problem != NULL && workload != NULL && i < policy->service_count; i++) {
-		const struct service *service = policy->services[i];
-		if (to->service != NULL ? service != to->service
-					: strcmp(service->name_space, workload->name_space) != 0 ||
-					      !selector_matches(&service->workloads, &workload->labels))
-			continue;
-		for (size_t j = 0; j < service->port_count && problem != NULL; j++) {
-			if (strcmp(service->ports[j].name, word) == 0) {
-				range = service->ports[j].port;
-				problem = NULL;
-			}
-		}
-	}
-	if (problem != NULL)
+	if (problem != NULL && !find_port(world, to, word, &range))
 		return arena_printf(arena, "port `%s`: %s, or a name that the destination declares", word, problem);
+	uint16_t requests[8];
+	if (icmp_requests(&range, requests) > 0)
+		range.first = range.last = requests[0]; /* all of ICMP: the first is the echo request */
 	if (range.protocol == PROTOCOL_ANY || range.first != range.last)
 		return arena_printf(arena, "port `%s`: a flow has one port", word);
 	*protocol = range.protocol;
@@ -133,32 +155,68 @@ const char *flow_port_find(struct arena *arena, const struct world *world, const
 	return NULL;
 }
 
+/* All pairs of one question, and the verdict so far. */
+struct asking {
+	const struct world *world;
+	const struct endpoints *from, *to;
+	struct verdict verdict;
+	struct flow flow;
+	bool any; /* a pair was asked */
+};
+
+/* Asks about each pair until one is denied. With `addressed` only those of which an end has an address. */
+static void ask_pairs(struct asking *asking, uint16_t protocol, uint16_t port, bool addressed)
+{
+	for (size_t i = 0; i < asking->from->count; i++) {
+		for (size_t j = 0; j < asking->to->count; j++) {
+			struct flow flow = {asking->from->items[i], asking->to->items[j], protocol, port};
+			if (!ends_fit(&flow.from, &flow.to, protocol) ||
+			    (addressed && !flow.from.has_address && !flow.to.has_address))
+				continue;
+			if (asking->any && !asking->verdict.allowed)
+				return;
+			struct verdict verdict = verdict_of(asking->world, &flow);
+			if (!asking->any || !verdict.allowed) {
+				asking->verdict = verdict;
+				asking->flow = flow;
+			}
+			asking->any = true;
+		}
+	}
+}
+
+static struct verdict answer(struct asking *asking, uint16_t protocol, uint16_t port, struct flow *flow)
+{
+	if (!asking->any) { /* no family in common: no packet can go */
+		asking->flow = (struct flow){asking->from->items[0], asking->to->items[0], protocol, port};
+		asking->verdict.egress.reason = asking->verdict.ingress.reason = REASON_NO_ALLOW;
+	}
+	*flow = asking->flow;
+	return asking->verdict;
+}
+
 struct verdict verdict_of_endpoints(const struct world *world, const struct endpoints *from, const struct endpoints *to,
 				    uint16_t protocol, uint16_t port, struct flow *flow)
 {
-	struct verdict first = {0};
-	bool any = false;
-	for (size_t i = 0; i < from->count; i++) {
-		for (size_t j = 0; j < to->count; j++) {
-			const struct endpoint *a = &from->items[i], *b = &to->items[j];
-			if (a->has_address && b->has_address && a->address.family != b->address.family)
-				continue;
-			struct flow one = {*a, *b, protocol, port};
-			struct verdict verdict = verdict_of(world, &one);
-			if (!any || (first.allowed && !verdict.allowed)) {
-				first = verdict;
-				*flow = one;
-			}
-			any = true;
-			if (!verdict.allowed)
-				return first;
-		}
-	}
-	if (!any) { /* no family in common: no packet can go */
-		*flow = (struct flow){from->items[0], to->items[0], protocol, port};
-		first.egress.reason = first.ingress.reason = REASON_NO_ALLOW;
-	}
-	return first;
+	struct asking asking = {.world = world, .from = from, .to = to};
+	ask_pairs(&asking, protocol, port, false);
+	return answer(&asking, protocol, port, flow);
+}
+
+const char *verdict_of_word(struct arena *arena, const struct world *world, const struct endpoints *from,
+			    const struct endpoints *to, const char *word, struct verdict *verdict, struct flow *flow)
+{
+	static const struct port_range version6 = {PROTOCOL_ICMPV6, 0, 65535};
+	struct asking asking = {.world = world, .from = from, .to = to};
+	uint16_t protocol, port;
+	const char *wrong = flow_port_find(arena, world, to, word, &protocol, &port);
+	if (wrong != NULL)
+		return wrong;
+	ask_pairs(&asking, protocol, port, false);
+	if (strcmp(word, "icmp") == 0)
+		ask_pairs(&asking, PROTOCOL_ICMPV6, port_sample(&version6), true);
+	*verdict = answer(&asking, protocol, port, flow);
+	return NULL;
 }
 
 const char *endpoint_name(struct arena *arena, const struct endpoint *end)

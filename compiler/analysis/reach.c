@@ -1,4 +1,10 @@
-/* Who may reach whom: candidates from the allows, each asked of the verdict function. */
+/* Who may reach whom: each pair of parties is asked of verdict_of, once for each piece of the ports that some allow
+ * names for it, and pieces that are open for the same reason become one line.
+ *
+ * A party is a service or a workload, or what else a statement names: a network, an inline cidr, world, any, node. A
+ * network, and the world, reach what all of their addresses reach. */
+#include "compiler/analysis/samples.h"
+
 #include <ringfence/arena.h>
 #include <ringfence/explain.h>
 
@@ -7,106 +13,281 @@
 
 struct party {
 	const char *name;
-	struct endpoint end;
-	const struct network *network; /* the party is this network */
+	struct endpoints from, to; /* as a source and as a destination: a service calls another of itself */
+	uint64_t *speaks[2];	   /* by direction, a bit for each allow: whether it may speak of this party */
+	bool closed[2];		   /* by direction: nothing passes without an allow */
 };
 
 struct parties {
+	struct arena *arena;
+	const struct world *world;
+	struct samples samples;
 	struct party *items;
 	size_t count;
 };
 
-static void add(struct arena *arena, struct parties *parties, const char *name, struct endpoint end,
-		const struct network *network)
+/* ---- parties ---- */
+
+static struct party *add(struct parties *parties, const char *name)
 {
-	*arena_push(arena, parties->items, parties->count) = (struct party){name, end, network};
+	struct party *party = arena_push(parties->arena, parties->items, parties->count);
+	party->name = name;
+	return party;
 }
 
-static struct parties list_parties(struct arena *arena, const struct world *world, bool workloads)
+static void add_end(const struct parties *parties, struct party *party, struct endpoint end)
 {
-	static const struct {
-		const char *name;
-		enum peer_kind kind;
-	} built_in[] = {{"any", PEER_ANY}, {"node", PEER_NODE}};
-	const struct policy *policy = world->policy;
-	struct parties parties = {0};
-	for (size_t i = 0; !workloads && i < policy->service_count; i++)
-		add(arena, &parties,
-		    arena_printf(arena, "%s/%s", policy->services[i]->name_space, policy->services[i]->name),
-		    endpoint_of_service(arena, policy->services[i]), NULL);
-	for (size_t i = 0; workloads && i < world->inventory->workload_count; i++) {
-		const struct workload *workload = world->inventory->workloads[i];
-		struct endpoint end = {.workload = workload};
-		if (workload->address_count > 0) {
-			end.has_address = true;
-			end.address = workload->addresses[0];
-		}
-		add(arena, &parties, arena_printf(arena, "%s/%s", workload->name_space, workload->name), end, NULL);
-	}
-	for (size_t i = 0; i < policy->network_count; i++) {
-		const struct network *network = policy->networks[i];
-		struct endpoint end = {.has_address = true, .address = network->cidrs[0].address};
-		add(arena, &parties, arena_printf(arena, "%s/%s", network->name_space, network->name), end, network);
-	}
-	for (size_t i = 0; i < sizeof built_in / sizeof *built_in; i++)
-		add(arena, &parties, built_in[i].name, (struct endpoint){.stands_for = built_in[i].kind}, NULL);
-	return parties;
+	*arena_push(parties->arena, party->from.items, party->from.count) = end;
+	*arena_push(parties->arena, party->to.items, party->to.count) = end;
 }
 
-/* A network as a whole matches a peer only where the peer is that network, or any. */
-static bool matches(const struct world *world, const struct peer *peer, const struct party *party,
-		    const struct party *other)
+static void add_services(struct parties *parties)
 {
-	if (party->network == NULL)
-		return peer_matches(world, peer, &party->end, &other->end);
-	return peer->kind == PEER_ANY || (peer->kind == PEER_NETWORK && peer->network == party->network);
-}
-
-static void add_ports(struct arena *arena, struct reach *reach, const struct world *world, const struct party *from,
-		      const struct party *to, const struct allow *allow, const struct target *target)
-{
-	for (size_t i = 0; i < target->port_count; i++) {
-		struct port_range ports = target->ports[i];
-		uint16_t protocol = ports.protocol == PROTOCOL_ANY ? PROTOCOL_TCP : ports.protocol;
-		struct flow flow = {from->end, to->end, protocol, ports.first};
-		if (from->network == NULL && to->network == NULL && !verdict_of(world, &flow).allowed)
-			continue;
-		*arena_push(arena, reach->items, reach->count) = (struct reachable){from->name, to->name, ports, allow};
+	const struct policy *policy = parties->world->policy;
+	for (size_t i = 0; i < policy->service_count; i++) {
+		const struct service *service = policy->services[i];
+		struct party *party =
+		    add(parties, arena_printf(parties->arena, "%s/%s", service->name_space, service->name));
+		*arena_push(parties->arena, party->from.items, party->from.count) =
+		    endpoint_of_service(parties->arena, service);
+		*arena_push(parties->arena, party->to.items, party->to.count) =
+		    endpoint_of_service(parties->arena, service);
 	}
 }
 
-static void add_allow(struct arena *arena, struct reach *reach, const struct world *world,
-		      const struct parties *parties, const struct allow *allow)
+static void add_workloads(struct parties *parties)
 {
-	for (size_t i = 0; i < parties->count; i++) {
-		const struct party *from = &parties->items[i];
-		for (size_t j = 0; j < parties->count; j++) {
-			const struct party *to = &parties->items[j];
-			if (i == j || (from->end.workload == NULL && to->end.workload == NULL))
-				continue;
-			bool matched = false;
-			for (size_t k = 0; k < allow->flows.from_count && !matched; k++)
-				matched = matches(world, &allow->flows.from[k], from, to);
-			for (size_t k = 0; matched && k < allow->flows.to_count; k++)
-				if (matches(world, &allow->flows.to[k].peer, to, from))
-					add_ports(arena, reach, world, from, to, allow, &allow->flows.to[k]);
-		}
+	const struct inventory *inventory = parties->world->inventory;
+	for (size_t i = 0; i < inventory->workload_count; i++) {
+		const struct workload *workload = inventory->workloads[i];
+		struct party *party =
+		    add(parties, arena_printf(parties->arena, "%s/%s", workload->name_space, workload->name));
+		for (size_t j = 0; j < workload->address_count; j++)
+			add_end(parties, party,
+				(struct endpoint){workload, true, workload->addresses[j], PEER_SERVICE});
+		if (workload->address_count == 0)
+			add_end(parties, party, (struct endpoint){.workload = workload});
 	}
 }
 
-/* Pairs of workloads of which neither end is isolated talk on any port. */
-static void add_open(struct arena *arena, struct reach *reach, const struct world *world, const struct parties *parties)
+/* Adds a network or a built-in peer that a statement names, once. A network without an address outside is left out: its
+ * workloads are parties themselves. */
+static void add_peer(struct parties *parties, const struct peer *peer)
 {
-	const struct isolation *by;
+	if (peer->kind == PEER_SERVICE || peer->kind == PEER_LABELS || peer->kind == PEER_CLUSTER)
+		return;
 	for (size_t i = 0; i < parties->count; i++)
-		for (size_t j = 0; j < parties->count; j++) {
-			const struct workload *a = parties->items[i].end.workload, *b = parties->items[j].end.workload;
-			if (i == j || a == NULL || b == NULL || a->conflict || b->conflict ||
-			    workload_isolated(world, a, EGRESS, &by) || workload_isolated(world, b, INGRESS, &by))
-				continue;
-			*arena_push(arena, reach->items, reach->count) = (struct reachable){
-			    parties->items[i].name, parties->items[j].name, {PROTOCOL_ANY, 0, 65535}, NULL};
-		}
+		if (strcmp(parties->items[i].name, peer->name) == 0)
+			return;
+	if (peer->kind != PEER_NETWORK && peer->kind != PEER_WORLD) {
+		add_end(parties, add(parties, peer->name), (struct endpoint){.stands_for = peer->kind});
+		return;
+	}
+	struct party *party = NULL;
+	for (size_t i = 0; i < parties->samples.address_count; i++) {
+		const struct address_sample *sample = &parties->samples.addresses[i];
+		if (!sample->outside ||
+		    (peer->kind == PEER_NETWORK && !network_contains(peer->network, &sample->address)))
+			continue;
+		if (party == NULL)
+			party = add(parties, peer->name);
+		add_end(parties, party, (struct endpoint){.has_address = true, .address = sample->address});
+	}
+}
+
+static void add_named(void *context, const struct flows *flows)
+{
+	for (size_t i = 0; i < flows->from_count; i++)
+		add_peer(context, &flows->from[i]);
+	for (size_t i = 0; i < flows->to_count; i++)
+		add_peer(context, &flows->to[i].peer);
+}
+
+/* Whether a peer may match an end; `node` depends on the other end, so it may match what is no workload. */
+static bool may_match(const struct world *world, const struct peer *peer, const struct endpoints *ends)
+{
+	const struct endpoint nobody = {.stands_for = PEER_ANY};
+	for (size_t i = 0; i < ends->count; i++)
+		if (peer->kind == PEER_NODE ? ends->items[i].workload == NULL
+					    : peer_matches(world, peer, &ends->items[i], &nobody))
+			return true;
+	return false;
+}
+
+static size_t word_count(const struct parties *parties)
+{
+	return parties->world->policy->allow_count / 64 + 1;
+}
+
+static void find_allows(const struct parties *parties, struct party *party)
+{
+	const struct policy *policy = parties->world->policy;
+	for (int i = EGRESS; i <= INGRESS; i++)
+		party->speaks[i] = arena_alloc(parties->arena, word_count(parties) * sizeof *party->speaks[i]);
+	for (size_t i = 0; i < policy->allow_count; i++) {
+		const struct flows *flows = &policy->allows[i]->flows;
+		bool from = false, to = false;
+		if (!is_alive(parties->world, policy->allows[i]->until))
+			continue;
+		for (size_t j = 0; j < flows->from_count && !from; j++)
+			from = may_match(parties->world, &flows->from[j], &party->from);
+		for (size_t j = 0; j < flows->to_count && !to; j++)
+			to = may_match(parties->world, &flows->to[j].peer, &party->to);
+		party->speaks[EGRESS][i / 64] |= (uint64_t)from << i % 64;
+		party->speaks[INGRESS][i / 64] |= (uint64_t)to << i % 64;
+	}
+}
+
+/* A workload that is isolated, and whose node needs an allow as well. */
+static void find_isolation(const struct parties *parties, struct party *party)
+{
+	const struct workload *workload = party->from.items[0].workload;
+	const struct isolation *by;
+	for (int i = EGRESS; i <= INGRESS; i++)
+		party->closed[i] = workload != NULL &&
+				   workload_isolated(parties->world, workload, (enum direction)i, &by) &&
+				   !workload_trusts_node(parties->world->policy, workload);
+}
+
+/* ---- a pair ---- */
+
+struct pair {
+	const struct party *from, *to;
+	bool closed;		/* an end is: only what an allow says may be open */
+	struct port_list named; /* the ports that allows for this pair name */
+};
+
+static bool speaks(const struct pair *pair, size_t word)
+{
+	return (pair->from->speaks[EGRESS][word] & pair->to->speaks[INGRESS][word]) != 0;
+}
+
+/* Without an allow for it a pair is open as a whole or not at all, and where an end is closed it is not. */
+static bool may_reach(const struct parties *parties, const struct pair *pair)
+{
+	const struct workload *source = pair->from->from.items[0].workload;
+	const struct workload *destination = pair->to->to.items[0].workload;
+	if (source == destination) /* no workload at all, or one and itself */
+		return false;
+	if (!pair->closed)
+		return true;
+	for (size_t i = 0; i < word_count(parties); i++)
+		if (speaks(pair, i))
+			return true;
+	return false;
+}
+
+static void add_range(const struct parties *parties, struct pair *pair, struct port_range range)
+{
+	*arena_push(parties->arena, pair->named.items, pair->named.count) = range;
+}
+
+/* The ports that tell one piece from another for this pair: of the allows that may speak of it, and for their names of
+ * ports those of the destination. */
+static void find_ports(const struct parties *parties, struct pair *pair)
+{
+	const struct policy *policy = parties->world->policy;
+	const struct workload *workload = pair->to->to.items[0].workload;
+	for (size_t i = 0; i < policy->allow_count; i++) {
+		const struct flows *flows = &policy->allows[i]->flows;
+		if ((pair->from->speaks[EGRESS][i / 64] & pair->to->speaks[INGRESS][i / 64] & UINT64_C(1) << i % 64) ==
+		    0)
+			continue;
+		for (size_t j = 0; j < flows->to_count; j++)
+			for (size_t k = 0; k < flows->to[j].port_count; k++)
+				add_range(parties, pair, flows->to[j].ports[k]);
+	}
+	for (size_t i = 0; workload != NULL && i < workload->port_count; i++)
+		add_range(parties, pair, workload->ports[i].port);
+}
+
+/* Whether some statement, or nothing, could open `piece`. */
+static bool may_open(const struct pair *pair, const struct port_range *piece)
+{
+	for (size_t i = 0; pair->closed && i < pair->named.count; i++) {
+		const struct port_range *range = &pair->named.items[i];
+		if (range->protocol == PROTOCOL_ANY ||
+		    (range->protocol == piece->protocol && range->first <= piece->last && piece->first <= range->last))
+			return true;
+	}
+	return !pair->closed;
+}
+
+/* What opens a flow, for the report: the allow of the destination's side, else of the source's. */
+static const struct allow *opener(const struct verdict *verdict)
+{
+	return verdict->ingress.allow != NULL ? verdict->ingress.allow : verdict->egress.allow;
+}
+
+static void add_line(const struct parties *parties, struct reach *reach, const struct reachable *line)
+{
+	struct reachable *last = reach->count > 0 ? &reach->items[reach->count - 1] : NULL;
+	if (last != NULL && last->from == line->from && last->to == line->to && last->allow == line->allow &&
+	    last->ports.protocol == line->ports.protocol && last->ports.last + 1 == line->ports.first)
+		last->ports.last = line->ports.last;
+	else
+		*arena_push(parties->arena, reach->items, reach->count) = *line;
+}
+
+/* Whether two ends have a family in common for the protocol; where not, nothing can be said of it. */
+static bool can_be_asked(const struct party *from, const struct party *to, uint16_t protocol)
+{
+	for (size_t i = 0; i < from->from.count; i++)
+		for (size_t j = 0; j < to->to.count; j++)
+			if (ends_fit(&from->from.items[i], &to->to.items[j], protocol))
+				return true;
+	return false;
+}
+
+/* Adds the lines of one protocol, of which `pieces` are all. Returns whether it is open as a whole by one opener, or
+ * cannot be asked about. */
+static bool reach_protocol(const struct parties *parties, struct reach *reach, const struct pair *pair,
+			   const struct port_range *pieces, size_t count)
+{
+	const struct party *from = pair->from, *to = pair->to;
+	const struct allow *by = NULL;
+	size_t before = reach->count, open = 0;
+	bool same = true;
+	if (!can_be_asked(from, to, pieces[0].protocol))
+		return true;
+	for (size_t i = 0; i < count; i++) {
+		struct flow flow;
+		struct verdict verdict = {0};
+		if (may_open(pair, &pieces[i]))
+			verdict = verdict_of_endpoints(parties->world, &from->from, &to->to, pieces[i].protocol,
+						       port_sample(&pieces[i]), &flow);
+		if (!verdict.allowed)
+			continue;
+		same = same && (open == 0 || opener(&verdict) == by);
+		by = opener(&verdict);
+		open++;
+		add_line(parties, reach, &(struct reachable){from->name, to->name, pieces[i], by});
+	}
+	if (open < count || !same)
+		return false;
+	reach->count = before; /* one line for all of it */
+	*arena_push(parties->arena, reach->items, reach->count) =
+	    (struct reachable){from->name, to->name, {pieces[0].protocol, 0, 65535}, by};
+	return true;
+}
+
+static void reach_pair(const struct parties *parties, struct reach *reach, struct pair *pair)
+{
+	find_ports(parties, pair);
+	const struct port_list pieces = ports_cut(parties->arena, pair->named.items, pair->named.count);
+	size_t before = reach->count;
+	bool all = true;
+	for (size_t i = 0, next; i < pieces.count; i = next) {
+		for (next = i; next < pieces.count && pieces.items[next].protocol == pieces.items[i].protocol;)
+			next++;
+		all = reach_protocol(parties, reach, pair, &pieces.items[i], next - i) && all;
+	}
+	for (size_t i = before + 1; all && i < reach->count; i++)
+		all = reach->items[i].allow == reach->items[before].allow;
+	if (!all || reach->count == before)
+		return;
+	reach->count = before + 1;
+	reach->items[before].ports = (struct port_range){PROTOCOL_ANY, 0, 65535};
 }
 
 static int compare(const void *left, const void *right)
@@ -125,20 +306,26 @@ static int compare(const void *left, const void *right)
 struct reach reach_list(struct arena *arena, const struct world *world, bool workloads)
 {
 	struct reach reach = {0};
-	struct parties parties = list_parties(arena, world, workloads);
-	for (size_t i = 0; i < world->policy->allow_count; i++) {
-		const struct allow *allow = world->policy->allows[i];
-		if (allow->until == 0 || allow->until > world->at)
-			add_allow(arena, &reach, world, &parties, allow);
-	}
+	struct parties parties = {.arena = arena, .world = world};
+	samples_init(&parties.samples, arena, world);
 	if (workloads)
-		add_open(arena, &reach, world, &parties);
+		add_workloads(&parties);
+	else
+		add_services(&parties);
+	policy_each_flows(world, add_named, &parties);
+	for (size_t i = 0; i < parties.count; i++) {
+		find_allows(&parties, &parties.items[i]);
+		find_isolation(&parties, &parties.items[i]);
+	}
+	for (size_t i = 0; i < parties.count; i++) {
+		for (size_t j = 0; j < parties.count; j++) {
+			struct pair pair = {.from = &parties.items[i], .to = &parties.items[j]};
+			pair.closed = pair.from->closed[EGRESS] || pair.to->closed[INGRESS];
+			if (may_reach(&parties, &pair))
+				reach_pair(&parties, &reach, &pair);
+		}
+	}
 	if (reach.count > 1)
 		qsort(reach.items, reach.count, sizeof *reach.items, compare);
-	size_t kept = 0;
-	for (size_t i = 0; i < reach.count; i++)
-		if (kept == 0 || compare(&reach.items[kept - 1], &reach.items[i]) != 0)
-			reach.items[kept++] = reach.items[i];
-	reach.count = kept;
 	return reach;
 }

@@ -67,6 +67,8 @@ int apply_run(const struct arguments *arguments)
 	int status = input_read(&input, arguments, arguments->words, arguments->word_count);
 	if (status == 0)
 		status = node_check(&input, arguments->node);
+	if (status == 0)
+		status = input_prove(&input, arguments, NULL);
 	int error = status == 0 ? kernel_open(&kernel) : 0;
 	if (error < 0)
 		status = problem("cannot reach nf_tables: %s", strerror(-error));

@@ -2,11 +2,12 @@
 #ifndef COMPILER_CLI_CLI_H
 #define COMPILER_CLI_CLI_H
 
+#include "compiler/report/verdict_report.h"
+
 #include <ringfence/arena.h>
 #include <ringfence/frontend.h>
+#include <ringfence/invariants.h>
 #include <ringfence/verdict.h>
-
-#include <jansson.h>
 
 /* Exit statuses (cli.md): the answer is yes, it is no, or the question could not be answered. */
 enum { EXIT_YES = 0, EXIT_NO = 1, EXIT_PROBLEM = 2 };
@@ -30,6 +31,7 @@ struct subcommand {
 	const char *summary; /* one line */
 	const char *detail;
 	const char *options; /* letters */
+	const char *formats; /* what --format may be, separated by `|`; the first is the default. NULL: it takes none */
 	int (*run)(const struct arguments *arguments);
 };
 extern const struct subcommand subcommands[];
@@ -57,14 +59,14 @@ void input_finish(struct input *input);
 /* Prints every diagnostic. Returns 0, or EXIT_PROBLEM when there is an error among them. */
 int input_report(struct input *input, const struct arguments *arguments);
 
+/* Proves every `never`. Returns 0, or EXIT_NO after printing how one is broken. `proof` may be NULL. */
+int input_prove(struct input *input, const struct arguments *arguments, struct proof *proof);
+
 /* Whether to write colours to `stream`: --color, NO_COLOR, then whether it is a terminal. */
 bool use_color(const struct arguments *arguments, FILE *stream);
 
 /* Whether --format names `format`; text is the default. */
 bool format_is(const struct arguments *arguments, const char *format);
-
-/* A text as JSON. Bytes that are no UTF-8, which the name of a file may have, become \xNN. */
-json_t *text_json(const char *text);
 
 /* Says what is wrong on stderr and returns EXIT_PROBLEM. */
 int problem(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -75,6 +77,7 @@ int node_check(const struct input *input, const char *node);
 int check_run(const struct arguments *arguments);
 int compile_run(const struct arguments *arguments);
 int explain_run(const struct arguments *arguments);
+int test_run(const struct arguments *arguments);
 int reach_run(const struct arguments *arguments);
 int apply_run(const struct arguments *arguments);
 int status_run(const struct arguments *arguments);

@@ -88,6 +88,8 @@ int compile_run(const struct arguments *arguments)
 	int status = input_read(&input, arguments, arguments->words, arguments->word_count);
 	if (status == 0)
 		status = node_check(&input, arguments->node);
+	if (status == 0)
+		status = input_prove(&input, arguments, NULL);
 	if (status == 0 && arguments->all_nodes)
 		status = all_nodes(arguments, &input);
 	else if (status == 0)

@@ -18,66 +18,23 @@ struct question {
 static const char *answer(struct arena *arena, const struct world *world, struct question *question)
 {
 	struct endpoints from, to;
-	uint16_t protocol, port;
 	const char *wrong = endpoints_find(arena, world, question->from, &from);
 	if (wrong == NULL)
 		wrong = endpoints_find(arena, world, question->to, &to);
 	if (wrong == NULL)
-		wrong = flow_port_find(arena, world, &to, question->port, &protocol, &port);
-	if (wrong == NULL)
-		question->verdict = verdict_of_endpoints(world, &from, &to, protocol, port, &question->flow);
+		wrong = verdict_of_word(arena, world, &from, &to, question->port, &question->verdict, &question->flow);
 	return wrong;
-}
-
-static json_t *side_json(const char *name, const struct side *side)
-{
-	struct span span;
-	const char *text = side_text(side, &span);
-	json_t *object = json_pack("{s:s, s:s, s:o?, s:s}", "side", name, "verdict", side->allowed ? "allow" : "deny",
-				   "file", span.file != NULL ? text_json(span.file) : NULL, "rule", text);
-	if (span.file != NULL)
-		json_object_set_new(object, "line", json_integer(span.line));
-	if (side->reason == REASON_ALLOW && side->allow->why != NULL)
-		json_object_set_new(object, "why", json_string(side->allow->why));
-	return object;
 }
 
 static void print_json(const struct question *question)
 {
 	json_t *object =
-	    json_pack("{s:i, s:s, s:s, s:s, s:s, s:[o, o]}", "version", 1, "from", question->from, "to", question->to,
+	    json_pack("{s:i, s:s, s:s, s:s, s:s, s:o}", "version", 1, "from", question->from, "to", question->to,
 		      "port", question->port, "verdict", question->verdict.allowed ? "allow" : "deny", "because",
-		      side_json("egress", &question->verdict.egress), side_json("ingress", &question->verdict.ingress));
+		      verdict_because_json(&question->verdict));
 	json_dumpf(object, stdout, JSON_COMPACT);
 	putchar('\n');
 	json_decref(object);
-}
-
-static void print_side(const char *name, const struct side *side)
-{
-	struct span span;
-	const char *text = side_text(side, &span);
-	printf("  %-8s %-6s ", name, side->allowed ? "allow" : "deny");
-	if (span.file != NULL) {
-		escape_print(stdout, span.file, strlen(span.file));
-		printf(":%u:%u  ", span.line, span.column);
-	}
-	fputs(text, stdout);
-	if (side->reason == REASON_ALLOW && side->allow->why != NULL) {
-		fputs(": ", stdout);
-		escape_print(stdout, side->allow->why, strlen(side->allow->why));
-	}
-	putchar('\n');
-}
-
-static void print_text(struct arena *arena, const struct question *question, bool color)
-{
-	const struct verdict *verdict = &question->verdict;
-	const char *mark = !color ? "" : verdict->allowed ? "\x1b[1;32m" : "\x1b[1;31m";
-	printf("%s%s%s  %s -> %s %s\n", mark, verdict->allowed ? "ALLOW" : "DENY", color ? "\x1b[0m" : "",
-	       endpoint_name(arena, &question->flow.from), endpoint_name(arena, &question->flow.to), question->port);
-	print_side("egress", &verdict->egress);
-	print_side("ingress", &verdict->ingress);
 }
 
 /* FROM TO PORT lines in, JSON lines out. A line that cannot be answered is an answer too, and ends in status 2. */
@@ -129,7 +86,8 @@ int explain_run(const struct arguments *arguments)
 		else if (format_is(arguments, "json"))
 			print_json(&question);
 		else
-			print_text(input.arena, &question, use_color(arguments, stdout));
+			verdict_print(stdout, input.arena, &question.flow, &question.verdict, question.port, "",
+				      use_color(arguments, stdout));
 		if (status == 0)
 			status = question.verdict.allowed ? EXIT_YES : EXIT_NO;
 	}

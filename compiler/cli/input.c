@@ -22,24 +22,6 @@ bool format_is(const struct arguments *arguments, const char *format)
 	return strcmp(arguments->format != NULL ? arguments->format : "text", format) == 0;
 }
 
-json_t *text_json(const char *text)
-{
-	json_t *json = json_string(text);
-	if (json != NULL)
-		return json;
-	char *escaped = NULL;
-	size_t length = 0;
-	FILE *stream = open_memstream(&escaped, &length);
-	if (stream == NULL)
-		abort();
-	escape_print(stream, text, strlen(text));
-	if (fclose(stream) != 0)
-		abort();
-	json = json_string(escaped);
-	free(escaped);
-	return json;
-}
-
 int input_read(struct input *input, const struct arguments *arguments, const char *const *paths, size_t count)
 {
 	input->arena = arena_create();
@@ -77,6 +59,23 @@ int input_report(struct input *input, const struct arguments *arguments)
 		input->diagnostics.errors == 1 ? "" : "s", input->frontend.file_count,
 		input->frontend.file_count == 1 ? "" : "s");
 	return EXIT_PROBLEM;
+}
+
+int input_prove(struct input *input, const struct arguments *arguments, struct proof *proof)
+{
+	struct diagnostics list = input->diagnostics; /* its sources, without what was printed already */
+	struct proof made = invariants_prove(input->arena, &input->world, true);
+	if (proof != NULL)
+		*proof = made;
+	list.items = NULL;
+	list.count = list.errors = 0;
+	invariants_report(&list, &made);
+	diagnostics_print(&list, stderr, use_color(arguments, stderr));
+	if (made.broken_count == 0)
+		return 0;
+	fprintf(stderr, "ringfence: %zu of %zu `never` rules %s broken\n", made.broken_count,
+		input->frontend.policy.never_count, made.broken_count == 1 ? "is" : "are");
+	return EXIT_NO;
 }
 
 void input_finish(struct input *input)

@@ -16,13 +16,13 @@ static const struct {
     {'n', "node", "NAME", "the node whose ruleset is meant; without it every workload is local"},
     {'o', "output", "PATH", "write there and not to standard output"},
     {'a', "all-nodes", NULL, "one ruleset for each node, as DIR/NODE.nft with -o DIR"},
-    {'f', "format", "FORMAT", "text (default) or json"},
+    {'f', "format", "FORMAT", NULL}, /* the help lists the formats of the subcommand */
     {'d', "dry-run", NULL, "print the difference with what is loaded and change nothing"},
     {'w', "workloads", NULL, "workloads one by one and not services"},
     {'t', "at", "TIME", "judge expiries at TIME and not now"},
     {'c', "color", "WHEN", "auto (default), always or never"},
     {'s', "socket", "PATH", "the daemon's control socket (" DEFAULT_SOCKET ")"},
-    {'v', "verbose", NULL, "say what was passed over"},
+    {'v', "verbose", NULL, "say what was passed over, or what passed"},
 };
 enum { OPTION_COUNT = sizeof options / sizeof *options };
 
@@ -33,6 +33,45 @@ static bool takes(const struct subcommand *subcommand, char letter)
 	return subcommand == NULL || strchr(subcommand->options, letter) != NULL || strchr(everywhere, letter) != NULL;
 }
 
+/* Writes `text|json|tap` as `text, json or tap`, with `note` behind the first. */
+static void print_formats(FILE *stream, const char *formats, const char *note)
+{
+	for (const char *at = formats; *at != 0;) {
+		size_t length = strcspn(at, "|");
+		const char *next = at + length + (at[length] == '|');
+		const char *before = at == formats ? "" : *next == 0 ? " or " : ", ";
+		fprintf(stream, "%s%.*s%s", before, (int)length, at, at == formats ? note : "");
+		at = next;
+	}
+}
+
+static bool is_format(const char *formats, const char *format)
+{
+	for (const char *at = formats; *at != 0;) {
+		size_t length = strcspn(at, "|");
+		if (strlen(format) == length && strncmp(at, format, length) == 0)
+			return true;
+		at += length + (at[length] == '|');
+	}
+	return false;
+}
+
+/* Says which formats there are. */
+static int wrong_format(const struct subcommand *subcommand, const char *format)
+{
+	char *known = NULL;
+	size_t size = 0;
+	FILE *stream = open_memstream(&known, &size);
+	if (stream == NULL)
+		abort();
+	print_formats(stream, subcommand->formats, "");
+	if (fclose(stream) != 0)
+		abort();
+	problem("--format is %s, and not `%s`", known, format);
+	free(known);
+	return EXIT_PROBLEM;
+}
+
 void options_print(const struct subcommand *subcommand)
 {
 	for (size_t i = 0; i < OPTION_COUNT; i++) {
@@ -41,7 +80,13 @@ void options_print(const struct subcommand *subcommand)
 			continue;
 		snprintf(text, sizeof text, "-%c, --%s%s%s", options[i].letter, options[i].name,
 			 options[i].value != NULL ? " " : "", options[i].value != NULL ? options[i].value : "");
-		printf("  %-22s %s\n", text, options[i].help);
+		printf("  %-22s ", text);
+		if (options[i].help != NULL) {
+			puts(options[i].help);
+			continue;
+		}
+		print_formats(stdout, subcommand != NULL ? subcommand->formats : "text|json", " (default)");
+		putchar('\n');
 	}
 	printf("  %-22s %s\n", "-h, --help", "this help");
 }
@@ -95,7 +140,7 @@ static int wrong_option(const struct subcommand *subcommand, const char *word)
 	return EXIT_PROBLEM;
 }
 
-static int check_values(const struct arguments *arguments)
+static int check_values(const struct arguments *arguments, const struct subcommand *subcommand)
 {
 	static const char *const colors[] = {"auto", "always", "never"};
 	bool known = arguments->color == NULL;
@@ -103,8 +148,8 @@ static int check_values(const struct arguments *arguments)
 		known = strcmp(arguments->color, colors[i]) == 0;
 	if (!known)
 		return problem("--color is auto, always or never, and not `%s`", arguments->color);
-	if (!format_is(arguments, "text") && !format_is(arguments, "json"))
-		return problem("--format is text or json, and not `%s`", arguments->format);
+	if (arguments->format != NULL && !is_format(subcommand->formats, arguments->format))
+		return wrong_format(subcommand, arguments->format);
 	return 0;
 }
 
@@ -139,5 +184,5 @@ int arguments_read(struct arguments *arguments, const struct subcommand *subcomm
 			return problem("more than %d arguments", PATHS_MAX);
 		arguments->words[arguments->word_count++] = words[optind];
 	}
-	return check_values(arguments);
+	return check_values(arguments, subcommand);
 }

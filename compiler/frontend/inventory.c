@@ -221,14 +221,26 @@ static int compare_workloads(const void *left, const void *right)
 	return order != 0 ? order : strcmp(a->name, b->name);
 }
 
+/* The same, and among equal names by place, so that the second is the one complained of. */
+static int order_workloads(const void *left, const void *right)
+{
+	int order = compare_workloads(left, right);
+	const struct workload *a = *(struct workload *const *)left, *b = *(struct workload *const *)right;
+	return order != 0 ? order : compare_spans(&a->span, &b->span);
+}
+
 static int compare_spaces(const void *left, const void *right)
 {
-	return strcmp((*(struct name_space *const *)left)->name, (*(struct name_space *const *)right)->name);
+	const struct name_space *a = *(struct name_space *const *)left, *b = *(struct name_space *const *)right;
+	int order = strcmp(a->name, b->name);
+	return order != 0 ? order : compare_spans(&a->span, &b->span);
 }
 
 static int compare_nodes(const void *left, const void *right)
 {
-	return strcmp((*(struct node *const *)left)->name, (*(struct node *const *)right)->name);
+	const struct node *a = *(struct node *const *)left, *b = *(struct node *const *)right;
+	int order = strcmp(a->name, b->name);
+	return order != 0 ? order : compare_spans(&a->span, &b->span);
 }
 
 static int compare_owners(const void *left, const void *right)
@@ -276,7 +288,7 @@ void inventory_check(struct frontend *frontend)
 {
 	struct inventory *inventory = &frontend->inventory;
 	if (inventory->workload_count > 1)
-		qsort(inventory->workloads, inventory->workload_count, sizeof *inventory->workloads, compare_workloads);
+		qsort(inventory->workloads, inventory->workload_count, sizeof *inventory->workloads, order_workloads);
 	if (inventory->namespace_count > 1)
 		qsort(inventory->namespaces, inventory->namespace_count, sizeof *inventory->namespaces, compare_spaces);
 	if (inventory->node_count > 1)
@@ -286,11 +298,11 @@ void inventory_check(struct frontend *frontend)
 			twice(frontend, "workload", inventory->workloads[i]->name, inventory->workloads[i - 1]->span,
 			      inventory->workloads[i]->span);
 	for (size_t i = 1; i < inventory->namespace_count; i++)
-		if (compare_spaces(&inventory->namespaces[i - 1], &inventory->namespaces[i]) == 0)
+		if (strcmp(inventory->namespaces[i - 1]->name, inventory->namespaces[i]->name) == 0)
 			twice(frontend, "namespace", inventory->namespaces[i]->name, inventory->namespaces[i - 1]->span,
 			      inventory->namespaces[i]->span);
 	for (size_t i = 1; i < inventory->node_count; i++)
-		if (compare_nodes(&inventory->nodes[i - 1], &inventory->nodes[i]) == 0)
+		if (strcmp(inventory->nodes[i - 1]->name, inventory->nodes[i]->name) == 0)
 			twice(frontend, "node", inventory->nodes[i]->name, inventory->nodes[i - 1]->span,
 			      inventory->nodes[i]->span);
 	check_addresses(frontend);

@@ -5,12 +5,14 @@
 #include "enforcer/desired/state.h"
 
 #include <ringfence/arena.h>
+#include <ringfence/invariants.h>
 
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct file {
 	char *path;
@@ -82,6 +84,15 @@ static char *errors_text(struct diagnostics *diagnostics)
 	return text;
 }
 
+/* A policy that breaks a `never` of its own is as wrong as one that does not parse. The workloads of the moment are
+ * left out: one that starts must not take the policy away from the others. */
+static void prove(const struct frontend *frontend, struct diagnostics *diagnostics)
+{
+	const struct world world = {&frontend->policy, &frontend->inventory, (int64_t)time(NULL)};
+	struct proof proof = invariants_prove(diagnostics->arena, &world, false);
+	invariants_report(diagnostics, &proof);
+}
+
 int state_read_policy(struct state *state, const char *directory)
 {
 	struct arena *arena = arena_create();
@@ -91,10 +102,12 @@ int state_read_policy(struct state *state, const char *directory)
 	frontend_init(&frontend, arena, diagnostics);
 	frontend_add_path(&frontend, directory);
 	frontend_finish(&frontend);
-	if (diagnostics->errors == 0 && frontend.policy.service_count + frontend.policy.allow_count == 0 &&
+	if (diagnostics->errors == 0 && frontend.policy.isolation_count + frontend.policy.allow_count == 0 &&
 	    frontend.policy.unmatched == UNMATCHED_DEFAULT)
 		diagnostics_error(diagnostics, (struct span){0},
 				  "%s: no policy there; an empty directory changes nothing", directory);
+	if (diagnostics->errors == 0)
+		prove(&frontend, diagnostics);
 	free(state->policy_errors);
 	state->policy_errors = errors_text(diagnostics);
 	bool same = state->policy_arena != NULL && strcmp(state->policy.revision, frontend.revision) == 0;
@@ -327,8 +340,13 @@ static void merge(struct merging *m, const struct inventory *from, uint64_t orde
 {
 	for (size_t i = 0; i < from->namespace_count; i++)
 		*arena_push(m->arena, m->inventory->namespaces, m->inventory->namespace_count) = from->namespaces[i];
-	for (size_t i = 0; i < from->node_count; i++)
-		*arena_push(m->arena, m->inventory->nodes, m->inventory->node_count) = from->nodes[i];
+	for (size_t i = 0; i < from->node_count; i++) {
+		bool known = false; /* every Pod of a node tells of it; who was first stands */
+		for (size_t j = 0; j < m->inventory->node_count && !known; j++)
+			known = strcmp(m->inventory->nodes[j]->name, from->nodes[i]->name) == 0;
+		if (!known)
+			*arena_push(m->arena, m->inventory->nodes, m->inventory->node_count) = from->nodes[i];
+	}
 	for (size_t i = 0; i < from->workload_count; i++) {
 		struct workload *workload = arena_alloc(m->arena, sizeof *workload);
 		*workload = *from->workloads[i];

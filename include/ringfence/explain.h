@@ -21,14 +21,20 @@ const char *endpoints_find(struct arena *arena, const struct world *world, const
 /* One endpoint that stands for a service without inventory. */
 struct endpoint endpoint_of_service(struct arena *arena, const struct service *service);
 
-/* Resolves PORT/PROTOCOL, or a name that the destination declares. Returns NULL, or why not. */
+/* Resolves PORT/PROTOCOL, icmp (an echo request), icmp/TYPE, or a name: of the destination service, else of a port of
+ * the destination workload itself. Returns NULL, or why not. */
 const char *flow_port_find(struct arena *arena, const struct world *world, const struct endpoints *to, const char *word,
 			   uint16_t *protocol, uint16_t *port);
 
-/* The verdict for all pairs of endpoints of one family: the first that is denied, else the first. `flow` gets the pair.
- */
+/* The verdict for all pairs of endpoints of one family, and of the family that ICMP is of: the first that is denied,
+ * else the first. `flow` gets the pair. */
 struct verdict verdict_of_endpoints(const struct world *world, const struct endpoints *from, const struct endpoints *to,
 				    uint16_t protocol, uint16_t port, struct flow *flow);
+
+/* The same for a port as a word of the command line. `icmp` is an echo request of the version that each pair of
+ * endpoints has. Returns NULL, or why there is no such port. */
+const char *verdict_of_word(struct arena *arena, const struct world *world, const struct endpoints *from,
+			    const struct endpoints *to, const char *word, struct verdict *verdict, struct flow *flow);
 
 /* Names an end as people do: shop/web-1 (10.0.1.11). Returns text in `arena`. */
 const char *endpoint_name(struct arena *arena, const struct endpoint *end);

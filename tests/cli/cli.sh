@@ -61,13 +61,13 @@ holds() { # TEXT COMMAND...; the command's status is the result
 expect "no subcommand: help, and status 2" 2 'usage: ringfence' ''
 expect "help" 0 'explain +says whether' '' help
 expect "help of a subcommand" 0 '--inventory PATH' '' help check
-for name in check compile explain reach apply status drift; do
+for name in check compile explain reach test apply status drift; do
 	expect "help $name" 0 "^usage: ringfence $name " '' help "$name"
 	expect "$name --help" 0 "^usage: ringfence $name " '' "$name" --help
 	expect "$name: an unknown option" 2 '' "does not take .--zzzzzzz.|see .ringfence help $name" "$name" --zzzzzzz
-	expect "$name: a format that is none" 2 '' 'text or json' "$name" --format yaml "$SHOP"
+	expect "$name: a format that is none" 2 '' 'text.* or (json|tap)' "$name" --format yaml "$SHOP"
 done
-for name in check compile reach apply; do expect "$name without a policy" 2 '' 'name the policy' "$name"; done
+for name in check compile reach test apply; do expect "$name without a policy" 2 '' 'name the policy' "$name"; done
 expect "help of a subcommand that is none" 2 '' 'did you mean `reach`' help raech
 expect "a subcommand like no other" 2 '' 'see `ringfence help`' zzzzzz
 expect "a color that is none" 2 '' 'auto, always or never' check --color red "$SHOP"

@@ -367,6 +367,9 @@ static int set_address(struct lab *lab, bool add, size_t host, const struct addr
 
 int lab_add_address(struct lab *lab, size_t host, const struct address *address)
 {
+	for (size_t i = 0; i < lab->given_count; i++)
+		if (lab->given[i].host == host && address_compare(&lab->given[i].address, address) == 0)
+			return 0;
 	if (lab->given_count == lab->given_room) {
 		lab->given_room = 2 * lab->given_room + 16;
 		lab->given = realloc(lab->given, lab->given_room * sizeof *lab->given);

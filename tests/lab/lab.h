@@ -22,7 +22,8 @@ enum { LAB_OUTSIDE = 10000, LAB_ROUTER = 10001 };
 struct lab *lab_create(size_t hosts);
 void lab_destroy(struct lab *lab);
 
-/* Gives `host` an address, with a route to it in the router. Returns 0 or a negative errno. */
+/* Gives `host` an address, with a route to it in the router; once more changes nothing. Returns 0 or a negative errno.
+ */
 int lab_add_address(struct lab *lab, size_t host, const struct address *address);
 
 /* Takes all addresses away again and makes the router forget all connections. Returns 0 or a negative errno. */

@@ -348,6 +348,9 @@ static void the_last_good_policy_stays(void **state)
 	    {"ringfence: v1\nservices: {web: {workloads: {app: web}}}\n", 0, 1},
 	    {"ringfence: v1\nservices: {web: {workloads: {app: web}}, db: {wor", -1, 1},
 	    {"ringfence: v1\n", -1, 1},
+	    {"ringfence: v1\nservices: {web: {workloads: {app: web}}, db: {workloads: {app: db}}}\n"
+	     "allow: [{from: web, to: db, ports: [1/tcp]}]\nnever: [{from: web, to: db}]\n",
+	     -1, 1},
 	    {"ringfence: v1\nservices: {web: {workloads: {app: web}}, db: {workloads: {app: db}}}\n", 1, 2},
 	};
 	struct fixture *f = *state;

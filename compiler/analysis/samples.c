@@ -1,0 +1,327 @@
+/* One of each kind, so that a question about everything becomes a few questions.
+ *
+ * The address space is cut where a prefix of the policy begins or ends, the ports where a range does; no statement
+ * tells two members of one piece apart. Workloads are of one kind when the same statements speak of them. */
+#include "compiler/analysis/samples.h"
+
+#include <ringfence/arena.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIKE_KEPT = 2 }; /* two of a kind, since a workload always reaches itself */
+
+void policy_each_flows(const struct world *world, void (*call)(void *context, const struct flows *flows), void *context)
+{
+	const struct policy *policy = world->policy;
+	for (size_t i = 0; i < policy->allow_count; i++)
+		if (is_alive(world, policy->allows[i]->until))
+			call(context, &policy->allows[i]->flows);
+	for (size_t i = 0; i < policy->never_count; i++)
+		call(context, &policy->nevers[i]->flows);
+	for (size_t i = 0; i < policy->test_count; i++)
+		call(context, &policy->tests[i]->flows);
+}
+
+/* ---- addresses ---- */
+
+struct cutting {
+	struct arena *arena;
+	struct address *cuts;
+	size_t cut_count;
+	struct port_range *ranges;
+	size_t range_count;
+};
+
+static void cut_prefixes(struct cutting *cutting, const struct prefix *prefixes, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct address_range range = prefix_range(&prefixes[i]);
+		*arena_push(cutting->arena, cutting->cuts, cutting->cut_count) = range.first;
+		if (address_next(&range.last))
+			*arena_push(cutting->arena, cutting->cuts, cutting->cut_count) = range.last;
+	}
+}
+
+static void cut_network(struct cutting *cutting, const struct network *network)
+{
+	if (network == NULL)
+		return;
+	cut_prefixes(cutting, network->cidrs, network->cidr_count);
+	cut_prefixes(cutting, network->except, network->except_count);
+}
+
+static void cut_flows(void *context, const struct flows *flows)
+{
+	struct cutting *cutting = context;
+	for (size_t i = 0; i < flows->from_count; i++)
+		cut_network(cutting, flows->from[i].network);
+	for (size_t i = 0; i < flows->to_count; i++) {
+		cut_network(cutting, flows->to[i].peer.network);
+		for (size_t j = 0; j < flows->to[i].port_count; j++)
+			*arena_push(cutting->arena, cutting->ranges, cutting->range_count) = flows->to[i].ports[j];
+	}
+}
+
+static int compare_addresses(const void *left, const void *right)
+{
+	return address_compare(left, right);
+}
+
+static const struct prefix *pool_at(const struct inventory *inventory, const struct address *address)
+{
+	for (size_t i = 0; i < inventory->node_count; i++)
+		for (size_t j = 0; j < inventory->nodes[i]->pool_count; j++)
+			if (prefix_contains(&inventory->nodes[i]->pools[j], address))
+				return &inventory->nodes[i]->pools[j];
+	return NULL;
+}
+
+/* Moves `*at` behind what is known there. Returns false when the address is outside and stays. */
+static bool step_over_known(const struct inventory *inventory, struct address *at, bool *more)
+{
+	const struct prefix *pool = pool_at(inventory, at);
+	if (pool != NULL)
+		*at = prefix_range(pool).last;
+	else if (inventory_at(inventory, at) == NULL && inventory_node_at(inventory, at) == NULL)
+		return false;
+	*more = address_next(at);
+	return true;
+}
+
+/* An address of the piece from `first` to `last`: one that people know for an example when it lies there, else the
+ * first behind the piece's first that nobody has. */
+static struct address_sample sample_piece(const struct inventory *inventory, struct address first, struct address last)
+{
+	static const char *const examples[] = {"198.51.100.1", "203.0.113.1", "192.0.2.1", "2001:db8::1"};
+	struct address at;
+	bool more = true;
+	for (size_t i = 0; i < sizeof examples / sizeof *examples; i++) {
+		struct address behind;
+		if (address_parse(&at, examples[i]) != NULL || address_compare(&first, &at) > 0 ||
+		    address_compare(&at, &last) > 0)
+			continue;
+		behind = at;
+		if (!step_over_known(inventory, &behind, &more))
+			return (struct address_sample){at, true, true};
+	}
+	at = first;
+	if (address_compare(&first, &last) != 0)
+		address_next(&at); /* the first of a network is nobody's */
+	for (more = true; more && address_compare(&at, &last) <= 0;)
+		if (!step_over_known(inventory, &at, &more))
+			return (struct address_sample){at, true, false};
+	at = first;
+	return (struct address_sample){first, !step_over_known(inventory, &at, &more), false};
+}
+
+static void sample_addresses(struct samples *samples, struct cutting *cutting, const struct inventory *inventory)
+{
+	struct arena *arena = cutting->arena;
+	for (uint8_t family = 4; family <= 6; family += 2)
+		*arena_push(arena, cutting->cuts, cutting->cut_count) = (struct address){.family = family};
+	qsort(cutting->cuts, cutting->cut_count, sizeof *cutting->cuts, compare_addresses);
+	size_t kept = 0;
+	for (size_t i = 0; i < cutting->cut_count; i++)
+		if (kept == 0 || address_compare(&cutting->cuts[kept - 1], &cutting->cuts[i]) != 0)
+			cutting->cuts[kept++] = cutting->cuts[i];
+	samples->cuts = cutting->cuts;
+	samples->address_count = kept;
+	samples->addresses = arena_alloc(arena, kept * sizeof *samples->addresses);
+	for (size_t i = 0; i < kept; i++) {
+		struct prefix all = {{.family = samples->cuts[i].family}, 0};
+		struct address last = prefix_range(&all).last;
+		if (i + 1 < kept && samples->cuts[i + 1].family == samples->cuts[i].family) {
+			last = samples->cuts[i + 1];
+			address_previous(&last);
+		}
+		samples->addresses[i] = sample_piece(inventory, samples->cuts[i], last);
+	}
+}
+
+size_t samples_piece(const struct samples *samples, const struct address *address)
+{
+	size_t low = 0, high = samples->address_count;
+	while (low + 1 < high) {
+		size_t middle = low + (high - low) / 2;
+		if (address_compare(&samples->cuts[middle], address) <= 0)
+			low = middle;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* ---- ports ---- */
+
+static int compare_numbers(const void *left, const void *right)
+{
+	uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+	return (a > b) - (a < b);
+}
+
+static void cut_protocol(struct arena *arena, struct port_list *pieces, uint16_t protocol,
+			 const struct port_range *ranges, size_t count)
+{
+	uint32_t *cuts = NULL;
+	size_t cut_count = 0;
+	*arena_push(arena, cuts, cut_count) = 1;
+	for (size_t i = 0; i < count; i++) {
+		if (ranges[i].protocol != protocol)
+			continue;
+		*arena_push(arena, cuts, cut_count) = ranges[i].first > 0 ? ranges[i].first : 1U;
+		*arena_push(arena, cuts, cut_count) = ranges[i].last + 1U;
+	}
+	qsort(cuts, cut_count, sizeof *cuts, compare_numbers);
+	for (size_t i = 0; i < cut_count && cuts[i] <= 65535; i++) {
+		uint32_t next = i + 1 < cut_count ? cuts[i + 1] : 65536;
+		if (cuts[i] < next)
+			*arena_push(arena, pieces->items, pieces->count) =
+			    (struct port_range){protocol, (uint16_t)cuts[i], (uint16_t)(next - 1)};
+	}
+}
+
+struct port_list ports_cut(struct arena *arena, const struct port_range *ranges, size_t count)
+{
+	static const uint16_t protocols[] = {PROTOCOL_TCP, PROTOCOL_UDP, PROTOCOL_SCTP};
+	static const struct port_range messages[] = {{PROTOCOL_ICMP, 0, 65535}, {PROTOCOL_ICMPV6, 0, 65535}};
+	struct port_list pieces = {0};
+	for (size_t i = 0; i < sizeof protocols / sizeof *protocols; i++)
+		cut_protocol(arena, &pieces, protocols[i], ranges, count);
+	for (size_t i = 0; i < sizeof messages / sizeof *messages; i++) {
+		uint16_t requests[8];
+		size_t request_count = icmp_requests(&messages[i], requests);
+		for (size_t j = 0; j < request_count; j++)
+			*arena_push(arena, pieces.items, pieces.count) =
+			    (struct port_range){messages[i].protocol, requests[j], requests[j]};
+	}
+	return pieces;
+}
+
+uint16_t port_sample(const struct port_range *range)
+{
+	uint16_t requests[8];
+	if (icmp_requests(range, requests) > 0)
+		return requests[0];
+	if (range->first <= 1 && range->last == 65535)
+		return 443;
+	return range->first == 0 ? 1 : range->first;
+}
+
+bool ends_fit(const struct endpoint *from, const struct endpoint *to, uint16_t protocol)
+{
+	uint8_t a = from->has_address ? from->address.family : 0, b = to->has_address ? to->address.family : 0;
+	if (a != 0 && b != 0 && a != b)
+		return false;
+	uint8_t family = a != 0 ? a : b;
+	return family == 0 || (protocol != PROTOCOL_ICMP && protocol != PROTOCOL_ICMPV6) ||
+	       (protocol == PROTOCOL_ICMP) == (family == 4);
+}
+
+/* ---- workloads ---- */
+
+struct kind {
+	const char *text; /* equal for workloads of one kind */
+	size_t text_size;
+	const struct workload *workload;
+	size_t place; /* in the inventory */
+	bool kept;
+};
+
+static int compare_labels(const void *left, const void *right)
+{
+	const struct label *a = left, *b = right;
+	return strcmp(a->key, b->key);
+}
+
+/* The node counts by where its addresses lie, not by its name: a statement can only say `node`, or an address. */
+static void write_kind(FILE *stream, const struct samples *samples, const struct world *world,
+		       const struct workload *workload, struct label *labels)
+{
+	const struct node *node = workload->node != NULL ? inventory_node(world->inventory, workload->node) : NULL;
+	for (size_t i = 0; i < workload->labels.count; i++)
+		labels[i] = workload->labels.items[i];
+	qsort(labels, workload->labels.count, sizeof *labels, compare_labels);
+	fprintf(stream, "%s%c%d%d%c", workload->name_space, 0, workload->conflict,
+		quarantine_of(world, workload) != NULL, 0);
+	for (size_t i = 0; i < workload->labels.count; i++)
+		fprintf(stream, "%s%c%s%c", labels[i].key, 0, labels[i].value, 0);
+	fputc('\n', stream);
+	for (size_t i = 0; i < workload->port_count; i++)
+		fprintf(stream, "%s %u %u %u%c", workload->ports[i].name, workload->ports[i].port.protocol,
+			workload->ports[i].port.first, workload->ports[i].port.last, 0);
+	fputc('\n', stream);
+	for (size_t i = 0; i < workload->address_count; i++)
+		fprintf(stream, "%zu ", samples_piece(samples, &workload->addresses[i]));
+	fputc('\n', stream);
+	for (size_t i = 0; node != NULL && i < node->address_count; i++)
+		fprintf(stream, "%zu ", samples_piece(samples, &node->addresses[i]));
+}
+
+static int compare_kinds(const void *left, const void *right)
+{
+	const struct kind *a = left, *b = right;
+	size_t common = a->text_size < b->text_size ? a->text_size : b->text_size;
+	int order = memcmp(a->text, b->text, common);
+	if (order == 0)
+		order = (a->text_size > b->text_size) - (a->text_size < b->text_size);
+	return order != 0 ? order : (a->place > b->place) - (a->place < b->place);
+}
+
+static int compare_places(const void *left, const void *right)
+{
+	const struct kind *a = left, *b = right;
+	return (a->place > b->place) - (a->place < b->place);
+}
+
+static bool same_kind(const struct kind *a, const struct kind *b)
+{
+	return a->text_size == b->text_size && memcmp(a->text, b->text, a->text_size) == 0;
+}
+
+static void sample_workloads(struct samples *samples, struct arena *arena, const struct world *world)
+{
+	const struct inventory *inventory = world->inventory;
+	size_t count = inventory->workload_count;
+	struct kind *kinds = arena_alloc(arena, (count + 1) * sizeof *kinds);
+	for (size_t i = 0; i < count; i++) {
+		const struct workload *workload = inventory->workloads[i];
+		struct label *labels = arena_alloc(arena, (workload->labels.count + 1) * sizeof *labels);
+		char *text = NULL;
+		size_t size = 0;
+		FILE *stream = open_memstream(&text, &size);
+		if (stream == NULL)
+			abort();
+		write_kind(stream, samples, world, workload, labels);
+		if (fclose(stream) != 0)
+			abort();
+		kinds[i] = (struct kind){arena_copy(arena, text, size), size, workload, i, false};
+		free(text);
+	}
+	if (count > 1)
+		qsort(kinds, count, sizeof *kinds, compare_kinds);
+	for (size_t i = 0; i < count; i++)
+		kinds[i].kept = i < ALIKE_KEPT || !same_kind(&kinds[i - ALIKE_KEPT], &kinds[i]);
+	if (count > 1)
+		qsort(kinds, count, sizeof *kinds, compare_places);
+	for (size_t i = 0; i < count; i++)
+		if (kinds[i].kept)
+			*arena_push(arena, samples->workloads, samples->workload_count) = kinds[i].workload;
+}
+
+void samples_init(struct samples *samples, struct arena *arena, const struct world *world)
+{
+	struct cutting cutting = {.arena = arena};
+	*samples = (struct samples){0};
+	for (size_t i = 0; i < world->policy->network_count; i++)
+		cut_network(&cutting, world->policy->networks[i]);
+	policy_each_flows(world, cut_flows, &cutting);
+	for (size_t i = 0; i < world->inventory->workload_count; i++)
+		for (size_t j = 0; j < world->inventory->workloads[i]->port_count; j++)
+			*arena_push(arena, cutting.ranges, cutting.range_count) =
+			    world->inventory->workloads[i]->ports[j].port;
+	sample_addresses(samples, &cutting, world->inventory);
+	samples->ports = ports_cut(arena, cutting.ranges, cutting.range_count);
+	sample_workloads(samples, arena, world);
+}

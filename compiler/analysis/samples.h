@@ -1,0 +1,49 @@
+/* One of each kind: addresses, ports and workloads between which no statement of a policy tells a difference. */
+#ifndef COMPILER_ANALYSIS_SAMPLES_H
+#define COMPILER_ANALYSIS_SAMPLES_H
+
+#include <ringfence/verdict.h>
+
+struct arena;
+
+struct address_sample {
+	struct address address;
+	bool outside;  /* of no workload, of no node and in no pool */
+	bool familiar; /* one of those kept for examples (RFC 5737, RFC 3849) */
+};
+
+struct port_list {
+	struct port_range *items;
+	size_t count;
+};
+
+struct samples {
+	struct address *cuts;		  /* where each piece of the address space begins, in order */
+	struct address_sample *addresses; /* one of each piece, outside where the piece has such */
+	size_t address_count;
+	struct port_list ports;		   /* pieces, cut by every port that the policy or a workload names */
+	const struct workload **workloads; /* at most two of each kind, in the order of the inventory */
+	size_t workload_count;
+};
+
+/* Fills `samples` from all statements of the policy; it lives as long as `arena`. */
+void samples_init(struct samples *samples, struct arena *arena, const struct world *world);
+
+/* Which piece of the address space holds `address`. */
+size_t samples_piece(const struct samples *samples, const struct address *address);
+
+/* The ports of every protocol in pieces, such that each of `ranges` is a union of some; they begin at port 1.
+ * Of ICMP each request is one. */
+struct port_list ports_cut(struct arena *arena, const struct port_range *ranges, size_t count);
+
+/* A port that stands for a range. */
+uint16_t port_sample(const struct port_range *range);
+
+/* Whether a packet of `protocol` can go between these ends: of one family, and ICMP of the family it belongs to. */
+bool ends_fit(const struct endpoint *from, const struct endpoint *to, uint16_t protocol);
+
+/* Calls `call` for the flows of every statement: allows that are alive, nevers and tests. */
+void policy_each_flows(const struct world *world, void (*call)(void *context, const struct flows *flows),
+		       void *context);
+
+#endif

@@ -1,0 +1,225 @@
+/* The results of a policy's tests as text, JSON, JUnit XML and TAP.
+ *
+ * Names and reasons come from input: each form has its own way of writing what it cannot hold. */
+#include "compiler/report/tests_report.h"
+#include "compiler/report/verdict_report.h"
+
+#include <ringfence/arena.h>
+#include <ringfence/explain.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *port_text(struct arena *arena, const struct flow *flow)
+{
+	char port[48];
+	struct port_range range = {flow->protocol, flow->port, flow->port};
+	return arena_printf(arena, "%s", port_range_format(&range, port));
+}
+
+/* What a test has to say when it failed: the flow and its reasons. In `arena`. */
+static const char *details(const struct tests_report *report, const struct test_result *result, const char *indent)
+{
+	if (result->problem != NULL)
+		return arena_printf(report->arena, "%s%s\n", indent, result->problem);
+	char *text = NULL;
+	size_t size = 0;
+	FILE *stream = open_memstream(&text, &size);
+	if (stream == NULL)
+		abort();
+	verdict_print(stream, report->arena, &result->flow, &result->verdict, port_text(report->arena, &result->flow),
+		      indent, false);
+	if (fclose(stream) != 0)
+		abort();
+	const char *copy = arena_copy(report->arena, text, size);
+	free(text);
+	return copy;
+}
+
+/* Input that is to stand in a line, with control characters as \xNN. In `arena`. */
+static const char *escaped(struct arena *arena, const char *input)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *stream = open_memstream(&text, &size);
+	if (stream == NULL)
+		abort();
+	escape_print(stream, input, strlen(input));
+	if (fclose(stream) != 0)
+		abort();
+	const char *copy = arena_copy(arena, text, size);
+	free(text);
+	return copy;
+}
+
+/* ---- text ---- */
+
+void tests_print_text(const struct tests_report *report)
+{
+	for (size_t i = 0; i < report->count; i++) {
+		const struct test_result *result = &report->results[i];
+		const struct span *span = &result->test->span;
+		if (result->passed && !report->verbose)
+			continue;
+		const char *mark = !report->color ? "" : result->passed ? "\x1b[1;32m" : "\x1b[1;31m";
+		printf("%s%s%s  %s:%u:%u  %s", mark, result->passed ? "ok    " : "FAILED",
+		       report->color ? "\x1b[0m" : "", escaped(report->arena, span->file), span->line, span->column,
+		       escaped(report->arena, result->name));
+		if (result->test->why != NULL)
+			printf(" (%s)", escaped(report->arena, result->test->why));
+		putchar('\n');
+		if (!result->passed && result->problem != NULL)
+			printf("    %s\n", escaped(report->arena, result->problem));
+		else if (!result->passed)
+			verdict_print(stdout, report->arena, &result->flow, &result->verdict,
+				      port_text(report->arena, &result->flow), "    ", report->color);
+	}
+	printf("%zu test%s, %zu failed\n", report->count, report->count == 1 ? "" : "s", report->failed);
+}
+
+/* ---- JSON ---- */
+
+static json_t *result_json(struct arena *arena, const struct test_result *result)
+{
+	json_t *object = json_pack("{s:o, s:i, s:o, s:s, s:b, s:I}", "file", text_json(result->test->span.file), "line",
+				   (int)result->test->span.line, "name", text_json(result->name), "expect",
+				   result->test->expect_allow ? "allow" : "deny", "passed", result->passed, "flows",
+				   (json_int_t)result->flow_count);
+	if (result->test->why != NULL)
+		json_object_set_new(object, "why", text_json(result->test->why));
+	if (result->problem != NULL) {
+		json_object_set_new(object, "problem", text_json(result->problem));
+		return object;
+	}
+	json_object_set_new(object, "from", text_json(endpoint_name(arena, &result->flow.from)));
+	json_object_set_new(object, "to", text_json(endpoint_name(arena, &result->flow.to)));
+	json_object_set_new(object, "port", json_string(port_text(arena, &result->flow)));
+	json_object_set_new(object, "verdict", json_string(result->verdict.allowed ? "allow" : "deny"));
+	json_object_set_new(object, "because", verdict_because_json(&result->verdict));
+	return object;
+}
+
+void tests_print_json(const struct tests_report *report)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < report->count; i++)
+		json_array_append_new(list, result_json(report->arena, &report->results[i]));
+	json_t *root = json_pack("{s:i, s:I, s:I, s:o}", "version", 1, "tests", (json_int_t)report->count, "failed",
+				 (json_int_t)report->failed, "results", list);
+	json_dumpf(root, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(root);
+}
+
+/* ---- JUnit ---- */
+
+/* XML 1.0 has no way to write most control characters, U+FFFE and U+FFFF: they are escaped as text before. */
+static void print_xml(const struct tests_report *report, const char *input)
+{
+	static const struct {
+		char character;
+		const char *entity;
+	} entities[] = {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&apos;"}};
+	for (const char *at = escaped(report->arena, input); *at != 0; at++) {
+		const char *entity = NULL;
+		for (size_t i = 0; i < sizeof entities / sizeof *entities && entity == NULL; i++)
+			if (entities[i].character == *at)
+				entity = entities[i].entity;
+		if (entity != NULL) {
+			fputs(entity, stdout);
+		} else if (strncmp(at, "\xef\xbf\xbe", 3) == 0 || strncmp(at, "\xef\xbf\xbf", 3) == 0) {
+			printf("\\x%02x\\x%02x\\x%02x", (unsigned char)at[0], (unsigned char)at[1],
+			       (unsigned char)at[2]);
+			at += 2;
+		} else {
+			putchar(*at);
+		}
+	}
+}
+
+static void print_xml_lines(const struct tests_report *report, const char *text)
+{
+	while (*text != 0) {
+		size_t length = strcspn(text, "\n");
+		print_xml(report, arena_copy(report->arena, text, length));
+		putchar('\n');
+		text += length + (text[length] == '\n');
+	}
+}
+
+static void print_failure(const struct tests_report *report, const struct test_result *result)
+{
+	fputs("      <failure message=\"", stdout);
+	if (result->problem != NULL)
+		print_xml(report, result->problem);
+	else
+		printf("expected %s, and the verdict is %s", result->test->expect_allow ? "allow" : "deny",
+		       result->verdict.allowed ? "allow" : "deny");
+	fputs("\">", stdout);
+	print_xml_lines(report, details(report, result, ""));
+	fputs("</failure>\n", stdout);
+}
+
+void tests_print_junit(const struct tests_report *report)
+{
+	printf("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites tests=\"%zu\" failures=\"%zu\">\n",
+	       report->count, report->failed);
+	printf("  <testsuite name=\"ringfence\" tests=\"%zu\" failures=\"%zu\" errors=\"0\" skipped=\"0\">\n",
+	       report->count, report->failed);
+	for (size_t i = 0; i < report->count; i++) {
+		const struct test_result *result = &report->results[i];
+		fputs("    <testcase classname=\"", stdout);
+		print_xml(report, result->test->span.file);
+		fputs("\" name=\"", stdout);
+		print_xml(report, result->name);
+		fputs("\" file=\"", stdout);
+		print_xml(report, result->test->span.file);
+		printf("\" line=\"%u\"%s>\n", result->test->span.line, result->passed ? "/" : "");
+		if (!result->passed) {
+			print_failure(report, result);
+			fputs("    </testcase>\n", stdout);
+		}
+	}
+	fputs("  </testsuite>\n</testsuites>\n", stdout);
+}
+
+/* ---- TAP ---- */
+
+/* A JSON text is a YAML text too. */
+static void print_yaml(const char *key, const char *value)
+{
+	json_t *json = text_json(value);
+	char *text = json_dumps(json, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+	if (text == NULL)
+		abort();
+	printf("  %s: %s\n", key, text);
+	free(text);
+	json_decref(json);
+}
+
+static void print_diagnostics(const struct tests_report *report, const struct test_result *result)
+{
+	puts("  ---");
+	print_yaml("file", result->test->span.file);
+	printf("  line: %u\n", result->test->span.line);
+	print_yaml("expected", result->test->expect_allow ? "allow" : "deny");
+	print_yaml("got", result->problem != NULL ? "nothing" : result->verdict.allowed ? "allow" : "deny");
+	if (result->test->why != NULL)
+		print_yaml("why", result->test->why);
+	print_yaml("details", details(report, result, ""));
+	puts("  ...");
+}
+
+void tests_print_tap(const struct tests_report *report)
+{
+	printf("TAP version 13\n1..%zu\n", report->count);
+	for (size_t i = 0; i < report->count; i++) {
+		const struct test_result *result = &report->results[i];
+		printf("%sok %zu - ", result->passed ? "" : "not ", i + 1);
+		for (const char *at = escaped(report->arena, result->name); *at != 0; at++)
+			printf("%s%c", *at == '#' ? "\\" : "", *at); /* # begins a directive */
+		putchar('\n');
+		if (!result->passed)
+			print_diagnostics(report, result);
+	}
+}

@@ -1,0 +1,23 @@
+/* A verdict and its reasons, as text and as JSON: the same wherever one is shown. */
+#ifndef COMPILER_REPORT_VERDICT_REPORT_H
+#define COMPILER_REPORT_VERDICT_REPORT_H
+
+#include <ringfence/verdict.h>
+
+#include <jansson.h>
+#include <stdio.h>
+
+struct arena;
+
+/* A text as JSON. Bytes that are no UTF-8, which the name of a file may have, become \xNN. */
+json_t *text_json(const char *text);
+
+/* Prints ALLOW or DENY with the flow, and a line for each side; every line begins with `indent`. `port` is the port as
+ * it was asked for. */
+void verdict_print(FILE *stream, struct arena *arena, const struct flow *flow, const struct verdict *verdict,
+		   const char *port, const char *indent, bool color);
+
+/* The reasons of both sides: [{"side", "verdict", "file", "line", "rule", "why"}, ...]. */
+json_t *verdict_because_json(const struct verdict *verdict);
+
+#endif
