@@ -1,32 +1,17 @@
 #!/bin/bash
 # The limits that the README states: each is an error in time, before memory is gone. TAP.
-set -euo pipefail
-cd "$(dirname "$0")/../.."
-
-case ${RINGFENCE_BUILD:-build} in
-/*) RINGFENCE=$RINGFENCE_BUILD/ringfence ;;
-*) RINGFENCE=$PWD/${RINGFENCE_BUILD:-build}/ringfence ;;
-esac
-WORK=$(mktemp -d)
-trap 'rm -rf "$WORK"' EXIT
-COUNT=0 FAILED=0
+. "$(dirname "$0")/lib.sh"
 
 # Status 2, the message, nothing on stdout, and no longer than so many milliseconds, five times that with sanitizers.
 refuses() { # TEXT MILLISECONDS PATTERN SUBCOMMAND...
-	local text=$1 most=$2 pattern=$3 status=0 begin took word=ok
+	local text=$1 most=$2 pattern=$3 status=0 begin took wrong=0
 	shift 3
 	case $RINGFENCE in *sanitize*) most=$((5 * most)) ;; esac
 	begin=$(date +%s%N)
 	"$RINGFENCE" "$@" >"$WORK/out" 2>"$WORK/err" || status=$?
 	took=$((($(date +%s%N) - begin) / 1000000))
-	COUNT=$((COUNT + 1))
-	[ "$status" -eq 2 ] && [ ! -s "$WORK/out" ] && grep -qE -- "$pattern" "$WORK/err" && [ "$took" -le "$most" ] || word="not ok"
-	echo "$word $COUNT - $text ($took ms)"
-	[ "$word" = ok ] || {
-		FAILED=$((FAILED + 1))
-		echo "# status $status"
-		cut -c 1-300 "$WORK/err" | sed 's/^/# /'
-	}
+	[ "$status" -eq 2 ] && [ ! -s "$WORK/out" ] && grep -qE -- "$pattern" "$WORK/err" && [ "$took" -le "$most" ] || wrong=1
+	result "$text ($took ms)" "$wrong"
 }
 
 truncate -s 65M "$WORK/large.yaml"
@@ -73,5 +58,4 @@ refuses "2,100 peers on 1,000 ports" 20000 'product.yaml:3:9: error: the ruleset
 	echo 'workloads: [{name: a, labels: {app: a}, addresses: [10.9.0.1]}]'
 } >"$WORK/cut.yaml"
 refuses "1,500 networks that cut another with 1,500 ports" 20000 'more than 2000000 elements' compile "$WORK/cut.yaml"
-echo "1..$COUNT"
-[ "$FAILED" -eq 0 ]
+finish
