@@ -883,7 +883,7 @@ static void add_nodes(struct frontend *frontend)
 			continue;
 		if (node == NULL || strcmp(node->name, host->node) != 0) {
 			node = arena_alloc(frontend->arena, sizeof *node);
-			*node = (struct node){.name = host->node, .span = host->span};
+			*node = (struct node){.name = host->node, .told_by_pods = true, .span = host->span};
 			*arena_push(frontend->arena, inventory->nodes, inventory->node_count) = node;
 		}
 		*arena_push(frontend->arena, node->addresses, node->address_count) = host->address;

@@ -2,10 +2,6 @@
 # `never` and `tests` as people and pipelines meet them: what is refused, what is printed, in which form. TAP.
 . "$(dirname "$0")/lib.sh"
 
-lacks() { # PATTERN FILE
-	! grep -qE -- "$1" "$2"
-}
-
 # Whether the output parses, by python3 where there is one.
 parses() { # MODULE FILE
 	command -v python3 >/dev/null || return 0
