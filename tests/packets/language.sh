@@ -84,6 +84,31 @@ equal "of six connections to a workload that nothing isolates, three pass" 3 "$p
 check "each with a record" await 3 records_over "ringfence allow egress (.*/)?shop\.yaml:$(line_of 'app: free')" 2
 change workload_file db1 shop 'app: postgres'
 
+# What was counted still counts in the next generation, and where a NetworkPolicy opens the destination anyway.
+tries() { # NAME COUNT; prints how many connections to api1 pass
+	local passed=0 i
+	for ((i = 0; i < $2; i++)); do
+		if on "$1" "$PROBE" try "${ADDRESS4[$1]}" "${ADDRESS4[api1]}" 8080 tcp 200 5 >/dev/null 2>&1; then
+			passed=$((passed + 1))
+		fi
+	done
+	echo "$passed"
+}
+network_policy() {
+	policy open <<-END
+		apiVersion: networking.k8s.io/v1
+		kind: NetworkPolicy
+		metadata: {name: open, namespace: shop}
+		spec: {podSelector: {matchLabels: {app: api}}, ingress: [{}]}
+	END
+}
+change policy_shop '{from: web, to: api, rate: 4/hour per source, why: counted}'
+equal "of three connections all pass" 3 "$(tries web1 3)"
+change network_policy
+equal "then one more, beside a rule of the destination alone" 1 "$(tries web1 4)"
+change rm "$POLICY/open.yaml"
+equal "and none in the generation after" 0 "$(tries web1 2)"
+
 # world: who is no workload and no node.
 change policy_shop '{from: web, to: world, ports: [any]}' '{from: world, to: web, ports: [http]}'
 allowed web1 world 443 tcp "in the world"
