@@ -153,7 +153,7 @@ static void judge_flows(struct hearing *hearing, const struct stage *stage, bool
 	struct expectation expect[FLOWS_MOST];
 	struct outcome *outcome = &hearing->outcome;
 	for (size_t i = 0; i < count; i++) {
-		expect[i] = stage_expect(stage, &probes[i]);
+		expect[i] = stage_expect(stage, &probes[i], again);
 		outcome->allowed += expect[i].request;
 		outcome->by_statement += expect[i].request && (expect[i].verdict.egress.reason == REASON_ALLOW ||
 							       expect[i].verdict.ingress.reason == REASON_ALLOW);

@@ -54,7 +54,7 @@ static void print_flow(FILE *out, const json_t *description, const struct outcom
 								 : "icmp";
 	struct stage stage;
 	stage_read(&stage, description);
-	struct expectation expect = stage_expect(&stage, probe);
+	struct expectation expect = stage_expect(&stage, probe, outcome->again);
 	fprintf(out, "# flow: %s -> %s, port %u of %s\n", endpoint_name(stage.arena, &expect.flow.from),
 		endpoint_name(stage.arena, &expect.flow.to), probe->port, protocol);
 	if (expect.spoofed)

@@ -71,7 +71,7 @@ bool stage_guards(const struct stage *stage, size_t place, const struct address 
 	return false;
 }
 
-struct expectation stage_expect(const struct stage *stage, const struct lab_probe *probe)
+struct expectation stage_expect(const struct stage *stage, const struct lab_probe *probe, bool again)
 {
 	struct expectation expect = {.flow = {endpoint_at(&stage->world, &probe->source),
 					      endpoint_at(&stage->world, &probe->destination), probe->protocol,
@@ -82,6 +82,7 @@ struct expectation stage_expect(const struct stage *stage, const struct lab_prob
 	bool allowed = (!is_local(stage, &expect.flow.from) || expect.verdict.egress.allowed) &&
 		       (!is_local(stage, &expect.flow.to) || expect.verdict.ingress.allowed);
 	expect.request = audit || (allowed && !expect.spoofed);
-	expect.answer = expect.request && (audit || !stage_guards(stage, probe->to, &probe->destination));
+	expect.answer =
+	    audit || ((again ? allowed : expect.request) && !stage_guards(stage, probe->to, &probe->destination));
 	return expect;
 }

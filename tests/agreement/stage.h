@@ -29,7 +29,8 @@ struct expectation {
 	bool request, answer;
 };
 
-struct expectation stage_expect(const struct stage *stage, const struct lab_probe *probe);
+/* With `again`, of the next packets of a connection, where the server sends one unasked too. */
+struct expectation stage_expect(const struct stage *stage, const struct lab_probe *probe, bool again);
 
 /* Whether a packet with this source comes from the place of a workload that does not have it. */
 bool stage_guards(const struct stage *stage, size_t place, const struct address *source);
