@@ -138,6 +138,18 @@ bool port_is_name(const char *text)
 	       strcspn(text, "abcdefghijklmnopqrstuvwxyz") != length && port_range_parse(&port, text) != NULL;
 }
 
+bool port_range_holds(const struct port_range *range, uint16_t protocol, uint16_t port)
+{
+	if (range->protocol == PROTOCOL_ANY)
+		return true;
+	if (range->protocol != protocol || port < range->first || range->last < port)
+		return false;
+	bool known = protocol != PROTOCOL_ICMP && protocol != PROTOCOL_ICMPV6;
+	for (size_t i = 0; i < REQUEST_COUNT && !known; i++)
+		known = requests[i].protocol == protocol && requests[i].type << 8 == port;
+	return known;
+}
+
 size_t icmp_requests(const struct port_range *range, uint16_t *ports)
 {
 	size_t count = 0;

@@ -114,18 +114,15 @@ bool peer_matches(const struct world *world, const struct peer *peer, const stru
 bool target_opens(const struct target *target, const struct workload *destination, uint16_t protocol, uint16_t port)
 {
 	for (size_t i = 0; i < target->port_count; i++) {
-		const struct port_range *range = &target->ports[i];
-		if (range->protocol == PROTOCOL_ANY ||
-		    (range->protocol == protocol && range->first <= port && port <= range->last))
+		if (port_range_holds(&target->ports[i], protocol, port))
 			return true;
 	}
 	for (size_t i = 0; destination != NULL && i < target->container_port_count; i++) {
 		const struct port_name *wanted = &target->container_ports[i];
 		for (size_t j = 0; j < destination->port_count; j++) {
-			const struct port_range *range = &destination->ports[j].port;
-			if (strcmp(destination->ports[j].name, wanted->name) == 0 && range->protocol == protocol &&
+			if (strcmp(destination->ports[j].name, wanted->name) == 0 &&
 			    (wanted->protocol == PROTOCOL_ANY || wanted->protocol == protocol) &&
-			    range->first <= port && port <= range->last)
+			    port_range_holds(&destination->ports[j].port, protocol, port))
 				return true;
 		}
 	}

@@ -801,7 +801,8 @@ static void add_dead_ends(struct lowering *l)
 	};
 	struct rule *rule = add_rule(l, add_chain(l, own(l, "deny")), "every denial ends here");
 	add(l, rule, STATEMENT_COUNTER);
-	finish(l, rule, l->world->policy->audit ? STATEMENT_ACCEPT : STATEMENT_DROP, NULL);
+	/* In audit mode the other end is judged as well. */
+	finish(l, rule, l->world->policy->audit ? STATEMENT_RETURN : STATEMENT_DROP, NULL);
 	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
 		deny(l, add_chain(l, own(l, ends[i].name)), ends[i].reason, ends[i].reason);
 }

@@ -208,6 +208,10 @@ char *port_range_format(const struct port_range *port, char *text);
 /* Whether a port may be called so: small letters, digits and `-`, a letter among them, and no port by itself. */
 bool port_is_name(const char *text);
 
+/* Whether `range` holds a port of `protocol`. Of ICMP only requests with code 0 are ports: nothing else is allowed but by
+ * `any`. */
+bool port_range_holds(const struct port_range *range, uint16_t protocol, uint16_t port);
+
 /* Writes the ports of the ICMP requests that `range` (of ICMP or ICMPv6) holds to `ports`, which has room for 8, and
  * returns how many they are. No other message starts a flow. */
 size_t icmp_requests(const struct port_range *range, uint16_t *ports);

@@ -79,7 +79,8 @@ static uint16_t draw_request(struct random *random, unsigned family, bool of_rou
 {
 	static const uint8_t types[2][4] = {{8, 13, 15, 17}, {128, 139, 128, 139}};
 	unsigned one = one_in(random, 2) ? roll(random, 4) : 0;
-	return (uint16_t)(types[family == 6][of_router ? 0 : one] << 8);
+	bool odd = !of_router && one_in(random, 8); /* a code that no request has */
+	return (uint16_t)(types[family == 6][of_router ? 0 : one] << 8 | odd);
 }
 
 /* One of the ports that the destination names; false when it names none. */

@@ -71,13 +71,20 @@ bool stage_guards(const struct stage *stage, size_t place, const struct address 
 	return false;
 }
 
+/* What audit mode does not open. */
+static bool is_closed(const struct side *side)
+{
+	return side->reason == REASON_CONFLICT || side->reason == REASON_QUARANTINE;
+}
+
 struct expectation stage_expect(const struct stage *stage, const struct lab_probe *probe, bool again)
 {
 	struct expectation expect = {.flow = {endpoint_at(&stage->world, &probe->source),
 					      endpoint_at(&stage->world, &probe->destination), probe->protocol,
 					      probe->port}};
-	bool audit = stage->world.policy->audit;
 	expect.verdict = verdict_of(&stage->world, &expect.flow);
+	bool audit =
+	    stage->world.policy->audit && !is_closed(&expect.verdict.egress) && !is_closed(&expect.verdict.ingress);
 	expect.spoofed = stage_guards(stage, probe->from, &probe->source);
 	bool allowed = (!is_local(stage, &expect.flow.from) || expect.verdict.egress.allowed) &&
 		       (!is_local(stage, &expect.flow.to) || expect.verdict.ingress.allowed);
