@@ -607,13 +607,6 @@ static void namespace_read(struct frontend *frontend, const struct yaml_node *ro
 	*arena_push(frontend->arena, frontend->inventory.namespaces, frontend->inventory.namespace_count) = space;
 }
 
-/* An address of the machine that a pod runs on. */
-struct host {
-	const char *node;
-	struct address address;
-	struct span span;
-};
-
 struct pod_parts {
 	const struct yaml_node *node_name, *host_network, *containers, *init_containers; /* spec */
 	const struct yaml_node *phase, *pod_ip, *pod_ips, *host_ip, *host_ips;		 /* status */
@@ -753,7 +746,7 @@ static void pod_read(struct frontend *frontend, const struct yaml_node *root)
 	size_t host_count;
 	struct address *hosts = ips_read(frontend, pod.host_ips, pod.host_ip, "hostIPs", &host_count);
 	for (size_t i = 0; node != NULL && i < host_count; i++)
-		*arena_push(frontend->arena, frontend->hosts, frontend->host_count) =
+		*arena_push(frontend->arena, frontend->inventory.hosts, frontend->inventory.host_count) =
 		    (struct host){node, hosts[i], metadata.span};
 	if ((pod.host_network != NULL && truth_read(frontend, pod.host_network, "`hostNetwork`")) || is_over(&pod))
 		return;
@@ -767,67 +760,6 @@ static void pod_read(struct frontend *frontend, const struct yaml_node *root)
 	containers_read(frontend, pod.containers, false, workload);
 	containers_read(frontend, pod.init_containers, true, workload);
 	*arena_push(frontend->arena, frontend->inventory.workloads, frontend->inventory.workload_count) = workload;
-}
-
-/* ---- nodes, as far as pods tell ---- */
-
-static int compare_hosts(const void *left, const void *right)
-{
-	const struct host *a = left, *b = right;
-	int order = strcmp(a->node, b->node);
-	if (order == 0)
-		order = address_compare(&a->address, &b->address);
-	return order != 0 ? order : compare_spans(&a->span, &b->span);
-}
-
-static int compare_addresses(const void *left, const void *right)
-{
-	return address_compare(left, right);
-}
-
-/* Every address that a workload or a node of the inventory has, sorted. */
-static struct address *taken_addresses(struct frontend *frontend, size_t *count)
-{
-	const struct inventory *inventory = &frontend->inventory;
-	struct address *taken = NULL;
-	*count = 0;
-	for (size_t i = 0; i < inventory->workload_count; i++)
-		for (size_t j = 0; j < inventory->workloads[i]->address_count; j++)
-			*arena_push(frontend->arena, taken, *count) = inventory->workloads[i]->addresses[j];
-	for (size_t i = 0; i < inventory->node_count; i++)
-		for (size_t j = 0; j < inventory->nodes[i]->address_count; j++)
-			*arena_push(frontend->arena, taken, *count) = inventory->nodes[i]->addresses[j];
-	if (*count > 1)
-		qsort(taken, *count, sizeof *taken, compare_addresses);
-	return taken;
-}
-
-/* Nodes that only pods speak of. What the inventory says of a node, or of an address, stands. */
-static void add_nodes(struct frontend *frontend)
-{
-	struct inventory *inventory = &frontend->inventory;
-	size_t taken_count, native_count = inventory->node_count;
-	const struct address *taken = taken_addresses(frontend, &taken_count);
-	struct node *node = NULL;
-	if (frontend->host_count > 1)
-		qsort(frontend->hosts, frontend->host_count, sizeof *frontend->hosts, compare_hosts);
-	for (size_t i = 0; i < frontend->host_count; i++) {
-		const struct host *host = &frontend->hosts[i];
-		bool known = i > 0 && address_compare(&host[-1].address, &host->address) == 0;
-		if (taken_count > 0)
-			known = known ||
-				bsearch(&host->address, taken, taken_count, sizeof *taken, compare_addresses) != NULL;
-		for (size_t j = 0; j < native_count && !known; j++)
-			known = strcmp(inventory->nodes[j]->name, host->node) == 0;
-		if (known)
-			continue;
-		if (node == NULL || strcmp(node->name, host->node) != 0) {
-			node = arena_alloc(frontend->arena, sizeof *node);
-			*node = (struct node){.name = host->node, .span = host->span};
-			*arena_push(frontend->arena, inventory->nodes, inventory->node_count) = node;
-		}
-		*arena_push(frontend->arena, node->addresses, node->address_count) = host->address;
-	}
 }
 
 /* ---- objects ---- */
@@ -963,5 +895,5 @@ void kubernetes_read(struct frontend *frontend)
 				  manifest->kind->kind);
 	}
 	sort_isolations(frontend, services);
-	add_nodes(frontend);
+	inventory_add_hosts(&frontend->inventory, frontend->arena);
 }

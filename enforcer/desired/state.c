@@ -182,7 +182,9 @@ static int count_changes(const struct inventory *old, const struct inventory *ne
 	for (size_t i = 0; i < new->workload_count; i++)
 		changes += find(old, new->workloads[i]) == NULL;
 	/* Namespaces and nodes concern every workload. */
-	if (old->namespace_count + new->namespace_count + old->node_count + new->node_count > 0)
+	if (old->namespace_count + new->namespace_count + old->node_count + new->node_count + old->host_count +
+		new->host_count >
+	    0)
 		changes += 2;
 	return changes;
 }
@@ -336,17 +338,38 @@ static bool share(const struct workload *a, const struct workload *b)
 	return false;
 }
 
+/* What two files say of one node holds together: a pool that one of them names is closed. */
+static void merge_node(struct merging *m, const struct node *from)
+{
+	struct node *node = NULL;
+	for (size_t i = 0; i < m->inventory->node_count && node == NULL; i++)
+		if (strcmp(m->inventory->nodes[i]->name, from->name) == 0)
+			node = m->inventory->nodes[i];
+	if (node == NULL) {
+		node = arena_alloc(m->arena, sizeof *node);
+		*node = (struct node){.name = from->name, .span = from->span};
+		*arena_push(m->arena, m->inventory->nodes, m->inventory->node_count) = node;
+	}
+	for (size_t i = 0; i < from->address_count; i++) {
+		bool known = false;
+		for (size_t j = 0; j < node->address_count && !known; j++)
+			known = address_compare(&node->addresses[j], &from->addresses[i]) == 0;
+		if (!known)
+			*arena_push(m->arena, node->addresses, node->address_count) = from->addresses[i];
+	}
+	for (size_t i = 0; i < from->pool_count; i++)
+		*arena_push(m->arena, node->pools, node->pool_count) = from->pools[i];
+}
+
 static void merge(struct merging *m, const struct inventory *from, uint64_t order)
 {
 	for (size_t i = 0; i < from->namespace_count; i++)
 		*arena_push(m->arena, m->inventory->namespaces, m->inventory->namespace_count) = from->namespaces[i];
-	for (size_t i = 0; i < from->node_count; i++) {
-		bool known = false; /* every Pod of a node tells of it; who was first stands */
-		for (size_t j = 0; j < m->inventory->node_count && !known; j++)
-			known = strcmp(m->inventory->nodes[j]->name, from->nodes[i]->name) == 0;
-		if (!known)
-			*arena_push(m->arena, m->inventory->nodes, m->inventory->node_count) = from->nodes[i];
-	}
+	for (size_t i = 0; i < from->node_count; i++)
+		if (!from->nodes[i]->told)
+			merge_node(m, from->nodes[i]);
+	for (size_t i = 0; i < from->host_count; i++)
+		*arena_push(m->arena, m->inventory->hosts, m->inventory->host_count) = from->hosts[i];
 	for (size_t i = 0; i < from->workload_count; i++) {
 		struct workload *workload = arena_alloc(m->arena, sizeof *workload);
 		*workload = *from->workloads[i];
@@ -383,6 +406,7 @@ struct world state_world(const struct state *state, struct arena *arena, int64_t
 	}
 	for (size_t i = 0; i < state->file_count; i++)
 		merge(&m, &files[i]->inventory, files[i]->order);
+	inventory_add_hosts(m.inventory, arena);
 	inventory_index(m.inventory, arena);
 	if (inventory_has_conflicts(m.inventory)) {
 		mark_conflicts(&m);
