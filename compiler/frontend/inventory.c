@@ -13,9 +13,10 @@ void labels_read(struct frontend *frontend, const struct yaml_node *node, struct
 	selector_read(frontend, node, &selector);
 	for (size_t i = 0; i < selector.count; i++) {
 		const struct requirement *item = &selector.items[i];
-		if (item->kind != REQUIRE_IN || item->value_count > 1)
-			diagnostics_error(frontend->diagnostics, yaml_get(node, item->key)->span,
-					  "label `%s` must have one value", item->key);
+		const struct yaml_node *value = yaml_get(node, item->key);
+		if (item->kind != REQUIRE_IN || (value->kind != YAML_SCALAR && item->value_count > 0))
+			diagnostics_error(frontend->diagnostics, value->span, "label `%s` must have one value",
+					  item->key);
 		else if (item->value_count == 1) /* none: its value was refused already */
 			*arena_push(frontend->arena, labels->items, labels->count) =
 			    (struct label){item->key, item->values[0]};

@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 struct manifest_kind {
 	const char *api_version, *kind;
@@ -29,12 +30,19 @@ static void fields_read(struct frontend *frontend, const struct yaml_node *node,
 	}
 }
 
-/* An object of which every key counts: an unknown one is an error. */
+/* An object of which every key counts: an unknown one is an error, and so is null where a value is required. */
 static void strict_read(struct frontend *frontend, const struct yaml_node *node, const struct key *keys, size_t count,
 			const char *what, void *object)
 {
-	if (keys_check(frontend, node, keys, count, what))
-		fields_read(frontend, node, keys, count, object);
+	if (!keys_check(frontend, node, keys, count, what))
+		return;
+	for (size_t i = 0; i < count; i++) {
+		const struct yaml_node *value = keys[i].required ? yaml_get(node, keys[i].name) : NULL;
+		if (value != NULL && yaml_is_null(value))
+			diagnostics_error(frontend->diagnostics, value->span, "%s needs a value for `%s`", what,
+					  keys[i].name);
+	}
+	fields_read(frontend, node, keys, count, object);
 }
 
 /* An object of which we need a part. */
@@ -107,6 +115,8 @@ static void metadata_name_read(struct frontend *frontend, const struct yaml_node
 
 static void metadata_namespace_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
+	if (node->kind == YAML_SCALAR && node->text[0] == 0)
+		return; /* "" is as absent, for the API too */
 	const char *name = name_read(frontend, node, "`metadata.namespace`");
 	if (name != NULL)
 		((struct metadata *)object)->name_space = name;
@@ -377,10 +387,29 @@ static uint16_t protocol_read(struct frontend *frontend, const struct yaml_node 
 	return 0;
 }
 
+/* A leading zero would make it octal. */
 static bool is_number(const struct yaml_node *node)
 {
-	return node->kind == YAML_SCALAR && node->plain && node->text[0] != 0 &&
+	return node->kind == YAML_SCALAR && node->plain && node->text[0] >= '1' && node->text[0] <= '9' &&
 	       strspn(node->text, "0123456789") == strlen(node->text);
+}
+
+/* Whether YAML takes the text of a port for something else: 0x50, 0100, 1e3, yes. A cluster would see that, and not the
+ * text (https://yaml.org/type/, int, float and bool). */
+static bool is_no_text(const struct yaml_node *node)
+{
+	static const char *const truths[] = {"true", "false", "yes", "no", "on", "off"};
+	char *end = NULL;
+	if (node->kind != YAML_SCALAR || !node->plain)
+		return false;
+	for (size_t i = 0; i < sizeof truths / sizeof *truths; i++)
+		if (strcmp(truths[i], node->text) == 0)
+			return true;
+	if (node->text[0] < '0' || node->text[0] > '9')
+		return false;
+	bool other_base = node->text[0] == '0' && (node->text[1] == 'b' || node->text[1] == 'o');
+	strtod(node->text, &end);
+	return *end == 0 || (other_base && strspn(node->text + 2, "01234567") == strlen(node->text + 2));
 }
 
 /* Returns 0 after an error. */
@@ -407,11 +436,14 @@ static void named_port_read(struct frontend *frontend, const struct port_parts *
 	const char *name = scalar_read(frontend, parts->port, "`port`");
 	if (name == NULL)
 		return;
-	if (!is_service_name(name)) {
+	if (!is_service_name(name) || is_no_text(parts->port)) {
 		diagnostics_error(frontend->diagnostics, parts->port->span,
 				  "`port` must be a number, or the name of a container port");
 		if (strspn(name, "0123456789") == strlen(name))
-			diagnostics_help(frontend->diagnostics, "a number stands without quotes");
+			diagnostics_help(frontend->diagnostics, "a number stands without quotes and leading zeros");
+		else if (is_no_text(parts->port))
+			diagnostics_help(frontend->diagnostics,
+					 "a name that YAML takes for something else needs quotes");
 	} else if (parts->end != NULL) {
 		diagnostics_error(frontend->diagnostics, parts->end->span, "`endPort` needs a `port` that is a number");
 	} else {
@@ -596,6 +628,9 @@ static void namespace_read(struct frontend *frontend, const struct yaml_node *ro
 	struct metadata metadata;
 	if (!metadata_read(frontend, root, &metadata))
 		return;
+	if (!is_label_name(metadata.name))
+		diagnostics_error(frontend->diagnostics, metadata.span,
+				  "a namespace's name has 1 to 63 of a-z, 0-9 and `-`");
 	struct name_space *space = arena_alloc(frontend->arena, sizeof *space);
 	*space = (struct name_space){.name = metadata.name, .span = metadata.span};
 	*arena_push(frontend->arena, space->labels.items, space->labels.count) =
@@ -657,15 +692,17 @@ static void container_port_read(struct frontend *frontend, const struct yaml_nod
 {
 	struct container_port_parts parts = {0};
 	LENIENT(frontend, node, container_port_keys, "a container's port", &parts);
-	if (parts.name == NULL)
+	struct named_port port = {0};
+	if (parts.name != NULL)
+		port.name = scalar_read(frontend, parts.name, "a port's name");
+	if (port.name == NULL || port.name[0] == 0)
 		return; /* what has no name is named by nobody */
-	struct named_port port = {.name = scalar_read(frontend, parts.name, "a port's name")};
 	port.port.protocol = protocol_read(frontend, parts.protocol);
 	if (parts.port == NULL)
 		diagnostics_error(frontend->diagnostics, node->span, "a container's port needs `containerPort`");
 	else
 		port.port.first = port.port.last = number_read(frontend, parts.port, "containerPort");
-	bool known = port.name == NULL;
+	bool known = false;
 	for (size_t i = 0; i < workload->port_count && !known; i++)
 		known = strcmp(workload->ports[i].name, port.name) == 0 &&
 			workload->ports[i].port.protocol == port.port.protocol;
@@ -682,8 +719,10 @@ static void containers_read(struct frontend *frontend, const struct yaml_node *l
 	for (size_t i = 0; i < count; i++) {
 		struct container_parts parts = {0};
 		LENIENT(frontend, items[i], container_keys, "a container", &parts);
-		const struct yaml_node *restart = parts.restart_policy;
-		if (init && (restart == NULL || restart->kind != YAML_SCALAR || strcmp(restart->text, "Always") != 0))
+		const char *restart = parts.restart_policy != NULL
+					  ? scalar_read(frontend, parts.restart_policy, "`restartPolicy`")
+					  : NULL;
+		if (init && (restart == NULL || strcmp(restart, "Always") != 0))
 			continue;
 		struct yaml_node **ports = list_items(frontend, parts.ports, "ports", &port_count);
 		for (size_t j = 0; j < port_count; j++)
@@ -713,8 +752,11 @@ static struct address *ips_read(struct frontend *frontend, const struct yaml_nod
 	struct yaml_node **items = list_items(frontend, list, what, &item_count);
 	*count = 0;
 	for (size_t i = 0; i < item_count; i++) {
-		const struct yaml_node *ip = items[i]->kind == YAML_MAPPING ? yaml_get(items[i], "ip") : items[i];
-		if (ip != NULL && !yaml_is_null(ip))
+		const struct yaml_node *ip = yaml_get(items[i], "ip");
+		if (items[i]->kind != YAML_MAPPING)
+			diagnostics_error(frontend->diagnostics, items[i]->span,
+					  "an entry of `%s` is a mapping such as {ip: 192.0.2.1}", what);
+		else if (ip != NULL && !yaml_is_null(ip))
 			add_ip(frontend, ip, &addresses, count);
 	}
 	if (item_count == 0 && one != NULL)
@@ -722,10 +764,10 @@ static struct address *ips_read(struct frontend *frontend, const struct yaml_nod
 	return addresses;
 }
 
-static bool is_over(const struct pod_parts *pod)
+static bool is_over(struct frontend *frontend, const struct pod_parts *pod)
 {
-	return pod->phase != NULL && pod->phase->kind == YAML_SCALAR &&
-	       (strcmp(pod->phase->text, "Succeeded") == 0 || strcmp(pod->phase->text, "Failed") == 0);
+	const char *phase = pod->phase != NULL ? scalar_read(frontend, pod->phase, "`phase`") : NULL;
+	return phase != NULL && (strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0);
 }
 
 /* A pod of the host's network has the node's addresses, and one that is over has none: neither is a workload. */
@@ -748,7 +790,8 @@ static void pod_read(struct frontend *frontend, const struct yaml_node *root)
 	for (size_t i = 0; node != NULL && i < host_count; i++)
 		*arena_push(frontend->arena, frontend->inventory.hosts, frontend->inventory.host_count) =
 		    (struct host){node, hosts[i], metadata.span};
-	if ((pod.host_network != NULL && truth_read(frontend, pod.host_network, "`hostNetwork`")) || is_over(&pod))
+	bool of_host = pod.host_network != NULL && truth_read(frontend, pod.host_network, "`hostNetwork`");
+	if (is_over(frontend, &pod) || of_host)
 		return;
 	struct workload *workload = arena_alloc(frontend->arena, sizeof *workload);
 	*workload = (struct workload){.name_space = metadata.name_space,
@@ -777,11 +820,11 @@ bool kubernetes_is_object(const struct yaml_node *root)
 	       yaml_get(root, "ringfence") == NULL;
 }
 
-/* The text of a key, or NULL. */
+/* The text of a key; NULL where there is none. */
 static const char *text_of(const struct yaml_node *root, const char *key)
 {
 	const struct yaml_node *node = yaml_get(root, key);
-	return node != NULL && node->kind == YAML_SCALAR ? node->text : NULL;
+	return node != NULL && node->kind == YAML_SCALAR && !yaml_is_null(node) ? node->text : NULL;
 }
 
 static void add_items(struct frontend *frontend, const struct yaml_node *root, const struct manifest_kind *kind);
@@ -792,15 +835,25 @@ static bool ends_with(const char *text, const char *end)
 	return length >= end_length && strcmp(text + length - end_length, end) == 0;
 }
 
+/* Whether this means our NetworkPolicy, in an API that no cluster serves: another version, or the wrong group. */
+static bool is_lost_policy(const char *api_version, const char *kind)
+{
+	static const char *const groups[] = {"networking.k8s.io/", "extensions/"};
+	bool ours = strchr(api_version, '/') == NULL;
+	for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
+		ours = ours || strncmp(api_version, groups[i], strlen(groups[i])) == 0;
+	return ours && (strcasecmp(kind, "NetworkPolicy") == 0 || strcasecmp(kind, "NetworkPolicyList") == 0);
+}
+
 /* An object of a kind that is none of ours. Other policies are worth a word: their author expects them to count. */
 static void skip(struct frontend *frontend, const struct yaml_node *root, const char *api_version, const char *kind)
 {
 	const struct span span = yaml_get(root, "kind")->span;
 	frontend->skipped_count++;
-	if (strcmp(kind, "NetworkPolicy") == 0 && strncmp(api_version, "extensions/", 11) == 0) {
-		diagnostics_error(frontend->diagnostics, span, "a NetworkPolicy of %s is of no API in use",
-				  api_version);
-		diagnostics_help(frontend->diagnostics, "write apiVersion: networking.k8s.io/v1");
+	if (is_lost_policy(api_version, kind)) {
+		diagnostics_error(frontend->diagnostics, span, "%s of %s is of no API in use", kind, api_version);
+		diagnostics_help(frontend->diagnostics,
+				 "write apiVersion: networking.k8s.io/v1 and kind: NetworkPolicy");
 	} else if (ends_with(kind, "NetworkPolicy") || ends_with(kind, "NetworkPolicyList")) {
 		diagnostics_warning(frontend->diagnostics, span, "%s of %s is not enforced by Ringfence", kind,
 				    api_version);

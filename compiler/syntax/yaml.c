@@ -194,7 +194,8 @@ static struct yaml_node *read_node(struct reader *reader, yaml_event_t *event, u
 			return NULL;
 		}
 		node->text = arena_copy(reader->arena, value, length);
-		node->plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+		node->plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+			      event->data.scalar.plain_implicit; /* with a tag it is what the tag says */
 	} else if (event->type == YAML_SEQUENCE_START_EVENT) {
 		node->kind = YAML_SEQUENCE;
 		read_items(reader, node, YAML_SEQUENCE_END_EVENT, depth);
