@@ -322,10 +322,10 @@ static const struct key peer_keys[] = {
 
 /* The pods of a policy's own namespace that a selector means. */
 static struct peer own_pods(struct frontend *frontend, const char *name_space, const struct selector *pods,
-			    struct span span)
+			    const char *name, struct span span)
 {
 	struct peer peer = {
-	    .kind = PEER_LABELS, .labels = *pods, .scope = NAMESPACES_LISTED, .name = "podSelector", .span = span};
+	    .kind = PEER_LABELS, .labels = *pods, .scope = NAMESPACES_LISTED, .name = name, .span = span};
 	*arena_push(frontend->arena, peer.namespaces, peer.namespace_count) = name_space;
 	return peer;
 }
@@ -335,8 +335,7 @@ static struct peer peer_read(struct frontend *frontend, const struct yaml_node *
 	struct peer_parts parts = {0};
 	STRICT(frontend, node, peer_keys, "a peer", &parts);
 	struct selector pods = label_selector_read(frontend, parts.pods);
-	struct peer peer = own_pods(frontend, name_space, &pods, node->span);
-	peer.name = flow_text(frontend->arena, node);
+	struct peer peer = own_pods(frontend, name_space, &pods, flow_text(frontend->arena, node), node->span);
 	if (parts.namespaces != NULL) {
 		peer.namespace_labels = label_selector_read(frontend, parts.namespaces);
 		peer.scope = peer.namespace_labels.count > 0 ? NAMESPACES_LABELS : NAMESPACES_ANY;
@@ -545,7 +544,8 @@ static void rule_read(struct frontend *frontend, const struct policy_parts *poli
 	size_t count;
 	struct peer *peers = rule_peers(frontend, policy, node, parts.peers, ingress ? "from" : "to", &count);
 	struct target target = rule_target(frontend, parts.ports);
-	struct peer subject = own_pods(frontend, policy->metadata.name_space, &policy->selector, node->span);
+	const char *name = policy->pods != NULL ? flow_text(frontend->arena, policy->pods) : "{}";
+	struct peer subject = own_pods(frontend, policy->metadata.name_space, &policy->selector, name, node->span);
 	struct allow *allow = arena_alloc(frontend->arena, sizeof *allow);
 	allow->counts[direction] = true;
 	allow->span = node->span;
