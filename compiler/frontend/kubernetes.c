@@ -386,10 +386,10 @@ static uint16_t protocol_read(struct frontend *frontend, const struct yaml_node 
 	return 0;
 }
 
-/* A leading zero would make it octal. */
 static bool is_number(const struct yaml_node *node)
 {
-	return node->kind == YAML_SCALAR && node->plain && node->text[0] >= '1' && node->text[0] <= '9' &&
+	return node->kind == YAML_SCALAR && node->plain && node->text[0] != 0 &&
+	       (node->text[0] != '0' || node->text[1] == 0) && /* an octal number, to some readers */
 	       strspn(node->text, "0123456789") == strlen(node->text);
 }
 
@@ -851,7 +851,7 @@ static void skip(struct frontend *frontend, const struct yaml_node *root, const 
 	const struct span span = yaml_get(root, "kind")->span;
 	frontend->skipped_count++;
 	if (is_lost_policy(api_version, kind)) {
-		diagnostics_error(frontend->diagnostics, span, "%s of %s is of no API in use", kind, api_version);
+		diagnostics_error(frontend->diagnostics, span, "a %s of %s is of no API in use", kind, api_version);
 		diagnostics_help(frontend->diagnostics,
 				 "write apiVersion: networking.k8s.io/v1 and kind: NetworkPolicy");
 	} else if (ends_with(kind, "NetworkPolicy") || ends_with(kind, "NetworkPolicyList")) {
