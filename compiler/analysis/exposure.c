@@ -122,7 +122,7 @@ static const char *side_opener(struct arena *arena, const struct flow *flow, con
 		return NULL; /* not ours to close */
 	if (side->reason == REASON_NODE)
 		return arena_printf(arena, "the trust between %s and its node", endpoint_name(arena, end));
-	return arena_printf(arena, "nothing that isolates %s for %s", endpoint_name(arena, end),
+	return arena_printf(arena, "nothing isolates %s for %s", endpoint_name(arena, end),
 			    direction == EGRESS ? "egress" : "ingress");
 }
 
@@ -161,11 +161,10 @@ static void record(struct proving *proving, const struct never *never, const str
 	broken->flow = *flow;
 	bool one_opener = openers[EGRESS] == NULL || openers[INGRESS] == NULL ||
 			  (sides[EGRESS]->allow != NULL && sides[EGRESS]->allow == sides[INGRESS]->allow);
-	if (one_opener)
-		broken->opened_by = openers[EGRESS] != NULL ? openers[EGRESS] : openers[INGRESS];
-	else
-		broken->opened_by =
-		    arena_printf(arena, "%s (egress) and %s (ingress)", openers[EGRESS], openers[INGRESS]);
+	const char *first = openers[EGRESS] != NULL ? openers[EGRESS] : openers[INGRESS];
+	bool by_allow = sides[EGRESS]->allow != NULL || sides[INGRESS]->allow != NULL;
+	broken->opened_by = arena_printf(arena, "%s%s%s%s", by_allow ? "" : "default: ", first,
+					 one_opener ? "" : " and ", one_opener ? "" : openers[INGRESS]);
 	struct port_range one = {flow->protocol, flow->port, flow->port};
 	broken->example = arena_printf(arena, "%s -> %s, %s", broken->from, broken->to, port_range_format(&one, port));
 }

@@ -340,7 +340,7 @@ void invariants_report(struct diagnostics *list, const struct proof *proof)
 				 broken->never->why != NULL ? broken->never->why : "");
 	}
 	if (proof->cut)
-		diagnostics_warning(list, (struct span){0},
-				    "the search for broken `never` rules was cut: the input has more combinations than "
-				    "it looks at");
+		diagnostics_error(
+		    list, (struct span){0},
+		    "not every `never` could be proved: the input has more combinations than are looked at");
 }

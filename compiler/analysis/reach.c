@@ -13,8 +13,9 @@
 
 struct party {
 	const char *name;
-	struct endpoints from, to;   /* as a source and as a destination: a service calls another of itself */
-	bool *allow_from, *allow_to; /* by allow: whether it may speak of this party */
+	struct endpoints from, to; /* as a source and as a destination: a service calls another of itself */
+	uint64_t *speaks[2];	   /* by direction, a bit for each allow: whether it may speak of this party */
+	bool closed[2];		   /* by direction: nothing passes without an allow */
 };
 
 struct parties {
@@ -113,60 +114,103 @@ static bool may_match(const struct world *world, const struct peer *peer, const 
 	return false;
 }
 
+static size_t word_count(const struct parties *parties)
+{
+	return parties->world->policy->allow_count / 64 + 1;
+}
+
 static void find_allows(const struct parties *parties, struct party *party)
 {
 	const struct policy *policy = parties->world->policy;
-	party->allow_from = arena_alloc(parties->arena, policy->allow_count + 1);
-	party->allow_to = arena_alloc(parties->arena, policy->allow_count + 1);
+	for (int i = EGRESS; i <= INGRESS; i++)
+		party->speaks[i] = arena_alloc(parties->arena, word_count(parties) * sizeof *party->speaks[i]);
 	for (size_t i = 0; i < policy->allow_count; i++) {
 		const struct flows *flows = &policy->allows[i]->flows;
+		bool from = false, to = false;
 		if (!is_alive(parties->world, policy->allows[i]->until))
 			continue;
-		for (size_t j = 0; j < flows->from_count && !party->allow_from[i]; j++)
-			party->allow_from[i] = may_match(parties->world, &flows->from[j], &party->from);
-		for (size_t j = 0; j < flows->to_count && !party->allow_to[i]; j++)
-			party->allow_to[i] = may_match(parties->world, &flows->to[j].peer, &party->to);
+		for (size_t j = 0; j < flows->from_count && !from; j++)
+			from = may_match(parties->world, &flows->from[j], &party->from);
+		for (size_t j = 0; j < flows->to_count && !to; j++)
+			to = may_match(parties->world, &flows->to[j].peer, &party->to);
+		party->speaks[EGRESS][i / 64] |= (uint64_t)from << i % 64;
+		party->speaks[INGRESS][i / 64] |= (uint64_t)to << i % 64;
 	}
+}
+
+/* A workload that is isolated, and whose node needs an allow as well. */
+static void find_isolation(const struct parties *parties, struct party *party)
+{
+	const struct workload *workload = party->from.items[0].workload;
+	const struct isolation *by;
+	for (int i = EGRESS; i <= INGRESS; i++)
+		party->closed[i] = workload != NULL &&
+				   workload_isolated(parties->world, workload, (enum direction)i, &by) &&
+				   !workload_trusts_node(parties->world->policy, workload);
 }
 
 /* ---- a pair ---- */
 
-/* The ports that tell one piece from another for this pair: of the allows that may speak of it. */
-static struct port_list cut_for_pair(const struct parties *parties, const struct party *from, const struct party *to)
+struct pair {
+	const struct party *from, *to;
+	bool closed;		/* an end is: only what an allow says may be open */
+	struct port_list named; /* the ports that allows for this pair name */
+};
+
+static bool speaks(const struct pair *pair, size_t word)
 {
-	const struct policy *policy = parties->world->policy;
-	const struct workload *workload = to->to.items[0].workload;
-	struct port_range *ranges = NULL;
-	size_t count = 0;
-	for (size_t i = 0; i < policy->allow_count; i++) {
-		if (!from->allow_from[i] || !to->allow_to[i])
-			continue;
-		const struct flows *flows = &policy->allows[i]->flows;
-		for (size_t j = 0; j < flows->to_count; j++)
-			for (size_t k = 0; k < flows->to[j].port_count; k++)
-				*arena_push(parties->arena, ranges, count) = flows->to[j].ports[k];
-	}
-	for (size_t i = 0; workload != NULL && i < workload->port_count; i++)
-		*arena_push(parties->arena, ranges, count) = workload->ports[i].port;
-	return ports_cut(parties->arena, ranges, count);
+	return (pair->from->speaks[EGRESS][word] & pair->to->speaks[INGRESS][word]) != 0;
 }
 
-/* Without an allow for it a pair is open as a whole or not at all, and where an end is isolated it is not. */
-static bool may_reach(const struct parties *parties, const struct party *from, const struct party *to)
+/* Without an allow for it a pair is open as a whole or not at all, and where an end is closed it is not. */
+static bool may_reach(const struct parties *parties, const struct pair *pair)
+{
+	const struct workload *source = pair->from->from.items[0].workload;
+	const struct workload *destination = pair->to->to.items[0].workload;
+	if (source == destination) /* no workload at all, or one and itself */
+		return false;
+	if (!pair->closed)
+		return true;
+	for (size_t i = 0; i < word_count(parties); i++)
+		if (speaks(pair, i))
+			return true;
+	return false;
+}
+
+static void add_range(const struct parties *parties, struct pair *pair, struct port_range range)
+{
+	*arena_push(parties->arena, pair->named.items, pair->named.count) = range;
+}
+
+/* The ports that tell one piece from another for this pair: of the allows that may speak of it, and for their names of
+ * ports those of the destination. */
+static void find_ports(const struct parties *parties, struct pair *pair)
 {
 	const struct policy *policy = parties->world->policy;
-	const struct workload *source = from->from.items[0].workload, *destination = to->to.items[0].workload;
-	const struct isolation *by;
-	if ((source == NULL && destination == NULL) || (source != NULL && source == destination))
-		return false;
-	for (size_t i = 0; i < policy->allow_count; i++)
-		if (from->allow_from[i] && to->allow_to[i])
+	const struct workload *workload = pair->to->to.items[0].workload;
+	for (size_t i = 0; i < policy->allow_count; i++) {
+		const struct flows *flows = &policy->allows[i]->flows;
+		if ((pair->from->speaks[EGRESS][i / 64] & pair->to->speaks[INGRESS][i / 64] & UINT64_C(1) << i % 64) ==
+		    0)
+			continue;
+		for (size_t j = 0; j < flows->to_count; j++)
+			for (size_t k = 0; k < flows->to[j].port_count; k++)
+				add_range(parties, pair, flows->to[j].ports[k]);
+	}
+	for (size_t i = 0; workload != NULL && i < workload->port_count; i++)
+		add_range(parties, pair, workload->ports[i].port);
+}
+
+/* Whether some statement, or nothing, could open `piece`. */
+static bool may_open(const struct pair *pair, const struct port_range *piece)
+{
+	for (size_t i = 0; pair->closed && i < pair->named.count; i++) {
+		const struct port_range *range = &pair->named.items[i];
+		if (range->protocol == PROTOCOL_ANY ||
+		    (range->protocol == piece->protocol && range->first <= piece->last && piece->first <= range->last))
 			return true;
-	if (source != NULL && workload_isolated(parties->world, source, EGRESS, &by) &&
-	    !workload_trusts_node(policy, source))
-		return false;
-	return destination == NULL || !workload_isolated(parties->world, destination, INGRESS, &by) ||
-	       workload_trusts_node(policy, destination);
+	}
+	return !pair->closed;
 }
 
 /* What opens a flow, for the report: the allow of the destination's side, else of the source's. */
@@ -197,9 +241,10 @@ static bool can_be_asked(const struct party *from, const struct party *to, uint1
 
 /* Adds the lines of one protocol, of which `pieces` are all. Returns whether it is open as a whole by one opener, or
  * cannot be asked about. */
-static bool reach_protocol(const struct parties *parties, struct reach *reach, const struct party *from,
-			   const struct party *to, const struct port_range *pieces, size_t count)
+static bool reach_protocol(const struct parties *parties, struct reach *reach, const struct pair *pair,
+			   const struct port_range *pieces, size_t count)
 {
+	const struct party *from = pair->from, *to = pair->to;
 	const struct allow *by = NULL;
 	size_t before = reach->count, open = 0;
 	bool same = true;
@@ -207,8 +252,10 @@ static bool reach_protocol(const struct parties *parties, struct reach *reach, c
 		return true;
 	for (size_t i = 0; i < count; i++) {
 		struct flow flow;
-		struct verdict verdict = verdict_of_endpoints(parties->world, &from->from, &to->to, pieces[i].protocol,
-							      port_sample(&pieces[i]), &flow);
+		struct verdict verdict = {0};
+		if (may_open(pair, &pieces[i]))
+			verdict = verdict_of_endpoints(parties->world, &from->from, &to->to, pieces[i].protocol,
+						       port_sample(&pieces[i]), &flow);
 		if (!verdict.allowed)
 			continue;
 		same = same && (open == 0 || opener(&verdict) == by);
@@ -224,16 +271,16 @@ static bool reach_protocol(const struct parties *parties, struct reach *reach, c
 	return true;
 }
 
-static void reach_pair(const struct parties *parties, struct reach *reach, const struct party *from,
-		       const struct party *to)
+static void reach_pair(const struct parties *parties, struct reach *reach, struct pair *pair)
 {
-	const struct port_list pieces = cut_for_pair(parties, from, to);
+	find_ports(parties, pair);
+	const struct port_list pieces = ports_cut(parties->arena, pair->named.items, pair->named.count);
 	size_t before = reach->count;
 	bool all = true;
 	for (size_t i = 0, next; i < pieces.count; i = next) {
 		for (next = i; next < pieces.count && pieces.items[next].protocol == pieces.items[i].protocol;)
 			next++;
-		all = reach_protocol(parties, reach, from, to, &pieces.items[i], next - i) && all;
+		all = reach_protocol(parties, reach, pair, &pieces.items[i], next - i) && all;
 	}
 	for (size_t i = before + 1; all && i < reach->count; i++)
 		all = reach->items[i].allow == reach->items[before].allow;
@@ -266,12 +313,18 @@ struct reach reach_list(struct arena *arena, const struct world *world, bool wor
 	else
 		add_services(&parties);
 	policy_each_flows(world, add_named, &parties);
-	for (size_t i = 0; i < parties.count; i++)
+	for (size_t i = 0; i < parties.count; i++) {
 		find_allows(&parties, &parties.items[i]);
-	for (size_t i = 0; i < parties.count; i++)
-		for (size_t j = 0; j < parties.count; j++)
-			if (may_reach(&parties, &parties.items[i], &parties.items[j]))
-				reach_pair(&parties, &reach, &parties.items[i], &parties.items[j]);
+		find_isolation(&parties, &parties.items[i]);
+	}
+	for (size_t i = 0; i < parties.count; i++) {
+		for (size_t j = 0; j < parties.count; j++) {
+			struct pair pair = {.from = &parties.items[i], .to = &parties.items[j]};
+			pair.closed = pair.from->closed[EGRESS] || pair.to->closed[INGRESS];
+			if (may_reach(&parties, &pair))
+				reach_pair(&parties, &reach, &pair);
+		}
+	}
 	if (reach.count > 1)
 		qsort(reach.items, reach.count, sizeof *reach.items, compare);
 	return reach;

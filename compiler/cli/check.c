@@ -50,25 +50,24 @@ static json_t *broken_json(const struct proof *proof)
 
 static void print_json(const struct frontend *f, const struct proof *proof)
 {
-	json_t *answer =
-	    json_pack("{s:i, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:s}", "version", 1, "ok",
-		      proof->broken_count == 0, "services", (json_int_t)f->policy.service_count, "networks",
-		      (json_int_t)f->policy.network_count, "allows", (json_int_t)native_allows(f), "network_policies",
-		      (json_int_t)network_policies(f), "nevers", (json_int_t)f->policy.never_count, "workloads",
-		      (json_int_t)f->inventory.workload_count, "broken", broken_json(proof), "revision", f->revision);
+	json_t *answer = json_pack(
+	    "{s:i, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:s}", "version", 1, "ok",
+	    proof->broken_count == 0 && !proof->cut, "services", (json_int_t)f->policy.service_count, "networks",
+	    (json_int_t)f->policy.network_count, "allows", (json_int_t)native_allows(f), "network_policies",
+	    (json_int_t)network_policies(f), "nevers", (json_int_t)f->policy.never_count, "workloads",
+	    (json_int_t)f->inventory.workload_count, "broken", broken_json(proof), "revision", f->revision);
 	json_dumpf(answer, stdout, JSON_COMPACT);
 	putchar('\n');
 	json_decref(answer);
 }
 
-static void print_text(const struct frontend *f, const struct proof *proof)
+static void print_text(const struct frontend *f)
 {
 	printf("ok: %zu services, %zu networks, %zu allows, %zu NetworkPolicies, %zu workloads in %zu files",
 	       f->policy.service_count, f->policy.network_count, native_allows(f), network_policies(f),
 	       f->inventory.workload_count, f->file_count);
 	if (f->policy.never_count > 0)
-		printf("; %zu `never` rule%s %s", f->policy.never_count, f->policy.never_count == 1 ? "" : "s",
-		       proof->cut ? "not broken as far as was searched" : "proved");
+		printf("; %zu `never` rule%s proved", f->policy.never_count, f->policy.never_count == 1 ? "" : "s");
 	putchar('\n');
 }
 
@@ -83,7 +82,7 @@ int check_run(const struct arguments *arguments)
 		if (format_is(arguments, "json"))
 			print_json(f, &proof);
 		else if (status == 0)
-			print_text(f, &proof);
+			print_text(f);
 		if (arguments->verbose && f->skipped_count > 0)
 			fprintf(stderr,
 				"ringfence: passed over %zu Kubernetes objects that say nothing about the network\n",

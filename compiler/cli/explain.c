@@ -26,15 +26,29 @@ static const char *answer(struct arena *arena, const struct world *world, struct
 	return wrong;
 }
 
-static void print_json(const struct question *question)
+static void print_json(const struct question *question, bool audit)
 {
 	json_t *object =
 	    json_pack("{s:i, s:s, s:s, s:s, s:s, s:o}", "version", 1, "from", question->from, "to", question->to,
 		      "port", question->port, "verdict", question->verdict.allowed ? "allow" : "deny", "because",
 		      verdict_because_json(&question->verdict));
+	if (audit) /* and so a denial is not enforced */
+		json_object_set_new(object, "mode", json_string("audit"));
 	json_dumpf(object, stdout, JSON_COMPACT);
 	putchar('\n');
 	json_decref(object);
+}
+
+static void print_text(const struct arguments *arguments, struct input *input, const struct question *question)
+{
+	const struct policy *policy = input->world.policy;
+	verdict_print(stdout, input->arena, &question->flow, &question->verdict, question->port, "",
+		      use_color(arguments, stdout));
+	if (!policy->audit || question->verdict.allowed)
+		return;
+	fputs("  but the mode is audit (", stdout);
+	escape_print(stdout, policy->mode_span.file, strlen(policy->mode_span.file));
+	printf(":%u): the flow is logged and let through\n", policy->mode_span.line);
 }
 
 /* FROM TO PORT lines in, JSON lines out. A line that cannot be answered is an answer too, and ends in status 2. */
@@ -55,7 +69,7 @@ static int stream(const struct input *input)
 		bool words = to != NULL && port != NULL && strtok_r(NULL, " \t\r\n", &save) == NULL;
 		const char *wrong = words ? answer(arena, &input->world, &question) : "a line is FROM TO PORT";
 		if (wrong == NULL)
-			print_json(&question);
+			print_json(&question, input->world.policy->audit);
 		else
 			status = problem("standard input, line %zu: %s", number, wrong);
 		fflush(stdout); /* whoever asks line by line waits for each answer */
@@ -84,10 +98,9 @@ int explain_run(const struct arguments *arguments)
 		if (wrong != NULL)
 			status = problem("%s", wrong);
 		else if (format_is(arguments, "json"))
-			print_json(&question);
+			print_json(&question, input.world.policy->audit);
 		else
-			verdict_print(stdout, input.arena, &question.flow, &question.verdict, question.port, "",
-				      use_color(arguments, stdout));
+			print_text(arguments, &input, &question);
 		if (status == 0)
 			status = question.verdict.allowed ? EXIT_YES : EXIT_NO;
 	}

@@ -72,7 +72,7 @@ int input_prove(struct input *input, const struct arguments *arguments, struct p
 	invariants_report(&list, &made);
 	diagnostics_print(&list, stderr, use_color(arguments, stderr));
 	if (made.broken_count == 0)
-		return 0;
+		return made.cut ? EXIT_PROBLEM : 0;
 	fprintf(stderr, "ringfence: %zu of %zu `never` rules %s broken\n", made.broken_count,
 		input->frontend.policy.never_count, made.broken_count == 1 ? "is" : "are");
 	return EXIT_NO;

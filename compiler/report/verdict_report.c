@@ -27,6 +27,7 @@ json_t *text_json(const char *text)
 static json_t *side_json(const char *name, const struct side *side)
 {
 	struct span span;
+	char rate[48];
 	const char *text = side_text(side, &span);
 	json_t *object = json_pack("{s:s, s:s, s:o?, s:s}", "side", name, "verdict", side->allowed ? "allow" : "deny",
 				   "file", span.file != NULL ? text_json(span.file) : NULL, "rule", text);
@@ -34,6 +35,10 @@ static json_t *side_json(const char *name, const struct side *side)
 		json_object_set_new(object, "line", json_integer(span.line));
 	if (side->reason == REASON_ALLOW && side->allow->why != NULL)
 		json_object_set_new(object, "why", text_json(side->allow->why));
+	if (side->reason == REASON_ALLOW && side->allow->owner != NULL)
+		json_object_set_new(object, "owner", text_json(side->allow->owner));
+	if (side->reason == REASON_ALLOW && side->allow->rate.count > 0)
+		json_object_set_new(object, "rate", json_string(rate_format(&side->allow->rate, rate)));
 	return object;
 }
 
@@ -45,6 +50,7 @@ json_t *verdict_because_json(const struct verdict *verdict)
 static void print_side(FILE *stream, const char *name, const struct side *side, const char *indent)
 {
 	struct span span;
+	char rate[48];
 	const char *text = side_text(side, &span);
 	fprintf(stream, "%s  %-8s %-6s ", indent, name, side->allowed ? "allow" : "deny");
 	if (span.file != NULL) {
@@ -52,9 +58,20 @@ static void print_side(FILE *stream, const char *name, const struct side *side, 
 		fprintf(stream, ":%u:%u  ", span.line, span.column);
 	}
 	fputs(text, stream);
+	if (side->reason == REASON_ALLOW && side->allow->rate.count > 0)
+		fprintf(stream, ", up to %s", rate_format(&side->allow->rate, rate));
 	if (side->reason == REASON_ALLOW && side->allow->why != NULL) {
 		fputs(": ", stream);
 		escape_print(stream, side->allow->why, strlen(side->allow->why));
+	}
+	if (side->reason == REASON_ALLOW && side->allow->owner != NULL) {
+		fputs(" (owner: ", stream);
+		escape_print(stream, side->allow->owner, strlen(side->allow->owner));
+		fputc(')', stream);
+	}
+	if (side->reason == REASON_QUARANTINE && side->quarantine->why != NULL) {
+		fputs(": ", stream);
+		escape_print(stream, side->quarantine->why, strlen(side->quarantine->why));
 	}
 	fputc('\n', stream);
 }

@@ -17,7 +17,8 @@ json_t *text_json(const char *text);
 void verdict_print(FILE *stream, struct arena *arena, const struct flow *flow, const struct verdict *verdict,
 		   const char *port, const char *indent, bool color);
 
-/* The reasons of both sides: [{"side", "verdict", "file", "line", "rule", "why"}, ...]. */
+/* The reasons of both sides: [{"side", "verdict", "file", "line", "rule", "why", "owner", "rate"}, ...], the last
+ * three where the statement says them. */
 json_t *verdict_because_json(const struct verdict *verdict);
 
 #endif

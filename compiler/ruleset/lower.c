@@ -40,6 +40,7 @@ struct lowering {
 	struct set *local[2], *self[2], *egress[2], *ingress[2], *guard[2], *pool[2], *known[2];
 	struct set *guarded;
 	struct set *inside[2]; /* every known workload and node, where the policy speaks of `world` */
+	struct set *judged[2]; /* local workloads with a chain for ingress, where an allow has `log` or `rate` */
 	struct meter *meters;
 	size_t meter_count;
 };
@@ -343,11 +344,12 @@ static struct rule *match_group(const struct class_rules *r, uint8_t protocol)
 	return rule;
 }
 
-/* A connection between two workloads of this node meets the chains of both: logs and limits are the destination's. */
+/* A connection between two workloads of this node can meet the chains of both: then logs and limits are the
+ * destination's. */
 static void leave_to_destination(const struct class_rules *r, struct rule *rule, enum statement_kind kind)
 {
 	size_t family = r->group->family == 6;
-	look_up(r->l, rule, kind, r->l->local[family], destination_fields[family], FIELD_COUNT, FIELD_COUNT);
+	look_up(r->l, rule, kind, r->l->judged[family], destination_fields[family], FIELD_COUNT, FIELD_COUNT);
 }
 
 static const char *allow_origin(const struct class_rules *r, const char *what)
@@ -524,6 +526,8 @@ static void add_place(struct lowering *l, const struct place *place, struct iden
 		put_address(l, l->egress[family], address, out->chain);
 	if (in != NULL)
 		put_address(l, l->ingress[family], address, in->chain);
+	if (in != NULL && l->judged[family] != NULL)
+		put_address(l, l->judged[family], address, NULL);
 	for (size_t i = 0; i < workload->address_count; i++)
 		if (workload->addresses[i].family == address->family &&
 		    (!workload->conflict || inventory_at(l->world->inventory, &workload->addresses[i]) == workload))
@@ -644,11 +648,16 @@ static void add_inside(struct lowering *l)
 		}
 }
 
-static void add_meters(struct lowering *l)
+/* The sets that `log` and `rate` need. */
+static void add_special_sets(struct lowering *l)
 {
 	const struct policy *policy = l->world->policy;
 	for (size_t i = 0; i < policy->allow_count; i++) {
 		const struct allow *allow = policy->allows[i];
+		for (size_t family = 0; family < 2 && (allow->log || allow->rate.count > 0); family++)
+			if (l->judged[family] == NULL)
+				l->judged[family] =
+				    add_set(l, own(l, family == 0 ? "judged4" : "judged6"), address_keys[family]);
 		if (allow->rate.count == 0)
 			continue;
 		struct meter *meter = arena_push(l->arena, l->meters, l->meter_count);
@@ -887,7 +896,7 @@ struct ruleset *ruleset_lower(struct arena *arena, const struct world *world, co
 	add_pools(&l, node);
 	if (speaks_of_world(world->policy))
 		add_inside(&l);
-	add_meters(&l);
+	add_special_sets(&l);
 	size_t count = 0;
 	const struct place *places = inventory_places(world->inventory, &count);
 	for (size_t i = 0; i < count; i++)

@@ -32,7 +32,7 @@ enum { OPENERS_MOST = 10 }; /* that are named of one never */
  * addresses of workloads inside networks open. Quarantines are left out, since they pass. */
 struct proof invariants_prove(struct arena *arena, const struct world *world, bool with_inventory);
 
-/* Adds an error for each way in which a never is broken, and a warning where the search was cut. */
+/* Adds an error for each way in which a never is broken, and one where the search was cut: not proved is not good. */
 void invariants_report(struct diagnostics *list, const struct proof *proof);
 
 #endif

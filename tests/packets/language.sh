@@ -64,6 +64,26 @@ for _ in 1 2 3 4 5 6; do
 done
 allowed db1 api1 8080 tcp "by another allow, which no rate weakens"
 
+# A destination that nothing isolates judges nothing: then the limit and the record are the source's.
+change policy_shop '{from: web, to: {labels: {app: free}}, ports: [8080/tcp], rate: 3/minute per source, log: true}'
+echo 'settings: {unmatched: allow}' >>"$POLICY/shop.yaml"
+change workload_file db1 shop 'app: free'
+passed=0
+for _ in 1 2 3 4 5 6; do
+	if on web1 "$PROBE" try "${ADDRESS4[web1]}" "${ADDRESS4[db1]}" 5432 tcp 200 5 >/dev/null 2>&1; then
+		passed=$((passed + 1))
+	fi
+done
+equal "a port that no allow names" 0 "$passed"
+for _ in 1 2 3 4 5 6; do
+	if on web1 "$PROBE" try "${ADDRESS4[web1]}" "${ADDRESS4[db1]}" 8080 tcp 300 5 >/dev/null 2>&1; then
+		passed=$((passed + 1))
+	fi
+done
+equal "of six connections to a workload that nothing isolates, three pass" 3 "$passed"
+check "each with a record" await 3 records_over "ringfence allow egress (.*/)?shop\.yaml:$(line_of 'app: free')" 2
+change workload_file db1 shop 'app: postgres'
+
 # world: who is no workload and no node.
 change policy_shop '{from: web, to: world, ports: [any]}' '{from: world, to: web, ports: [http]}'
 allowed web1 world 443 tcp "in the world"

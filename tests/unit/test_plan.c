@@ -114,6 +114,23 @@ static void a_first_workload_of_a_class_is_built_before_a_packet_meets_it(void *
 		assert_int_equal(plan->transactions[1].operations[i].kind, OPERATION_ADD_ELEMENTS);
 }
 
+/* Half of the change could be a third policy: a rule that counts on one side, and `world`, which asks two sets. */
+static void a_workload_is_a_generation_where_half_of_it_could_open_or_close(void **state)
+{
+	static const char *const policies[] = {
+	    POLICY "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p, namespace: shop}\n",
+	    POLICY "  - {from: web, to: world, ports: [443/tcp]}\n",
+	};
+	for (size_t i = 0; i < 2; i++) {
+		struct plan *plan;
+		struct ruleset *first = plan_to(*state, policies[i], 3, NULL, CHANGE_ANY, &plan);
+		struct ruleset *second = plan_to(*state, policies[i], 4, first, CHANGE_ONE_WORKLOAD, &plan);
+		assert_int_equal(second->generation, first->generation + 1);
+		plan_to(*state, policies[i], 4, second, CHANGE_ONE_WORKLOAD, &plan);
+		assert_int_equal(plan->count, 0);
+	}
+}
+
 static void several_workloads_at_once_are_a_generation(void **state)
 {
 	struct plan *plan;
@@ -426,6 +443,7 @@ int main(void)
 	    TEST(a_workload_of_a_known_class_is_elements_in_one_transaction),
 	    TEST(a_first_workload_of_a_class_is_built_before_a_packet_meets_it),
 	    TEST(several_workloads_at_once_are_a_generation),
+	    TEST(a_workload_is_a_generation_where_half_of_it_could_open_or_close),
 	    TEST(another_policy_is_a_generation_behind_one_jump),
 	    TEST(a_set_that_outgrows_its_size_is_a_generation),
 	    TEST(an_interval_set_changes_only_with_a_generation),
