@@ -13,10 +13,9 @@ void labels_read(struct frontend *frontend, const struct yaml_node *node, struct
 	selector_read(frontend, node, &selector);
 	for (size_t i = 0; i < selector.count; i++) {
 		const struct requirement *item = &selector.items[i];
-		const struct yaml_node *value = yaml_get(node, item->key);
-		if (item->kind != REQUIRE_IN || (value->kind != YAML_SCALAR && item->value_count > 0))
-			diagnostics_error(frontend->diagnostics, value->span, "label `%s` must have one value",
-					  item->key);
+		if (item->kind != REQUIRE_IN || item->value_count > 1)
+			diagnostics_error(frontend->diagnostics, yaml_get(node, item->key)->span,
+					  "label `%s` must have one value", item->key);
 		else if (item->value_count == 1) /* none: its value was refused already */
 			*arena_push(frontend->arena, labels->items, labels->count) =
 			    (struct label){item->key, item->values[0]};
@@ -55,6 +54,21 @@ static void space_labels_read(struct frontend *frontend, const struct yaml_node 
 
 static const struct key namespace_keys[] = {{"labels", false, space_labels_read}};
 
+/* Every namespace has its name as a label, and none can have another's. */
+static void space_name_label(struct frontend *frontend, struct name_space *space)
+{
+	for (size_t i = 0; i < space->labels.count; i++) {
+		if (strcmp(space->labels.items[i].key, "kubernetes.io/metadata.name") != 0)
+			continue;
+		if (strcmp(space->labels.items[i].value, space->name) != 0)
+			diagnostics_error(frontend->diagnostics, space->span,
+					  "the label kubernetes.io/metadata.name of a namespace is its name");
+		return;
+	}
+	*arena_push(frontend->arena, space->labels.items, space->labels.count) =
+	    (struct label){"kubernetes.io/metadata.name", space->name};
+}
+
 void namespaces_read(struct frontend *frontend, const struct yaml_node *node, void *document)
 {
 	(void)document;
@@ -67,8 +81,7 @@ void namespaces_read(struct frontend *frontend, const struct yaml_node *node, vo
 		KEYS_READ(frontend, node->items[i + 1], namespace_keys, "a namespace", space);
 		if (space->name == NULL)
 			continue;
-		*arena_push(frontend->arena, space->labels.items, space->labels.count) =
-		    (struct label){"kubernetes.io/metadata.name", space->name};
+		space_name_label(frontend, space);
 		*arena_push(frontend->arena, frontend->inventory.namespaces, frontend->inventory.namespace_count) =
 		    space;
 	}

@@ -9,7 +9,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 struct manifest_kind {
 	const char *api_version, *kind;
@@ -39,8 +38,8 @@ static void strict_read(struct frontend *frontend, const struct yaml_node *node,
 	for (size_t i = 0; i < count; i++) {
 		const struct yaml_node *value = keys[i].required ? yaml_get(node, keys[i].name) : NULL;
 		if (value != NULL && yaml_is_null(value))
-			diagnostics_error(frontend->diagnostics, value->span, "%s needs a value for `%s`", what,
-					  keys[i].name);
+			diagnostics_error(frontend->diagnostics, value->span, "`%s` is null, and %s needs it",
+					  keys[i].name, what);
 	}
 	fields_read(frontend, node, keys, count, object);
 }
@@ -94,6 +93,18 @@ static void keep(const struct yaml_node *node, void *object, size_t offset)
 		keep(node, object, offsetof(type, field));                                      \
 	}
 
+/* A mapping of texts: a native selector's list of one value is none. */
+static void manifest_labels_read(struct frontend *frontend, const struct yaml_node *node, struct labels *labels)
+{
+	size_t before = frontend->diagnostics->errors;
+	for (size_t i = 1; node->kind == YAML_MAPPING && i < node->count; i += 2)
+		if (node->items[i]->kind != YAML_SCALAR)
+			diagnostics_error(frontend->diagnostics, node->items[i - 1]->span, "label `%s` must be a text",
+					  node->items[i - 1]->text);
+	if (frontend->diagnostics->errors == before)
+		labels_read(frontend, node, labels);
+}
+
 /* ---- metadata ---- */
 
 struct metadata {
@@ -116,7 +127,7 @@ static void metadata_name_read(struct frontend *frontend, const struct yaml_node
 static void metadata_namespace_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
 	if (node->kind == YAML_SCALAR && node->text[0] == 0)
-		return; /* "" is as absent, for the API too */
+		return; /* as if it were absent */
 	const char *name = name_read(frontend, node, "`metadata.namespace`");
 	if (name != NULL)
 		((struct metadata *)object)->name_space = name;
@@ -124,13 +135,35 @@ static void metadata_namespace_read(struct frontend *frontend, const struct yaml
 
 static void metadata_labels_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
-	labels_read(frontend, node, &((struct metadata *)object)->labels);
+	manifest_labels_read(frontend, node, &((struct metadata *)object)->labels);
 }
 
+static void passed_over(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	(void)frontend;
+	(void)node;
+	(void)object;
+}
+
+/* All of ObjectMeta, so that a namespace that is misspelled does not become the default one. */
 static const struct key metadata_keys[] = {
     {"name", false, metadata_name_read},
     {"namespace", false, metadata_namespace_read},
     {"labels", false, metadata_labels_read},
+    {"annotations", false, passed_over},
+    {"clusterName", false, passed_over},
+    {"creationTimestamp", false, passed_over},
+    {"deletionGracePeriodSeconds", false, passed_over},
+    {"deletionTimestamp", false, passed_over},
+    {"finalizers", false, passed_over},
+    {"generateName", false, passed_over},
+    {"generation", false, passed_over},
+    {"initializers", false, passed_over},
+    {"managedFields", false, passed_over},
+    {"ownerReferences", false, passed_over},
+    {"resourceVersion", false, passed_over},
+    {"selfLink", false, passed_over},
+    {"uid", false, passed_over},
 };
 
 /* Returns false after an error, when the object has no name to go by. */
@@ -140,7 +173,7 @@ static bool metadata_read(struct frontend *frontend, const struct yaml_node *roo
 	size_t before = frontend->diagnostics->errors;
 	*metadata = (struct metadata){.name_space = "default"};
 	if (node != NULL && !yaml_is_null(node))
-		LENIENT(frontend, node, metadata_keys, "`metadata`", metadata);
+		STRICT(frontend, node, metadata_keys, "`metadata`", metadata);
 	if (metadata->name == NULL && frontend->diagnostics->errors == before)
 		diagnostics_error(frontend->diagnostics, node != NULL ? node->span : root->span,
 				  "the object needs `metadata.name`");
@@ -237,7 +270,7 @@ static struct selector label_selector_read(struct frontend *frontend, const stru
 	STRICT(frontend, node, selector_keys, "a label selector", &parts);
 	if (parts.labels != NULL) {
 		struct labels labels = {0};
-		labels_read(frontend, parts.labels, &labels);
+		manifest_labels_read(frontend, parts.labels, &labels);
 		for (size_t i = 0; i < labels.count; i++) {
 			struct requirement requirement = {.kind = REQUIRE_IN, .key = labels.items[i].key};
 			*arena_push(frontend->arena, requirement.values, requirement.value_count) =
@@ -393,22 +426,20 @@ static bool is_number(const struct yaml_node *node)
 	       strspn(node->text, "0123456789") == strlen(node->text);
 }
 
-/* Whether YAML takes the text of a port for something else: 0x50, 0100, 1e3, yes. A cluster would see that, and not the
- * text (https://yaml.org/type/, int, float and bool). */
-static bool is_no_text(const struct yaml_node *node)
+/* What YAML or JSON readers take for a number or a truth value, and we for a name: refused, since they would disagree.
+ */
+static bool is_ambiguous(const struct yaml_node *node)
 {
-	static const char *const truths[] = {"true", "false", "yes", "no", "on", "off"};
-	char *end = NULL;
-	if (node->kind != YAML_SCALAR || !node->plain)
+	static const char *const words[] = {"true", "false", "yes", "no", "on", "off", "y", "n", "inf", "nan"};
+	char *end;
+	if (!node->plain)
 		return false;
-	for (size_t i = 0; i < sizeof truths / sizeof *truths; i++)
-		if (strcmp(truths[i], node->text) == 0)
-			return true;
-	if (node->text[0] < '0' || node->text[0] > '9')
-		return false;
-	bool other_base = node->text[0] == '0' && (node->text[1] == 'b' || node->text[1] == 'o');
-	strtod(node->text, &end);
-	return *end == 0 || (other_base && strspn(node->text + 2, "01234567") == strlen(node->text + 2));
+	strtod(node->text, &end); /* 8e1, 0x50 */
+	bool number = end != node->text && *end == 0;
+	bool based = node->text[0] == '0' && (node->text[1] == 'b' || node->text[1] == 'o');
+	for (size_t i = 0; i < sizeof words / sizeof *words && !number; i++)
+		number = strcmp(words[i], node->text) == 0;
+	return number || based;
 }
 
 /* Returns 0 after an error. */
@@ -435,12 +466,12 @@ static void named_port_read(struct frontend *frontend, const struct port_parts *
 	const char *name = scalar_read(frontend, parts->port, "`port`");
 	if (name == NULL)
 		return;
-	if (!is_service_name(name) || is_no_text(parts->port)) {
+	if (!is_service_name(name) || is_ambiguous(parts->port)) {
 		diagnostics_error(frontend->diagnostics, parts->port->span,
 				  "`port` must be a number, or the name of a container port");
 		if (strspn(name, "0123456789") == strlen(name))
 			diagnostics_help(frontend->diagnostics, "a number stands without quotes and leading zeros");
-		else if (is_no_text(parts->port))
+		else if (is_ambiguous(parts->port))
 			diagnostics_help(frontend->diagnostics,
 					 "a name that YAML takes for something else needs quotes");
 	} else if (parts->end != NULL) {
@@ -759,7 +790,7 @@ static struct address *ips_read(struct frontend *frontend, const struct yaml_nod
 		else if (ip != NULL && !yaml_is_null(ip))
 			add_ip(frontend, ip, &addresses, count);
 	}
-	if (item_count == 0 && one != NULL)
+	if (*count == 0 && one != NULL)
 		add_ip(frontend, one, &addresses, count);
 	return addresses;
 }
@@ -835,25 +866,24 @@ static bool ends_with(const char *text, const char *end)
 	return length >= end_length && strcmp(text + length - end_length, end) == 0;
 }
 
-/* Whether this means our NetworkPolicy, in an API that no cluster serves: another version, or the wrong group. */
-static bool is_lost_policy(const char *api_version, const char *kind)
-{
-	static const char *const groups[] = {"networking.k8s.io/", "extensions/"};
-	bool ours = strchr(api_version, '/') == NULL;
-	for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
-		ours = ours || strncmp(api_version, groups[i], strlen(groups[i])) == 0;
-	return ours && (strcasecmp(kind, "NetworkPolicy") == 0 || strcasecmp(kind, "NetworkPolicyList") == 0);
-}
-
 /* An object of a kind that is none of ours. Other policies are worth a word: their author expects them to count. */
 static void skip(struct frontend *frontend, const struct yaml_node *root, const char *api_version, const char *kind)
 {
+	static const char *const others[] = {"Ingress", "IngressClass", "IPAddress", "ServiceCIDR"};
+	static const char *const right[] = {"NetworkPolicy"};
 	const struct span span = yaml_get(root, "kind")->span;
+	bool core = strchr(api_version, '/') == NULL, ours = strncmp(api_version, "networking.k8s.io/", 18) == 0;
+	bool old = strncmp(api_version, "extensions/", 11) == 0, known = !ours;
+	for (size_t i = 0; i < sizeof others / sizeof *others && !known; i++)
+		known = strncmp(others[i], kind, strlen(others[i])) == 0;
 	frontend->skipped_count++;
-	if (is_lost_policy(api_version, kind)) {
-		diagnostics_error(frontend->diagnostics, span, "a %s of %s is of no API in use", kind, api_version);
-		diagnostics_help(frontend->diagnostics,
-				 "write apiVersion: networking.k8s.io/v1 and kind: NetworkPolicy");
+	if ((core || ours || old) && strncmp(kind, right[0], strlen(right[0])) == 0) {
+		diagnostics_error(frontend->diagnostics, span, "a NetworkPolicy of %s is of no API in use",
+				  api_version);
+		diagnostics_help(frontend->diagnostics, "write apiVersion: networking.k8s.io/v1");
+	} else if (!known) {
+		diagnostics_error(frontend->diagnostics, span, "there is no kind `%s` in %s", kind, api_version);
+		diagnostics_suggest(frontend->diagnostics, kind, right, 1);
 	} else if (ends_with(kind, "NetworkPolicy") || ends_with(kind, "NetworkPolicyList")) {
 		diagnostics_warning(frontend->diagnostics, span, "%s of %s is not enforced by Ringfence", kind,
 				    api_version);
