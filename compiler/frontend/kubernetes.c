@@ -29,7 +29,7 @@ static void fields_read(struct frontend *frontend, const struct yaml_node *node,
 	}
 }
 
-/* An object of which every key counts: an unknown one is an error. */
+/* An object of which every key counts: an unknown one is an error, and so is null where a value is required. */
 static void strict_read(struct frontend *frontend, const struct yaml_node *node, const struct key *keys, size_t count,
 			const char *what, void *object)
 {
@@ -355,10 +355,10 @@ static const struct key peer_keys[] = {
 
 /* The pods of a policy's own namespace that a selector means. */
 static struct peer own_pods(struct frontend *frontend, const char *name_space, const struct selector *pods,
-			    struct span span)
+			    const char *name, struct span span)
 {
 	struct peer peer = {
-	    .kind = PEER_LABELS, .labels = *pods, .scope = NAMESPACES_LISTED, .name = "podSelector", .span = span};
+	    .kind = PEER_LABELS, .labels = *pods, .scope = NAMESPACES_LISTED, .name = name, .span = span};
 	*arena_push(frontend->arena, peer.namespaces, peer.namespace_count) = name_space;
 	return peer;
 }
@@ -368,8 +368,7 @@ static struct peer peer_read(struct frontend *frontend, const struct yaml_node *
 	struct peer_parts parts = {0};
 	STRICT(frontend, node, peer_keys, "a peer", &parts);
 	struct selector pods = label_selector_read(frontend, parts.pods);
-	struct peer peer = own_pods(frontend, name_space, &pods, node->span);
-	peer.name = flow_text(frontend->arena, node);
+	struct peer peer = own_pods(frontend, name_space, &pods, flow_text(frontend->arena, node), node->span);
 	if (parts.namespaces != NULL) {
 		peer.namespace_labels = label_selector_read(frontend, parts.namespaces);
 		peer.scope = peer.namespace_labels.count > 0 ? NAMESPACES_LABELS : NAMESPACES_ANY;
@@ -471,7 +470,10 @@ static void named_port_read(struct frontend *frontend, const struct port_parts *
 		diagnostics_error(frontend->diagnostics, parts->port->span,
 				  "`port` must be a number, or the name of a container port");
 		if (strspn(name, "0123456789") == strlen(name))
-			diagnostics_help(frontend->diagnostics, "a number stands without quotes");
+			diagnostics_help(frontend->diagnostics, "a number stands without quotes and leading zeros");
+		else if (is_ambiguous(parts->port))
+			diagnostics_help(frontend->diagnostics,
+					 "a name that YAML takes for something else needs quotes");
 	} else if (parts->end != NULL) {
 		diagnostics_error(frontend->diagnostics, parts->end->span, "`endPort` needs a `port` that is a number");
 	} else {
@@ -573,7 +575,8 @@ static void rule_read(struct frontend *frontend, const struct policy_parts *poli
 	size_t count;
 	struct peer *peers = rule_peers(frontend, policy, node, parts.peers, ingress ? "from" : "to", &count);
 	struct target target = rule_target(frontend, parts.ports);
-	struct peer subject = own_pods(frontend, policy->metadata.name_space, &policy->selector, node->span);
+	const char *name = policy->pods != NULL ? flow_text(frontend->arena, policy->pods) : "{}";
+	struct peer subject = own_pods(frontend, policy->metadata.name_space, &policy->selector, name, node->span);
 	struct allow *allow = arena_alloc(frontend->arena, sizeof *allow);
 	allow->counts[direction] = true;
 	allow->span = node->span;
@@ -656,6 +659,9 @@ static void namespace_read(struct frontend *frontend, const struct yaml_node *ro
 	struct metadata metadata;
 	if (!metadata_read(frontend, root, &metadata))
 		return;
+	if (!is_label_name(metadata.name))
+		diagnostics_error(frontend->diagnostics, metadata.span,
+				  "a namespace's name has 1 to 63 of a-z, 0-9 and `-`");
 	struct name_space *space = arena_alloc(frontend->arena, sizeof *space);
 	*space = (struct name_space){.name = metadata.name, .span = metadata.span};
 	*arena_push(frontend->arena, space->labels.items, space->labels.count) =
@@ -666,13 +672,6 @@ static void namespace_read(struct frontend *frontend, const struct yaml_node *ro
 			    metadata.labels.items[i];
 	*arena_push(frontend->arena, frontend->inventory.namespaces, frontend->inventory.namespace_count) = space;
 }
-
-/* An address of the machine that a pod runs on. */
-struct host {
-	const char *node;
-	struct address address;
-	struct span span;
-};
 
 struct pod_parts {
 	const struct yaml_node *node_name, *host_network, *containers, *init_containers; /* spec */
@@ -724,15 +723,17 @@ static void container_port_read(struct frontend *frontend, const struct yaml_nod
 {
 	struct container_port_parts parts = {0};
 	LENIENT(frontend, node, container_port_keys, "a container's port", &parts);
-	if (parts.name == NULL)
+	struct named_port port = {0};
+	if (parts.name != NULL)
+		port.name = scalar_read(frontend, parts.name, "a port's name");
+	if (port.name == NULL || port.name[0] == 0)
 		return; /* what has no name is named by nobody */
-	struct named_port port = {.name = scalar_read(frontend, parts.name, "a port's name")};
 	port.port.protocol = protocol_read(frontend, parts.protocol);
 	if (parts.port == NULL)
 		diagnostics_error(frontend->diagnostics, node->span, "a container's port needs `containerPort`");
 	else
 		port.port.first = port.port.last = number_read(frontend, parts.port, "containerPort");
-	bool known = port.name == NULL;
+	bool known = false;
 	for (size_t i = 0; i < workload->port_count && !known; i++)
 		known = strcmp(workload->ports[i].name, port.name) == 0 &&
 			workload->ports[i].port.protocol == port.port.protocol;
@@ -749,8 +750,10 @@ static void containers_read(struct frontend *frontend, const struct yaml_node *l
 	for (size_t i = 0; i < count; i++) {
 		struct container_parts parts = {0};
 		LENIENT(frontend, items[i], container_keys, "a container", &parts);
-		const struct yaml_node *restart = parts.restart_policy;
-		if (init && (restart == NULL || restart->kind != YAML_SCALAR || strcmp(restart->text, "Always") != 0))
+		const char *restart = parts.restart_policy != NULL
+					  ? scalar_read(frontend, parts.restart_policy, "`restartPolicy`")
+					  : NULL;
+		if (init && (restart == NULL || strcmp(restart, "Always") != 0))
 			continue;
 		struct yaml_node **ports = list_items(frontend, parts.ports, "ports", &port_count);
 		for (size_t j = 0; j < port_count; j++)
@@ -780,8 +783,11 @@ static struct address *ips_read(struct frontend *frontend, const struct yaml_nod
 	struct yaml_node **items = list_items(frontend, list, what, &item_count);
 	*count = 0;
 	for (size_t i = 0; i < item_count; i++) {
-		const struct yaml_node *ip = items[i]->kind == YAML_MAPPING ? yaml_get(items[i], "ip") : items[i];
-		if (ip != NULL && !yaml_is_null(ip))
+		const struct yaml_node *ip = yaml_get(items[i], "ip");
+		if (items[i]->kind != YAML_MAPPING)
+			diagnostics_error(frontend->diagnostics, items[i]->span,
+					  "an entry of `%s` is a mapping such as {ip: 192.0.2.1}", what);
+		else if (ip != NULL && !yaml_is_null(ip))
 			add_ip(frontend, ip, &addresses, count);
 	}
 	if (*count == 0 && one != NULL)
@@ -789,10 +795,10 @@ static struct address *ips_read(struct frontend *frontend, const struct yaml_nod
 	return addresses;
 }
 
-static bool is_over(const struct pod_parts *pod)
+static bool is_over(struct frontend *frontend, const struct pod_parts *pod)
 {
-	return pod->phase != NULL && pod->phase->kind == YAML_SCALAR &&
-	       (strcmp(pod->phase->text, "Succeeded") == 0 || strcmp(pod->phase->text, "Failed") == 0);
+	const char *phase = pod->phase != NULL ? scalar_read(frontend, pod->phase, "`phase`") : NULL;
+	return phase != NULL && (strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0);
 }
 
 /* A pod of the host's network has the node's addresses, and one that is over has none: neither is a workload. */
@@ -813,9 +819,10 @@ static void pod_read(struct frontend *frontend, const struct yaml_node *root)
 	size_t host_count;
 	struct address *hosts = ips_read(frontend, pod.host_ips, pod.host_ip, "hostIPs", &host_count);
 	for (size_t i = 0; node != NULL && i < host_count; i++)
-		*arena_push(frontend->arena, frontend->hosts, frontend->host_count) =
+		*arena_push(frontend->arena, frontend->inventory.hosts, frontend->inventory.host_count) =
 		    (struct host){node, hosts[i], metadata.span};
-	if ((pod.host_network != NULL && truth_read(frontend, pod.host_network, "`hostNetwork`")) || is_over(&pod))
+	bool of_host = pod.host_network != NULL && truth_read(frontend, pod.host_network, "`hostNetwork`");
+	if (is_over(frontend, &pod) || of_host)
 		return;
 	struct workload *workload = arena_alloc(frontend->arena, sizeof *workload);
 	*workload = (struct workload){.name_space = metadata.name_space,
@@ -827,67 +834,6 @@ static void pod_read(struct frontend *frontend, const struct yaml_node *root)
 	containers_read(frontend, pod.containers, false, workload);
 	containers_read(frontend, pod.init_containers, true, workload);
 	*arena_push(frontend->arena, frontend->inventory.workloads, frontend->inventory.workload_count) = workload;
-}
-
-/* ---- nodes, as far as pods tell ---- */
-
-static int compare_hosts(const void *left, const void *right)
-{
-	const struct host *a = left, *b = right;
-	int order = strcmp(a->node, b->node);
-	if (order == 0)
-		order = address_compare(&a->address, &b->address);
-	return order != 0 ? order : compare_spans(&a->span, &b->span);
-}
-
-static int compare_addresses(const void *left, const void *right)
-{
-	return address_compare(left, right);
-}
-
-/* Every address that a workload or a node of the inventory has, sorted. */
-static struct address *taken_addresses(struct frontend *frontend, size_t *count)
-{
-	const struct inventory *inventory = &frontend->inventory;
-	struct address *taken = NULL;
-	*count = 0;
-	for (size_t i = 0; i < inventory->workload_count; i++)
-		for (size_t j = 0; j < inventory->workloads[i]->address_count; j++)
-			*arena_push(frontend->arena, taken, *count) = inventory->workloads[i]->addresses[j];
-	for (size_t i = 0; i < inventory->node_count; i++)
-		for (size_t j = 0; j < inventory->nodes[i]->address_count; j++)
-			*arena_push(frontend->arena, taken, *count) = inventory->nodes[i]->addresses[j];
-	if (*count > 1)
-		qsort(taken, *count, sizeof *taken, compare_addresses);
-	return taken;
-}
-
-/* Nodes that only pods speak of. What the inventory says of a node, or of an address, stands. */
-static void add_nodes(struct frontend *frontend)
-{
-	struct inventory *inventory = &frontend->inventory;
-	size_t taken_count, native_count = inventory->node_count;
-	const struct address *taken = taken_addresses(frontend, &taken_count);
-	struct node *node = NULL;
-	if (frontend->host_count > 1)
-		qsort(frontend->hosts, frontend->host_count, sizeof *frontend->hosts, compare_hosts);
-	for (size_t i = 0; i < frontend->host_count; i++) {
-		const struct host *host = &frontend->hosts[i];
-		bool known = i > 0 && address_compare(&host[-1].address, &host->address) == 0;
-		if (taken_count > 0)
-			known = known ||
-				bsearch(&host->address, taken, taken_count, sizeof *taken, compare_addresses) != NULL;
-		for (size_t j = 0; j < native_count && !known; j++)
-			known = strcmp(inventory->nodes[j]->name, host->node) == 0;
-		if (known)
-			continue;
-		if (node == NULL || strcmp(node->name, host->node) != 0) {
-			node = arena_alloc(frontend->arena, sizeof *node);
-			*node = (struct node){.name = host->node, .told_by_pods = true, .span = host->span};
-			*arena_push(frontend->arena, inventory->nodes, inventory->node_count) = node;
-		}
-		*arena_push(frontend->arena, node->addresses, node->address_count) = host->address;
-	}
 }
 
 /* ---- objects ---- */
@@ -905,11 +851,11 @@ bool kubernetes_is_object(const struct yaml_node *root)
 	       yaml_get(root, "ringfence") == NULL;
 }
 
-/* The text of a key, or NULL. */
+/* The text of a key; NULL where there is none. */
 static const char *text_of(const struct yaml_node *root, const char *key)
 {
 	const struct yaml_node *node = yaml_get(root, key);
-	return node != NULL && node->kind == YAML_SCALAR ? node->text : NULL;
+	return node != NULL && node->kind == YAML_SCALAR && !yaml_is_null(node) ? node->text : NULL;
 }
 
 static void add_items(struct frontend *frontend, const struct yaml_node *root, const struct manifest_kind *kind);
@@ -1032,5 +978,5 @@ void kubernetes_read(struct frontend *frontend)
 				  manifest->kind->kind);
 	}
 	sort_isolations(frontend, services);
-	add_nodes(frontend);
+	inventory_add_hosts(&frontend->inventory, frontend->arena);
 }

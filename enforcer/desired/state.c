@@ -212,6 +212,15 @@ static bool same_nodes(const struct inventory *old, const struct inventory *new)
 	return same;
 }
 
+static bool same_hosts(const struct inventory *old, const struct inventory *new)
+{
+	bool same = old->host_count == new->host_count;
+	for (size_t i = 0; same && i < old->host_count; i++)
+		same = strcmp(old->hosts[i].node, new->hosts[i].node) == 0 &&
+		       address_compare(&old->hosts[i].address, &new->hosts[i].address) == 0;
+	return same;
+}
+
 /* How many workloads are not the same in both. */
 static int count_changes(const struct inventory *old, const struct inventory *new)
 {
@@ -223,7 +232,7 @@ static int count_changes(const struct inventory *old, const struct inventory *ne
 	for (size_t i = 0; i < new->workload_count; i++)
 		changes += find(old, new->workloads[i]) == NULL;
 	/* Namespaces and nodes concern every workload. */
-	if (old->namespace_count + new->namespace_count > 0 || !same_nodes(old, new))
+	if (old->namespace_count + new->namespace_count > 0 || !same_nodes(old, new) || !same_hosts(old, new))
 		changes += 2;
 	return changes;
 }
@@ -377,32 +386,27 @@ static bool share(const struct workload *a, const struct workload *b)
 	return false;
 }
 
-/* Every Pod tells of its node: what they say adds up. A node that a native document describes is as that says. */
+/* What two files say of one node holds together: a pool that one of them names is closed. */
 static void merge_node(struct merging *m, const struct node *from)
 {
-	struct node *there = NULL;
-	for (size_t i = 0; i < m->inventory->node_count && there == NULL; i++)
+	struct node *node = NULL;
+	for (size_t i = 0; i < m->inventory->node_count && node == NULL; i++)
 		if (strcmp(m->inventory->nodes[i]->name, from->name) == 0)
-			there = m->inventory->nodes[i];
-	if (there == NULL || !from->told_by_pods) {
-		struct node *copy = arena_alloc(m->arena, sizeof *copy);
-		*copy = *from;
-		copy->addresses = arena_alloc(m->arena, (from->address_count + 1) * sizeof *copy->addresses);
-		memcpy(copy->addresses, from->addresses, from->address_count * sizeof *copy->addresses);
-		*arena_push(m->arena, m->inventory->nodes, m->inventory->node_count) = copy;
-		return;
+			node = m->inventory->nodes[i];
+	if (node == NULL) {
+		node = arena_alloc(m->arena, sizeof *node);
+		*node = (struct node){.name = from->name, .span = from->span};
+		*arena_push(m->arena, m->inventory->nodes, m->inventory->node_count) = node;
 	}
-	for (size_t i = 0; there->told_by_pods && i < from->address_count; i++) {
+	for (size_t i = 0; i < from->address_count; i++) {
 		bool known = false;
-		for (size_t j = 0; j < there->address_count && !known; j++)
-			known = address_compare(&there->addresses[j], &from->addresses[i]) == 0;
-		if (known)
-			continue;
-		struct address *more = arena_alloc(m->arena, (there->address_count + 1) * sizeof *more);
-		memcpy(more, there->addresses, there->address_count * sizeof *more);
-		more[there->address_count++] = from->addresses[i];
-		there->addresses = more;
+		for (size_t j = 0; j < node->address_count && !known; j++)
+			known = address_compare(&node->addresses[j], &from->addresses[i]) == 0;
+		if (!known)
+			*arena_push(m->arena, node->addresses, node->address_count) = from->addresses[i];
 	}
+	for (size_t i = 0; i < from->pool_count; i++)
+		*arena_push(m->arena, node->pools, node->pool_count) = from->pools[i];
 }
 
 static void merge(struct merging *m, const struct inventory *from, uint64_t order)
@@ -410,7 +414,10 @@ static void merge(struct merging *m, const struct inventory *from, uint64_t orde
 	for (size_t i = 0; i < from->namespace_count; i++)
 		*arena_push(m->arena, m->inventory->namespaces, m->inventory->namespace_count) = from->namespaces[i];
 	for (size_t i = 0; i < from->node_count; i++)
-		merge_node(m, from->nodes[i]);
+		if (!from->nodes[i]->told)
+			merge_node(m, from->nodes[i]);
+	for (size_t i = 0; i < from->host_count; i++)
+		*arena_push(m->arena, m->inventory->hosts, m->inventory->host_count) = from->hosts[i];
 	for (size_t i = 0; i < from->workload_count; i++) {
 		struct workload *workload = arena_alloc(m->arena, sizeof *workload);
 		*workload = *from->workloads[i];
@@ -447,6 +454,7 @@ struct world state_world(const struct state *state, struct arena *arena, int64_t
 	}
 	for (size_t i = 0; i < state->file_count; i++)
 		merge(&m, &files[i]->inventory, files[i]->order);
+	inventory_add_hosts(m.inventory, arena);
 	inventory_index(m.inventory, arena);
 	if (inventory_has_conflicts(m.inventory)) {
 		mark_conflicts(&m);

@@ -29,8 +29,6 @@ struct frontend {
 	size_t document_count, file_count, skipped_count;
 	struct manifest *manifests;
 	size_t manifest_count, list_count; /* lists, which may be empty */
-	struct host *hosts;		   /* addresses of nodes, as pods tell them */
-	size_t host_count;
 	struct policy policy;
 	struct inventory inventory;
 	size_t root_length; /* of the path being read, up to its last slash */

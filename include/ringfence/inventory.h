@@ -28,7 +28,14 @@ struct node {
 	size_t address_count;
 	struct prefix *pools; /* where its workloads get addresses: one in here that no workload has is closed */
 	size_t pool_count;
-	bool told_by_pods; /* only Pods speak of it */
+	bool told; /* by pods alone (inventory_add_hosts) */
+	struct span span;
+};
+
+/* An address of the machine `node`, as a pod on it tells. */
+struct host {
+	const char *node;
+	struct address address;
 	struct span span;
 };
 
@@ -39,8 +46,14 @@ struct inventory {
 	size_t namespace_count;
 	struct node **nodes;
 	size_t node_count;
+	struct host *hosts;
+	size_t host_count;
 	struct inventory_index *index;
 };
+
+/* Adds a node for each machine that only `hosts` speak of, and sorts these. What workloads and nodes say stands: a node
+ * that is there already, and an address that one of them has, are passed over. */
+void inventory_add_hosts(struct inventory *inventory, struct arena *arena);
 
 /* Makes the look-ups below work; call it after the last change to the arrays. */
 void inventory_index(struct inventory *inventory, struct arena *arena);

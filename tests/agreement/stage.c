@@ -83,8 +83,9 @@ struct expectation stage_expect(const struct stage *stage, const struct lab_prob
 					      endpoint_at(&stage->world, &probe->destination), probe->protocol,
 					      probe->port}};
 	expect.verdict = verdict_of(&stage->world, &expect.flow);
-	bool audit =
-	    stage->world.policy->audit && !is_closed(&expect.verdict.egress) && !is_closed(&expect.verdict.ingress);
+	bool audit = stage->world.policy->audit &&
+		     !(is_local(stage, &expect.flow.from) && is_closed(&expect.verdict.egress)) &&
+		     !(is_local(stage, &expect.flow.to) && is_closed(&expect.verdict.ingress));
 	expect.spoofed = stage_guards(stage, probe->from, &probe->source);
 	bool allowed = (!is_local(stage, &expect.flow.from) || expect.verdict.egress.allowed) &&
 		       (!is_local(stage, &expect.flow.to) || expect.verdict.ingress.allowed);

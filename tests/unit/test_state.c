@@ -285,6 +285,83 @@ static void a_workload_at_the_address_of_a_node_is_in_conflict(void **state)
 	EXPECT_SEEN(f, "rogue@here!");
 }
 
+/* ---- nodes, of which every pod tells ---- */
+
+/* The text of a file with one pod of node n0. */
+static const char *pod(const char *name, const char *address, const char *host)
+{
+	static char text[400];
+	snprintf(text, sizeof text,
+		 "apiVersion: v1\nkind: Pod\nmetadata: {name: %s}\nspec: {nodeName: n0}\n"
+		 "status: {podIP: %s, hostIP: %s}\n",
+		 name, address, host);
+	return text;
+}
+
+static void a_nodes_entry_holds_whichever_file_came_first(void **state)
+{
+	static const char native[] =
+	    "ringfence: v1\nnodes: {n0: {addresses: [192.0.2.1], workload_networks: [10.0.1.0/24]}}\n";
+	struct fixture *f = *state;
+	for (int native_first = 0; native_first < 2; native_first++) {
+		struct address stray, machine;
+		put(f, native_first ? "a.yaml" : "b.yaml", native);
+		put(f, native_first ? "b.yaml" : "a.yaml", pod("one", "10.0.1.1", "192.0.2.9"));
+		scan(f);
+		struct arena *arena = arena_create();
+		struct world world = state_world(f->state, arena, NOW);
+		assert_null(address_parse(&stray, "10.0.1.77"));
+		assert_null(address_parse(&machine, "192.0.2.9"));
+		assert_int_equal(world.inventory->node_count, 1);
+		assert_true(inventory_in_pool(world.inventory, &stray));
+		assert_null(inventory_node_at(world.inventory, &machine));
+		arena_free(arena);
+		take(f, "a.yaml");
+		take(f, "b.yaml");
+		scan(f);
+	}
+}
+
+static void what_two_files_say_of_a_node_holds_together(void **state)
+{
+	struct fixture *f = *state;
+	struct address one, two;
+	put(f, "a.yaml", "ringfence: v1\nnodes: {n0: {addresses: [192.0.2.1], workload_networks: [10.0.1.0/24]}}\n");
+	put(f, "b.yaml", "ringfence: v1\nnodes: {n0: {addresses: [192.0.2.1], workload_networks: [10.0.2.0/24]}}\n");
+	scan(f);
+	struct arena *arena = arena_create();
+	struct world world = state_world(f->state, arena, NOW);
+	assert_null(address_parse(&one, "10.0.1.77"));
+	assert_null(address_parse(&two, "10.0.2.77"));
+	assert_true(inventory_in_pool(world.inventory, &one) && inventory_in_pool(world.inventory, &two));
+	assert_int_equal(world.inventory->node_count, 1);
+	assert_int_equal(world.inventory->nodes[0]->address_count, 1);
+	arena_free(arena);
+}
+
+static void a_pod_takes_no_address_from_a_workload_by_its_host(void **state)
+{
+	struct fixture *f = *state;
+	put(f, "a.yaml", pod("one", "10.0.1.1", "10.0.1.2"));
+	put(f, "b.yaml", workload("two", "10.0.1.2"));
+	scan(f);
+	EXPECT_SEEN(f, "one@n0 two@here");
+}
+
+static void each_pod_may_tell_another_address_of_its_node(void **state)
+{
+	struct fixture *f = *state;
+	put(f, "a.yaml", pod("one", "10.0.1.1", "192.0.2.1"));
+	put(f, "b.yaml", pod("two", "10.0.1.2", "192.0.2.1"));
+	put(f, "c.yaml", pod("three", "10.0.1.3", "\"2001:db8::1\""));
+	scan(f);
+	struct arena *arena = arena_create();
+	struct world world = state_world(f->state, arena, NOW);
+	assert_int_equal(world.inventory->node_count, 1);
+	assert_int_equal(world.inventory->nodes[0]->address_count, 2);
+	arena_free(arena);
+}
+
 /* ---- files and the directory ---- */
 
 static void a_directory_that_cannot_be_read_changes_nothing(void **state)
@@ -380,6 +457,10 @@ int main(void)
 	    TEST(one_name_in_two_files_is_a_conflict_of_the_newer),
 	    TEST(one_name_in_two_namespaces_is_no_conflict),
 	    TEST(a_workload_at_the_address_of_a_node_is_in_conflict),
+	    TEST(a_nodes_entry_holds_whichever_file_came_first),
+	    TEST(what_two_files_say_of_a_node_holds_together),
+	    TEST(a_pod_takes_no_address_from_a_workload_by_its_host),
+	    TEST(each_pod_may_tell_another_address_of_its_node),
 	    TEST(a_directory_that_cannot_be_read_changes_nothing),
 	    TEST(hidden_files_and_other_endings_are_no_workloads),
 	    TEST(a_file_is_forgotten_by_its_path_and_once),
