@@ -12,7 +12,7 @@
 /* Exit statuses (cli.md): the answer is yes, it is no, or the question could not be answered. */
 enum { EXIT_YES = 0, EXIT_NO = 1, EXIT_PROBLEM = 2 };
 
-enum { PATHS_MAX = 1024 };
+enum { PATHS_MAX = 1024, NEAREST_MOST = 1000 };
 
 /* The command line, read by the option table. */
 struct arguments {
@@ -20,8 +20,9 @@ struct arguments {
 	size_t word_count;
 	const char *inventories[PATHS_MAX];
 	size_t inventory_count;
-	const char *node, *output, *format, *color, *at, *socket;
+	const char *node, *output, *format, *color, *at, *socket, *nearest_text;
 	bool all_nodes, dry_run, workloads, verbose;
+	size_t nearest;
 };
 
 /* Which options a subcommand takes; the letters are those of the table in options.c. */

@@ -24,7 +24,7 @@ const struct subcommand subcommands[] = {
      "FROM TO "
      "PORT\n"
      "lines from standard input and prints one JSON object a line.",
-     "ift", TEXT_OR_JSON, explain_run},
+     "iftN", TEXT_OR_JSON, explain_run},
     {"reach", POLICY, "lists who may reach whom, on which ports",
      "Services, or with --workloads the workloads of the inventory.", "iftw", TEXT_OR_JSON, reach_run},
     {"test", POLICY, "runs the `tests` of a policy",

@@ -22,6 +22,7 @@ static const struct {
     {'t', "at", "TIME", "judge expiries at TIME and not now"},
     {'c', "color", "WHEN", "auto (default), always or never"},
     {'s', "socket", "PATH", "the daemon's control socket (" DEFAULT_SOCKET ")"},
+    {'N', "nearest", "N", "of a denied flow, the N allows that come nearest (1); 0: none"},
     {'v', "verbose", NULL, "say what was passed over, or what passed"},
 };
 enum { OPTION_COUNT = sizeof options / sizeof *options };
@@ -98,10 +99,12 @@ static int store(struct arguments *arguments, char letter, const char *value)
 		const char **text;
 		bool *flag;
 	} places[] = {
-	    {'n', &arguments->node, NULL},	{'o', &arguments->output, NULL},  {'f', &arguments->format, NULL},
-	    {'t', &arguments->at, NULL},	{'c', &arguments->color, NULL},	  {'s', &arguments->socket, NULL},
-	    {'a', NULL, &arguments->all_nodes}, {'d', NULL, &arguments->dry_run}, {'w', NULL, &arguments->workloads},
-	    {'v', NULL, &arguments->verbose},
+	    {'n', &arguments->node, NULL},	   {'o', &arguments->output, NULL},
+	    {'f', &arguments->format, NULL},	   {'t', &arguments->at, NULL},
+	    {'c', &arguments->color, NULL},	   {'s', &arguments->socket, NULL},
+	    {'a', NULL, &arguments->all_nodes},	   {'d', NULL, &arguments->dry_run},
+	    {'w', NULL, &arguments->workloads},	   {'v', NULL, &arguments->verbose},
+	    {'N', &arguments->nearest_text, NULL},
 	};
 	if (letter == 'i') {
 		if (arguments->inventory_count == PATHS_MAX)
@@ -140,7 +143,19 @@ static int wrong_option(const struct subcommand *subcommand, const char *word)
 	return EXIT_PROBLEM;
 }
 
-static int check_values(const struct arguments *arguments, const struct subcommand *subcommand)
+/* How many near allows to show: 1 unless it is said. */
+static int read_nearest(struct arguments *arguments)
+{
+	const char *text = arguments->nearest_text != NULL ? arguments->nearest_text : "1";
+	size_t length = strlen(text);
+	arguments->nearest = length > 0 && length <= 4 && strspn(text, "0123456789") == length ? strtoul(text, NULL, 10)
+											       : NEAREST_MOST + 1;
+	if (arguments->nearest > NEAREST_MOST)
+		return problem("--nearest is a number from 0 to %d, and not `%s`", NEAREST_MOST, text);
+	return 0;
+}
+
+static int check_values(struct arguments *arguments, const struct subcommand *subcommand)
 {
 	static const char *const colors[] = {"auto", "always", "never"};
 	bool known = arguments->color == NULL;
@@ -150,7 +165,7 @@ static int check_values(const struct arguments *arguments, const struct subcomma
 		return problem("--color is auto, always or never, and not `%s`", arguments->color);
 	if (arguments->format != NULL && !is_format(subcommand->formats, arguments->format))
 		return wrong_format(subcommand, arguments->format);
-	return 0;
+	return read_nearest(arguments);
 }
 
 int arguments_read(struct arguments *arguments, const struct subcommand *subcommand, int count, char **words)

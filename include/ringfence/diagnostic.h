@@ -61,7 +61,10 @@ void diagnostics_help(struct diagnostics *list, const char *format, ...) __attri
  * length, at least one). Returns whether one was. */
 bool diagnostics_suggest(struct diagnostics *list, const char *wrong, const char *const *names, size_t count);
 
-/* Sorts by file, line and column. */
+/* Orders by file, line and column; what is in no file comes first. */
+int compare_spans(const struct span *a, const struct span *b);
+
+/* Sorts by their spans. */
 void diagnostics_sort(struct diagnostics *list);
 
 /* Prints all as text: FILE:LINE:COL: error: MESSAGE, the line, the span underlined, help. */
