@@ -59,7 +59,7 @@ static void print_text(const struct arguments *arguments, struct input *input, c
 }
 
 /* FROM TO PORT lines in, JSON lines out. A line that cannot be answered is an answer too, and ends in status 2. */
-static int stream(const struct input *input, size_t most)
+static int stream(struct input *input, size_t most)
 {
 	char *line = NULL;
 	size_t room = 0, number = 0;
@@ -78,7 +78,7 @@ static int stream(const struct input *input, size_t most)
 		if (wrong == NULL)
 			print_json(&question, input->world.policy->audit);
 		else
-			status = problem("standard input, line %zu: %s", number, wrong);
+			status = input_problem(input, "standard input, line %zu: %s", number, wrong);
 		fflush(stdout); /* whoever asks line by line waits for each answer */
 		arena_free(arena);
 	}
@@ -104,7 +104,7 @@ int explain_run(const struct arguments *arguments)
 					    .most = arguments->nearest};
 		const char *wrong = answer(input.arena, &input.world, &question);
 		if (wrong != NULL)
-			status = problem("%s", wrong);
+			status = input_problem(&input, "%s", wrong);
 		else if (format_is(arguments, "json"))
 			print_json(&question, input.world.policy->audit);
 		else

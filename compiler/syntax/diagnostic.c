@@ -75,6 +75,12 @@ void diagnostics_help(struct diagnostics *list, const char *format, ...)
 	va_end(args);
 }
 
+void diagnostics_rule(struct diagnostics *list, enum diagnostic_rule rule)
+{
+	if (list->count > 0)
+		list->items[list->count - 1].rule = rule;
+}
+
 /* Edits (insert, delete, replace, swap of neighbours) from `a` to `b`; both at most NAME_LENGTH_MAX long. */
 static size_t distance(const char *a, const char *b)
 {
