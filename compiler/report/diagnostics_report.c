@@ -5,8 +5,6 @@
 #include "compiler/report/diagnostics_report.h"
 #include "compiler/report/verdict_report.h"
 
-#include <ringfence/arena.h>
-
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,17 +136,36 @@ static json_t *fingerprint_json(uint64_t *seen, size_t count, const struct diagn
 	return json_pack("{s:s}", "ringfence/v1", text);
 }
 
+/* The message, and its help in a line of its own. A brace that begins no placeholder stands twice (SARIF, 3.11.5). */
+static json_t *message_json(const struct diagnostic *d)
+{
+	const char *const texts[] = {d->message, d->help != NULL ? "\nhelp: " : "", d->help != NULL ? d->help : ""};
+	char *text = NULL;
+	size_t size = 0;
+	FILE *stream = open_memstream(&text, &size);
+	if (stream == NULL)
+		abort();
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		for (const char *at = texts[i]; *at != 0; at++) {
+			fputc(*at, stream);
+			if (*at == '{' || *at == '}')
+				fputc(*at, stream);
+		}
+	}
+	if (fclose(stream) != 0)
+		abort();
+	json_t *json = text_json(text);
+	free(text);
+	return json;
+}
+
 static json_t *result_json(const struct diagnostic *d, json_t *fingerprints)
 {
-	struct arena *arena = arena_create();
-	const char *help = d->help != NULL ? d->help : "";
-	const char *text = arena_printf(arena, "%s%s%s", d->message, d->help != NULL ? "\nhelp: " : "", help);
 	json_t *result = json_pack("{s:s, s:i, s:s, s:{s:o}, s:o}", "ruleId", rules[d->rule].name, "ruleIndex",
-				   (int)d->rule, "level", severities[d->severity], "message", "text", text_json(text),
+				   (int)d->rule, "level", severities[d->severity], "message", "text", message_json(d),
 				   "partialFingerprints", fingerprints);
 	if (d->span.file != NULL)
 		json_object_set_new(result, "locations", location_json(&d->span));
-	arena_free(arena);
 	return result;
 }
 

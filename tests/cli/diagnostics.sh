@@ -111,6 +111,7 @@ holds "SARIF: 5,000" json 'len(d["runs"][0]["results"]) == 5000'
 holds "SARIF: and valid all the same" sarif
 expect "SARIF: a broken never is in the one log" 1 '' '"ruleId": "never"' check --diagnostics sarif "$WORK/never.yaml"
 holds "SARIF: one log" sarif
+holds "SARIF: braces are no placeholders" grep -qF 'with labels {{app: api, tier: gold}} -> ' "$WORK/err"
 sed 's/{from: world, to: \[db/{from: api, to: [db/' "$WORK/warning.yaml" >"$WORK/both.yaml"
 expect "SARIF: errors before warnings" 1 '' '"level": "warning"' check --diagnostics sarif "$WORK/both.yaml" "$SHOP/inventory.yaml"
 holds "SARIF: errors first" json '[r["level"] for r in d["runs"][0]["results"]] == sorted(r["level"] for r in d["runs"][0]["results"])'
