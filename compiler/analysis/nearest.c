@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LIST_MOST = 8 };
+enum { LIST_MOST = 8, KNOWN_SERVICES = 1024 };
 
 /* ---- counting ---- */
 
@@ -30,38 +30,62 @@ struct ranking {
 	bool named; /* some allow speaks of this end */
 };
 
+/* Which ends of the flow a service holds: most allows speak of services, and of each of them many do. */
+struct known {
+	const struct service *service;
+	bool holds[2];
+};
+
 struct search {
 	struct arena *arena;
 	const struct world *world;
 	const struct flow *flow;
 	size_t most;
 	struct ranking sides[2];
+	struct known known[KNOWN_SERVICES]; /* a place for each address of a service, which others may share */
 };
 
-/* Compares ends and ports. Returns false where neither end fits. */
-static bool compare_ends(const struct search *search, const struct flow *flow, struct fit *fit, bool ends[2])
+/* Whether `peer` matches the flow's source (EGRESS) or destination (INGRESS). */
+static bool matches(struct search *search, const struct peer *peer, enum direction which)
+{
+	const struct world *world = search->world;
+	const struct endpoint *ends[] = {[EGRESS] = &search->flow->from, [INGRESS] = &search->flow->to};
+	if (peer->kind != PEER_SERVICE)
+		return peer_matches(world, peer, ends[which], ends[1 - which]);
+	struct known *known = &search->known[(uintptr_t)peer->service / sizeof *peer->service % KNOWN_SERVICES];
+	if (known->service != peer->service) {
+		known->service = peer->service;
+		for (size_t i = 0; i < 2; i++)
+			known->holds[i] = peer_matches(world, peer, ends[i], ends[1 - i]);
+	}
+	return known->holds[which];
+}
+
+/* Compares ends and ports of an allow with the flow, or with the way `back`. Returns false where neither end fits. */
+static bool compare_ends(struct search *search, struct fit *fit, bool back, bool ends[2])
 {
 	const struct flows *flows = &fit->allow->flows;
-	const struct world *world = search->world;
+	const struct flow *flow = search->flow;
+	const struct workload *destination = back ? flow->from.workload : flow->to.workload;
 	size_t best = MISS_KINDS;
 	ends[EGRESS] = ends[INGRESS] = false;
 	for (size_t i = 0; i < flows->from_count && !ends[EGRESS]; i++) {
-		ends[EGRESS] = peer_matches(world, &flows->from[i], &flow->from, &flow->to);
+		ends[EGRESS] = matches(search, &flows->from[i], back ? INGRESS : EGRESS);
 		fit->from = i;
 	}
 	for (size_t i = 0; i < flows->to_count; i++) {
 		const struct target *target = &flows->to[i];
-		bool destination = peer_matches(world, &target->peer, &flow->to, &flow->from);
-		ends[INGRESS] = ends[INGRESS] || destination;
-		if (!ends[EGRESS] && !destination)
+		bool fits = matches(search, &target->peer, back ? EGRESS : INGRESS);
+		ends[INGRESS] = ends[INGRESS] || fits;
+		if (!ends[EGRESS] && !fits)
 			continue;
-		bool port = target_opens(target, flow->to.workload, flow->protocol, flow->port);
-		size_t misses = (size_t)!destination + !port;
-		if (misses > best || (misses == best && (!destination || !fit->missing[MISS_DESTINATION])))
+		bool port = target_opens(target, destination, flow->protocol, flow->port);
+		size_t misses = (size_t)!fits + !port;
+		if (misses > best || (misses == best && (!fits || !fit->missing[MISS_DESTINATION])))
 			continue;
 		best = misses;
 		fit->to = i;
-		fit->missing[MISS_DESTINATION] = !destination;
+		fit->missing[MISS_DESTINATION] = !fits;
 		fit->missing[MISS_PORT] = !port;
 	}
 	fit->missing[MISS_SOURCE] = !ends[EGRESS];
@@ -69,27 +93,25 @@ static bool compare_ends(const struct search *search, const struct flow *flow, s
 }
 
 /* Whether the allow opens the way back, on whatever ports. */
-static bool is_reversed(const struct search *search, const struct fit *fit)
+static bool is_reversed(struct search *search, const struct fit *fit)
 {
 	const struct flows *flows = &fit->allow->flows;
-	const struct flow *flow = search->flow;
 	bool source = false, destination = false;
 	for (size_t i = 0; i < flows->from_count && !source; i++)
-		source = peer_matches(search->world, &flows->from[i], &flow->to, &flow->from);
+		source = matches(search, &flows->from[i], INGRESS);
 	for (size_t i = 0; source && i < flows->to_count && !destination; i++)
-		destination = peer_matches(search->world, &flows->to[i].peer, &flow->from, &flow->to);
+		destination = matches(search, &flows->to[i].peer, EGRESS);
 	return destination;
 }
 
 /* Fills `fit` for its allow; `ends` says which of the flow's ends the allow speaks of. Returns whether it is near. */
-static bool compare_allow(const struct search *search, struct fit *fit, bool ends[2])
+static bool compare_allow(struct search *search, struct fit *fit, bool ends[2])
 {
-	const struct flow *flow = search->flow, back = {flow->to, flow->from, flow->protocol, flow->port};
-	bool none[2];
-	if (!compare_ends(search, flow, fit, ends)) {
+	bool back_ends[2];
+	if (!compare_ends(search, fit, false, ends)) {
 		if (!is_reversed(search, fit))
 			return false;
-		fit->missing[MISS_DIRECTION] = compare_ends(search, &back, fit, none);
+		fit->missing[MISS_DIRECTION] = compare_ends(search, fit, true, back_ends);
 	}
 	fit->missing[MISS_EXPIRED] = !is_alive(search->world, fit->allow->until);
 	for (size_t i = 0; i < MISS_KINDS; i++)
