@@ -346,12 +346,14 @@ void invariants_report(struct diagnostics *list, const struct proof *proof)
 		const struct broken *broken = &proof->items[i];
 		diagnostics_error(list, broken->never->span, "`never` is broken: %s -> %s %s is opened by %s",
 				  broken->from, broken->to, port_range_format(&broken->ports, port), broken->opened_by);
+		diagnostics_rule(list, DIAGNOSTIC_NEVER);
 		diagnostics_help(list, "example: %s%s%s", broken->example,
 				 broken->never->why != NULL ? "; why never: " : "",
 				 broken->never->why != NULL ? broken->never->why : "");
 	}
-	if (proof->cut)
-		diagnostics_error(
-		    list, (struct span){0},
-		    "not every `never` could be proved: the input has more combinations than are looked at");
+	if (!proof->cut)
+		return;
+	diagnostics_error(list, (struct span){0},
+			  "not every `never` could be proved: the input has more combinations than are looked at");
+	diagnostics_rule(list, DIAGNOSTIC_UNPROVED);
 }

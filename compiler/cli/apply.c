@@ -43,20 +43,21 @@ static int apply(const struct arguments *arguments, struct input *input, struct 
 	struct plan *plan = NULL;
 	int error = kernel_read(kernel, input->arena, input->world.at, &actual);
 	if (error == -EPERM)
-		return problem("not permitted to read nf_tables: apply needs root, or the capability CAP_NET_ADMIN");
+		return input_problem(
+		    input, "not permitted to read nf_tables: apply needs root, or the capability CAP_NET_ADMIN");
 	if (error < 0)
-		return problem("cannot read the table from the kernel: %s", strerror(-error));
+		return input_problem(input, "cannot read the table from the kernel: %s", strerror(-error));
 	actual->at = input->world.at;
 	struct ruleset *desired =
 	    reconcile(input->arena, &input->world, arguments->node, actual, CHANGE_ANY, &plan, &input->diagnostics);
 	if (desired == NULL)
-		return input_report(input, arguments);
+		return input_report(input);
 	if (arguments->dry_run)
 		return report(arguments, plan, desired, false);
 	struct answer answer = kernel_apply(kernel, plan, input->world.at);
 	if (answer.error < 0)
-		return problem("the kernel refused %s: %s; the rules that were in force still are", answer.object,
-			       strerror(-answer.error));
+		return input_problem(input, "the kernel refused %s: %s; the rules that were in force still are",
+				     answer.object, strerror(-answer.error));
 	return report(arguments, plan, desired, true);
 }
 
@@ -68,10 +69,10 @@ int apply_run(const struct arguments *arguments)
 	if (status == 0)
 		status = node_check(&input, arguments->node);
 	if (status == 0)
-		status = input_prove(&input, arguments, NULL);
+		status = input_prove(&input, NULL);
 	int error = status == 0 ? kernel_open(&kernel) : 0;
 	if (error < 0)
-		status = problem("cannot reach nf_tables: %s", strerror(-error));
+		status = input_problem(&input, "cannot reach nf_tables: %s", strerror(-error));
 	if (status == 0)
 		status = apply(arguments, &input, kernel);
 	kernel_close(kernel);

@@ -81,12 +81,12 @@ int check_run(const struct arguments *arguments)
 	int status = input_read(&input, arguments, arguments->words, arguments->word_count);
 	const struct frontend *f = &input.frontend;
 	if (status == 0) {
-		status = input_prove(&input, arguments, &proof);
+		status = input_prove(&input, &proof);
 		if (format_is(arguments, "json"))
 			print_json(f, &proof);
 		else if (status == 0)
 			print_text(f);
-		if (arguments->verbose && f->skipped_count > 0)
+		if (arguments->verbose && f->skipped_count > 0 && input_speaks_text(&input))
 			fprintf(stderr,
 				"ringfence: passed over %zu Kubernetes objects that say nothing about the network\n",
 				f->skipped_count);

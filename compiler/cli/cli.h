@@ -12,7 +12,7 @@
 /* Exit statuses (cli.md): the answer is yes, it is no, or the question could not be answered. */
 enum { EXIT_YES = 0, EXIT_NO = 1, EXIT_PROBLEM = 2 };
 
-enum { PATHS_MAX = 1024 };
+enum { PATHS_MAX = 1024, NEAREST_MOST = 1000 };
 
 /* The command line, read by the option table. */
 struct arguments {
@@ -20,8 +20,9 @@ struct arguments {
 	size_t word_count;
 	const char *inventories[PATHS_MAX];
 	size_t inventory_count;
-	const char *node, *output, *format, *color, *at, *socket;
+	const char *node, *output, *format, *color, *at, *socket, *nearest_text, *diagnostics;
 	bool all_nodes, dry_run, workloads, verbose;
+	size_t nearest;
 };
 
 /* Which options a subcommand takes; the letters are those of the table in options.c. */
@@ -45,22 +46,33 @@ void options_print(const struct subcommand *subcommand);
 
 /* Input that was read and checked. */
 struct input {
+	const struct arguments *arguments;
 	struct arena *arena;
 	struct diagnostics diagnostics;
+	size_t reported; /* how many of them were printed */
 	struct frontend frontend;
 	struct world world;
 };
 
-/* Reads policy from `paths` and inventory from -i. Returns 0, or EXIT_PROBLEM after printing every problem. Call
+/* Reads policy from `paths` and inventory from -i. Returns 0, or EXIT_PROBLEM after reporting every problem. Call
  * input_finish in both cases. */
 int input_read(struct input *input, const struct arguments *arguments, const char *const *paths, size_t count);
+
+/* Prints the diagnostics where --diagnostics is not text, all at once, and frees everything. */
 void input_finish(struct input *input);
 
-/* Prints every diagnostic. Returns 0, or EXIT_PROBLEM when there is an error among them. */
-int input_report(struct input *input, const struct arguments *arguments);
+/* Reports the diagnostics that are new: text is printed at once. Returns 0, or EXIT_PROBLEM when there is an error
+ * among them. */
+int input_report(struct input *input);
 
-/* Proves every `never`. Returns 0, or EXIT_NO after printing how one is broken. `proof` may be NULL. */
-int input_prove(struct input *input, const struct arguments *arguments, struct proof *proof);
+/* Proves every `never`. Returns 0, or EXIT_NO after reporting how one is broken. `proof` may be NULL. */
+int input_prove(struct input *input, struct proof *proof);
+
+/* Says what cannot be done with the input, as a diagnostic where --diagnostics is not text. Returns EXIT_PROBLEM. */
+int input_problem(struct input *input, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Whether what people read may go to standard error: --diagnostics is text. */
+bool input_speaks_text(const struct input *input);
 
 /* Whether to write colours to `stream`: --color, NO_COLOR, then whether it is a terminal. */
 bool use_color(const struct arguments *arguments, FILE *stream);
@@ -72,7 +84,7 @@ bool format_is(const struct arguments *arguments, const char *format);
 int problem(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Whether the inventory knows `node` (NULL: all). Returns 0, or EXIT_PROBLEM after saying so. */
-int node_check(const struct input *input, const char *node);
+int node_check(struct input *input, const char *node);
 
 int check_run(const struct arguments *arguments);
 int compile_run(const struct arguments *arguments);

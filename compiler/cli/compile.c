@@ -22,7 +22,7 @@ static void print(FILE *stream, const struct arguments *arguments, const struct 
 
 /* Writes beside the file and renames, so that a reader never sees half of it. What is there already and no plain file,
  * such as /dev/stdout or a pipe, is written to in place: a rename would remove it. */
-static int print_to(const char *path, const struct arguments *arguments, const struct input *input,
+static int print_to(const char *path, const struct arguments *arguments, struct input *input,
 		    const struct ruleset *ruleset)
 {
 	struct stat there;
@@ -30,14 +30,14 @@ static int print_to(const char *path, const struct arguments *arguments, const s
 	const char *name = replace ? arena_printf(input->arena, "%s.%d.new", path, (int)getpid()) : path;
 	FILE *stream = fopen(name, replace ? "wxe" : "we");
 	if (stream == NULL)
-		return problem("%s: %s", name, strerror(errno));
+		return input_problem(input, "%s: %s", name, strerror(errno));
 	print(stream, arguments, input, ruleset);
 	bool failed = ferror(stream) != 0;
 	if (fclose(stream) != 0 || failed || (replace && rename(name, path) != 0)) {
 		int error = errno;
 		if (replace)
 			unlink(name);
-		return problem("%s: %s", path, strerror(error));
+		return input_problem(input, "%s: %s", path, strerror(error));
 	}
 	return EXIT_YES;
 }
@@ -47,7 +47,7 @@ static int compile(const char *path, const struct arguments *arguments, struct i
 {
 	struct ruleset *ruleset = ruleset_lower(input->arena, &input->world, node, 1, &input->diagnostics);
 	if (ruleset == NULL)
-		return input_report(input, arguments);
+		return input_report(input);
 	if (path != NULL)
 		return print_to(path, arguments, input, ruleset);
 	print(stdout, arguments, input, ruleset);
@@ -57,15 +57,15 @@ static int compile(const char *path, const struct arguments *arguments, struct i
 static int all_nodes(const struct arguments *arguments, struct input *input)
 {
 	if (arguments->output == NULL)
-		return problem("--all-nodes needs -o DIR");
+		return input_problem(input, "--all-nodes needs -o DIR");
 	if (mkdir(arguments->output, 0777) != 0 && errno != EEXIST)
-		return problem("%s: %s", arguments->output, strerror(errno));
+		return input_problem(input, "%s: %s", arguments->output, strerror(errno));
 	int status = EXIT_YES;
 	const struct inventory *inventory = &input->frontend.inventory;
 	for (size_t i = 0; i < inventory->node_count && status == EXIT_YES; i++) {
 		const char *name = inventory->nodes[i]->name;
 		if (strchr(name, '/') != NULL || name[0] == '.')
-			return problem("node `%s` cannot be a file name", name);
+			return input_problem(input, "node `%s` cannot be a file name", name);
 		char *path = arena_printf(input->arena, "%s/%s.%s", arguments->output, name,
 					  format_is(arguments, "json") ? "json" : "nft");
 		status = compile(path, arguments, input, name);
@@ -73,13 +73,13 @@ static int all_nodes(const struct arguments *arguments, struct input *input)
 	return status;
 }
 
-int node_check(const struct input *input, const char *node)
+int node_check(struct input *input, const char *node)
 {
 	const struct inventory *inventory = &input->frontend.inventory;
 	bool known = node == NULL || inventory_node(inventory, node) != NULL;
 	for (size_t i = 0; i < inventory->workload_count && !known; i++)
 		known = inventory->workloads[i]->node != NULL && strcmp(inventory->workloads[i]->node, node) == 0;
-	return known ? 0 : problem("no node `%s` in the inventory", node);
+	return known ? 0 : input_problem(input, "no node `%s` in the inventory", node);
 }
 
 int compile_run(const struct arguments *arguments)
@@ -89,7 +89,7 @@ int compile_run(const struct arguments *arguments)
 	if (status == 0)
 		status = node_check(&input, arguments->node);
 	if (status == 0)
-		status = input_prove(&input, arguments, NULL);
+		status = input_prove(&input, NULL);
 	if (status == 0 && arguments->all_nodes)
 		status = all_nodes(arguments, &input);
 	else if (status == 0)

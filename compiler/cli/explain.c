@@ -10,8 +10,10 @@
 
 struct question {
 	const char *from, *to, *port;
+	size_t most; /* near allows for each side */
 	struct flow flow;
 	struct verdict verdict;
+	struct nearest nearest;
 };
 
 /* Answers a question; NULL, or why it cannot be answered. */
@@ -23,6 +25,8 @@ static const char *answer(struct arena *arena, const struct world *world, struct
 		wrong = endpoints_find(arena, world, question->to, &to);
 	if (wrong == NULL)
 		wrong = verdict_of_word(arena, world, &from, &to, question->port, &question->verdict, &question->flow);
+	if (wrong == NULL)
+		question->nearest = nearest_find(arena, world, &question->flow, &question->verdict, question->most);
 	return wrong;
 }
 
@@ -32,6 +36,8 @@ static void print_json(const struct question *question, bool audit)
 	    json_pack("{s:i, s:s, s:s, s:s, s:s, s:o}", "version", 1, "from", question->from, "to", question->to,
 		      "port", question->port, "verdict", question->verdict.allowed ? "allow" : "deny", "because",
 		      verdict_because_json(&question->verdict));
+	if (!question->verdict.allowed && question->most > 0)
+		nearest_add_json(object, &question->nearest);
 	if (audit) /* and so a denial is not enforced */
 		json_object_set_new(object, "mode", json_string("audit"));
 	json_dumpf(object, stdout, JSON_COMPACT);
@@ -50,6 +56,7 @@ static void print_text(const struct arguments *arguments, struct input *input, c
 	const struct policy *policy = input->world.policy;
 	verdict_print(stdout, input->arena, &question->flow, &question->verdict, question->port, "",
 		      use_color(arguments, stdout));
+	nearest_print(stdout, &question->nearest, "");
 	if (!policy->audit || question->verdict.allowed || is_closed(&question->verdict.egress) ||
 	    is_closed(&question->verdict.ingress))
 		return;
@@ -59,7 +66,7 @@ static void print_text(const struct arguments *arguments, struct input *input, c
 }
 
 /* FROM TO PORT lines in, JSON lines out. A line that cannot be answered is an answer too, and ends in status 2. */
-static int stream(const struct input *input)
+static int stream(struct input *input, size_t most)
 {
 	char *line = NULL;
 	size_t room = 0, number = 0;
@@ -71,14 +78,14 @@ static int stream(const struct input *input)
 		char *port = strtok_r(NULL, " \t\r\n", &save);
 		if (from == NULL || from[0] == '#')
 			continue;
-		struct question question = {.from = from, .to = to, .port = port};
+		struct question question = {.from = from, .to = to, .port = port, .most = most};
 		struct arena *arena = arena_create();
 		bool words = to != NULL && port != NULL && strtok_r(NULL, " \t\r\n", &save) == NULL;
 		const char *wrong = words ? answer(arena, &input->world, &question) : "a line is FROM TO PORT";
 		if (wrong == NULL)
 			print_json(&question, input->world.policy->audit);
 		else
-			status = problem("standard input, line %zu: %s", number, wrong);
+			status = input_problem(input, "standard input, line %zu: %s", number, wrong);
 		fflush(stdout); /* whoever asks line by line waits for each answer */
 		arena_free(arena);
 	}
@@ -96,14 +103,15 @@ int explain_run(const struct arguments *arguments)
 	struct input input = {0};
 	int status = input_read(&input, arguments, arguments->words, count - asked);
 	if (status == 0 && from_stdin) {
-		status = stream(&input);
+		status = stream(&input, arguments->nearest);
 	} else if (status == 0) {
 		struct question question = {.from = arguments->words[count - 3],
 					    .to = arguments->words[count - 2],
-					    .port = arguments->words[count - 1]};
+					    .port = arguments->words[count - 1],
+					    .most = arguments->nearest};
 		const char *wrong = answer(input.arena, &input.world, &question);
 		if (wrong != NULL)
-			status = problem("%s", wrong);
+			status = input_problem(&input, "%s", wrong);
 		else if (format_is(arguments, "json"))
 			print_json(&question, input.world.policy->audit);
 		else

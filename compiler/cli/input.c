@@ -1,6 +1,8 @@
 /* Reads what a subcommand works on, and reports what is wrong with it. */
 #include "compiler/cli/cli.h"
+#include "compiler/report/diagnostics_report.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,18 +26,19 @@ bool format_is(const struct arguments *arguments, const char *format)
 
 int input_read(struct input *input, const struct arguments *arguments, const char *const *paths, size_t count)
 {
+	input->arguments = arguments;
 	input->arena = arena_create();
 	diagnostics_init(&input->diagnostics, input->arena);
 	frontend_init(&input->frontend, input->arena, &input->diagnostics);
 	input->world = (struct world){&input->frontend.policy, &input->frontend.inventory, (int64_t)time(NULL)};
 	const char *wrong = arguments->at != NULL ? time_parse(&input->world.at, arguments->at) : NULL;
 	if (wrong != NULL)
-		return problem("--at %s: %s", arguments->at, wrong);
+		return input_problem(input, "--at %s: %s", arguments->at, wrong);
 	if (arguments->at != NULL && strlen(arguments->at) == strlen("2027-03-31"))
 		input->world.at -=
 		    24 * 3600; /* to its start: `time_parse` gives the end of a date, as `until` means it */
 	if (count == 0)
-		return problem("name the policy: files or directories");
+		return input_problem(input, "name the policy: files or directories");
 	for (size_t i = 0; i < count; i++)
 		frontend_add_path(&input->frontend, paths[i]);
 	for (size_t i = 0; i < arguments->inventory_count; i++)
@@ -43,42 +46,83 @@ int input_read(struct input *input, const struct arguments *arguments, const cha
 	frontend_finish(&input->frontend);
 	if (input->diagnostics.errors == 0 && !frontend_has_input(&input->frontend)) {
 		diagnostics_error(&input->diagnostics, (struct span){0}, "no policy found in %s", paths[0]);
+		diagnostics_rule(&input->diagnostics, DIAGNOSTIC_FILE);
 		diagnostics_help(&input->diagnostics,
 				 "a document in a .yaml, .yml or .json file starts with `ringfence: v1`");
 	}
-	return input_report(input, arguments);
+	return input_report(input);
 }
 
-int input_report(struct input *input, const struct arguments *arguments)
+bool input_speaks_text(const struct input *input)
 {
-	diagnostics_sort(&input->diagnostics);
-	diagnostics_print(&input->diagnostics, stderr, use_color(arguments, stderr));
+	return input->arguments->diagnostics == NULL || strcmp(input->arguments->diagnostics, "text") == 0;
+}
+
+/* Prints as text what is not printed yet. */
+static void print_new(struct input *input)
+{
+	struct diagnostics fresh = input->diagnostics;
+	if (input_speaks_text(input) && fresh.count > input->reported) {
+		fresh.items += input->reported;
+		fresh.count -= input->reported;
+		diagnostics_print(&fresh, stderr, use_color(input->arguments, stderr));
+	}
+	input->reported = input->diagnostics.count;
+}
+
+int input_report(struct input *input)
+{
+	if (input->reported == 0)
+		diagnostics_sort(&input->diagnostics);
+	print_new(input);
 	if (input->diagnostics.errors == 0)
 		return 0;
-	fprintf(stderr, "ringfence: %zu error%s in %zu file%s\n", input->diagnostics.errors,
-		input->diagnostics.errors == 1 ? "" : "s", input->frontend.file_count,
-		input->frontend.file_count == 1 ? "" : "s");
+	if (input_speaks_text(input))
+		fprintf(stderr, "ringfence: %zu error%s in %zu file%s\n", input->diagnostics.errors,
+			input->diagnostics.errors == 1 ? "" : "s", input->frontend.file_count,
+			input->frontend.file_count == 1 ? "" : "s");
 	return EXIT_PROBLEM;
 }
 
-int input_prove(struct input *input, const struct arguments *arguments, struct proof *proof)
+int input_prove(struct input *input, struct proof *proof)
 {
-	struct diagnostics list = input->diagnostics; /* its sources, without what was printed already */
 	struct proof made = invariants_prove(input->arena, &input->world, true);
 	if (proof != NULL)
 		*proof = made;
-	list.items = NULL;
-	list.count = list.errors = 0;
-	invariants_report(&list, &made);
-	diagnostics_print(&list, stderr, use_color(arguments, stderr));
+	invariants_report(&input->diagnostics, &made);
+	print_new(input);
 	if (made.broken_count == 0)
 		return made.cut ? EXIT_PROBLEM : 0;
-	fprintf(stderr, "ringfence: %zu of %zu `never` rules %s broken\n", made.broken_count,
-		input->frontend.policy.never_count, made.broken_count == 1 ? "is" : "are");
+	if (input_speaks_text(input))
+		fprintf(stderr, "ringfence: %zu of %zu `never` rules %s broken\n", made.broken_count,
+			input->frontend.policy.never_count, made.broken_count == 1 ? "is" : "are");
 	return EXIT_NO;
+}
+
+int input_problem(struct input *input, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	const char *text = arena_vprintf(input->arena, format, args);
+	va_end(args);
+	if (input_speaks_text(input))
+		return problem("%s", text);
+	diagnostics_error(&input->diagnostics, (struct span){0}, "%s", text);
+	diagnostics_rule(&input->diagnostics, DIAGNOSTIC_COMMAND);
+	return EXIT_PROBLEM;
 }
 
 void input_finish(struct input *input)
 {
+	static const struct {
+		const char *form;
+		void (*print)(const struct diagnostics *list, FILE *stream);
+	} forms[] = {
+	    {"json", diagnostics_print_json}, {"sarif", diagnostics_print_sarif}, {"github", diagnostics_print_github}};
+	if (!input_speaks_text(input))
+		diagnostics_sort(&input->diagnostics);
+	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
+		if (!input_speaks_text(input) && strcmp(input->arguments->diagnostics, forms[i].form) == 0)
+			forms[i].print(&input->diagnostics, stderr);
 	arena_free(input->arena);
 }

@@ -13,9 +13,9 @@ const struct subcommand subcommands[] = {
     {"check", POLICY, "reads a policy and says what is wrong with it",
      "POLICY is files or directories, read recursively. Every error is shown with its place, and every `never` is\n"
      "proved; exit status 1 means that one is broken.",
-     "iftv", TEXT_OR_JSON, check_run},
+     "iDftv", TEXT_OR_JSON, check_run},
     {"compile", "[--node NAME] [-o FILE] " POLICY, "prints a node's ruleset as text for `nft -f`",
-     "Loading the text replaces the table `inet ringfence` in one transaction and touches nothing else.", "inoaft",
+     "Loading the text replaces the table `inet ringfence` in one transaction and touches nothing else.", "inoaDft",
      TEXT_OR_JSON, compile_run},
     {"explain", POLICY " FROM TO PORT", "says whether a flow is allowed, and which statement decides",
      "FROM and TO are NAMESPACE/NAME of a workload or service (`workload:` or `service:` before it decides), an "
@@ -24,15 +24,15 @@ const struct subcommand subcommands[] = {
      "FROM TO "
      "PORT\n"
      "lines from standard input and prints one JSON object a line.",
-     "ift", TEXT_OR_JSON, explain_run},
+     "iNDft", TEXT_OR_JSON, explain_run},
     {"reach", POLICY, "lists who may reach whom, on which ports",
-     "Services, or with --workloads the workloads of the inventory.", "iftw", TEXT_OR_JSON, reach_run},
+     "Services, or with --workloads the workloads of the inventory.", "iDftw", TEXT_OR_JSON, reach_run},
     {"test", POLICY, "runs the `tests` of a policy",
      "They need no inventory: a service stands for a workload that carries just the labels it requires, and with an\n"
      "inventory for its workloads too. Exit status 1 means that a test failed.",
-     "iftv", "text|json|junit|tap", test_run},
+     "iDftv", "text|json|junit|tap", test_run},
     {"apply", "[--node NAME] [--dry-run] " POLICY, "loads a node's ruleset into the kernel once",
-     "Exit status 1 with --dry-run means that there is a difference.", "indft", TEXT_OR_JSON, apply_run},
+     "Exit status 1 with --dry-run means that there is a difference.", "indDft", TEXT_OR_JSON, apply_run},
     {"status", "[--socket PATH]", "asks the local daemon what it enforces",
      "Exit status 1 means that it is not in force.", "fs", TEXT_OR_JSON, status_run},
     {"drift", "[--socket PATH]", "asks the local daemon what others changed in its table",

@@ -1,5 +1,6 @@
 /* The one table of options: reading, help and usage errors go by it. */
 #include "compiler/cli/cli.h"
+#include "compiler/report/diagnostics_report.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -20,8 +21,10 @@ static const struct {
     {'d', "dry-run", NULL, "print the difference with what is loaded and change nothing"},
     {'w', "workloads", NULL, "workloads one by one and not services"},
     {'t', "at", "TIME", "judge expiries at TIME and not now"},
+    {'D', "diagnostics", "FORM", "what is wrong with the input, as " DIAGNOSTICS_FORMS},
     {'c', "color", "WHEN", "auto (default), always or never"},
     {'s', "socket", "PATH", "the daemon's control socket (" DEFAULT_SOCKET ")"},
+    {'N', "nearest", "N", "of a denied flow, the N allows that come nearest (1); 0: none"},
     {'v', "verbose", NULL, "say what was passed over, or what passed"},
 };
 enum { OPTION_COUNT = sizeof options / sizeof *options };
@@ -34,40 +37,40 @@ static bool takes(const struct subcommand *subcommand, char letter)
 }
 
 /* Writes `text|json|tap` as `text, json or tap`, with `note` behind the first. */
-static void print_formats(FILE *stream, const char *formats, const char *note)
+static void print_choices(FILE *stream, const char *choices, const char *note)
 {
-	for (const char *at = formats; *at != 0;) {
+	for (const char *at = choices; *at != 0;) {
 		size_t length = strcspn(at, "|");
 		const char *next = at + length + (at[length] == '|');
-		const char *before = at == formats ? "" : *next == 0 ? " or " : ", ";
-		fprintf(stream, "%s%.*s%s", before, (int)length, at, at == formats ? note : "");
+		const char *before = at == choices ? "" : *next == 0 ? " or " : ", ";
+		fprintf(stream, "%s%.*s%s", before, (int)length, at, at == choices ? note : "");
 		at = next;
 	}
 }
 
-static bool is_format(const char *formats, const char *format)
+static bool is_choice(const char *choices, const char *value)
 {
-	for (const char *at = formats; *at != 0;) {
+	for (const char *at = choices; *at != 0;) {
 		size_t length = strcspn(at, "|");
-		if (strlen(format) == length && strncmp(at, format, length) == 0)
+		if (strlen(value) == length && strncmp(at, value, length) == 0)
 			return true;
 		at += length + (at[length] == '|');
 	}
 	return false;
 }
 
-/* Says which formats there are. */
-static int wrong_format(const struct subcommand *subcommand, const char *format)
+/* Says which values there are. */
+static int wrong_choice(const char *option, const char *choices, const char *value)
 {
 	char *known = NULL;
 	size_t size = 0;
 	FILE *stream = open_memstream(&known, &size);
 	if (stream == NULL)
 		abort();
-	print_formats(stream, subcommand->formats, "");
+	print_choices(stream, choices, "");
 	if (fclose(stream) != 0)
 		abort();
-	problem("--format is %s, and not `%s`", known, format);
+	problem("--%s is %s, and not `%s`", option, known, value);
 	free(known);
 	return EXIT_PROBLEM;
 }
@@ -85,7 +88,7 @@ void options_print(const struct subcommand *subcommand)
 			puts(options[i].help);
 			continue;
 		}
-		print_formats(stdout, subcommand != NULL ? subcommand->formats : "text|json", " (default)");
+		print_choices(stdout, subcommand != NULL ? subcommand->formats : "text|json", " (default)");
 		putchar('\n');
 	}
 	printf("  %-22s %s\n", "-h, --help", "this help");
@@ -98,10 +101,12 @@ static int store(struct arguments *arguments, char letter, const char *value)
 		const char **text;
 		bool *flag;
 	} places[] = {
-	    {'n', &arguments->node, NULL},	{'o', &arguments->output, NULL},  {'f', &arguments->format, NULL},
-	    {'t', &arguments->at, NULL},	{'c', &arguments->color, NULL},	  {'s', &arguments->socket, NULL},
-	    {'a', NULL, &arguments->all_nodes}, {'d', NULL, &arguments->dry_run}, {'w', NULL, &arguments->workloads},
-	    {'v', NULL, &arguments->verbose},
+	    {'n', &arguments->node, NULL},	   {'o', &arguments->output, NULL},
+	    {'f', &arguments->format, NULL},	   {'t', &arguments->at, NULL},
+	    {'c', &arguments->color, NULL},	   {'s', &arguments->socket, NULL},
+	    {'a', NULL, &arguments->all_nodes},	   {'d', NULL, &arguments->dry_run},
+	    {'w', NULL, &arguments->workloads},	   {'v', NULL, &arguments->verbose},
+	    {'N', &arguments->nearest_text, NULL}, {'D', &arguments->diagnostics, NULL},
 	};
 	if (letter == 'i') {
 		if (arguments->inventory_count == PATHS_MAX)
@@ -140,17 +145,31 @@ static int wrong_option(const struct subcommand *subcommand, const char *word)
 	return EXIT_PROBLEM;
 }
 
-static int check_values(const struct arguments *arguments, const struct subcommand *subcommand)
+/* How many near allows to show: 1 unless it is said. */
+static int read_nearest(struct arguments *arguments)
 {
-	static const char *const colors[] = {"auto", "always", "never"};
-	bool known = arguments->color == NULL;
-	for (size_t i = 0; i < 3 && !known; i++)
-		known = strcmp(arguments->color, colors[i]) == 0;
-	if (!known)
-		return problem("--color is auto, always or never, and not `%s`", arguments->color);
-	if (arguments->format != NULL && !is_format(subcommand->formats, arguments->format))
-		return wrong_format(subcommand, arguments->format);
+	const char *text = arguments->nearest_text != NULL ? arguments->nearest_text : "1";
+	size_t length = strlen(text);
+	arguments->nearest = length > 0 && length <= 4 && strspn(text, "0123456789") == length ? strtoul(text, NULL, 10)
+											       : NEAREST_MOST + 1;
+	if (arguments->nearest > NEAREST_MOST)
+		return problem("--nearest is a number from 0 to %d, and not `%s`", NEAREST_MOST, text);
 	return 0;
+}
+
+static int check_values(struct arguments *arguments, const struct subcommand *subcommand)
+{
+	const struct {
+		const char *option, *choices, *value;
+	} chosen[] = {
+	    {"color", "auto|always|never", arguments->color},
+	    {"diagnostics", DIAGNOSTICS_FORMS, arguments->diagnostics},
+	    {"format", subcommand->formats, arguments->format},
+	};
+	for (size_t i = 0; i < sizeof chosen / sizeof *chosen; i++)
+		if (chosen[i].value != NULL && !is_choice(chosen[i].choices, chosen[i].value))
+			return wrong_choice(chosen[i].option, chosen[i].choices, chosen[i].value);
+	return read_nearest(arguments);
 }
 
 int arguments_read(struct arguments *arguments, const struct subcommand *subcommand, int count, char **words)

@@ -19,7 +19,8 @@ static int run(const struct arguments *arguments, struct input *input)
 {
 	const struct policy *policy = input->world.policy;
 	if (policy->test_count == 0)
-		return problem("there are no tests in this policy: `tests` is a list of {from, to, ports, expect}");
+		return input_problem(
+		    input, "there are no tests in this policy: `tests` is a list of {from, to, ports, expect}");
 	struct tests_report report = {
 	    .arena = input->arena,
 	    .results = tests_run(input->arena, &input->world),

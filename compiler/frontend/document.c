@@ -82,6 +82,7 @@ void frontend_add_text(struct frontend *frontend, const char *name, const char *
 static void path_error(struct frontend *frontend, const char *path, const char *problem)
 {
 	diagnostics_error(frontend->diagnostics, (struct span){0}, "%s: %s", path, problem);
+	diagnostics_rule(frontend->diagnostics, DIAGNOSTIC_FILE);
 }
 
 static void add_file(struct frontend *frontend, const char *path)

@@ -214,16 +214,6 @@ static int compare_names(const char *space_a, const char *a, const char *space_b
 	return order != 0 ? order : strcmp(a, b);
 }
 
-int compare_spans(const struct span *a, const struct span *b)
-{
-	int files = strcmp(a->file, b->file);
-	if (files != 0)
-		return files;
-	if (a->line != b->line)
-		return a->line < b->line ? -1 : 1;
-	return a->column < b->column ? -1 : a->column > b->column;
-}
-
 static int compare_services(const void *left, const void *right)
 {
 	const struct service *a = *(struct service *const *)left, *b = *(struct service *const *)right;

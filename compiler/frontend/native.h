@@ -85,9 +85,6 @@ const char *node_text(struct arena *arena, const char *prefix, const struct yaml
 /* A node the way one would write it on a line, cut short when it is long; for messages. In `arena`. */
 const char *flow_text(struct arena *arena, const struct yaml_node *node);
 
-/* Orders by file, line and column. */
-int compare_spans(const struct span *a, const struct span *b);
-
 /* namespaces, nodes and workloads of the first pass. */
 void namespaces_read(struct frontend *frontend, const struct yaml_node *node, void *document);
 void nodes_read(struct frontend *frontend, const struct yaml_node *node, void *document);

@@ -460,6 +460,7 @@ static void check_quarantines(struct frontend *frontend)
 		diagnostics_warning(frontend->diagnostics, quarantine->span,
 				    "the inventory has no workload `%s` in namespace `%s` to quarantine",
 				    quarantine->name, quarantine->name_space);
+		diagnostics_rule(frontend->diagnostics, DIAGNOSTIC_QUARANTINE);
 		diagnostics_suggest(frontend->diagnostics, quarantine->name, names, count);
 	}
 }

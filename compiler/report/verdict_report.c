@@ -95,3 +95,52 @@ void verdict_print(FILE *stream, struct arena *arena, const struct flow *flow, c
 	print_side(stream, "egress", &verdict->egress, indent);
 	print_side(stream, "ingress", &verdict->ingress, indent);
 }
+
+void nearest_print(FILE *stream, const struct nearest *nearest, const char *indent)
+{
+	for (size_t i = 0; i < nearest->count; i++) {
+		const struct near_allow *near = &nearest->items[i];
+		fprintf(stream, "%s  %-8s ", indent, "nearest");
+		print_text(stream, near->allow->span.file);
+		fprintf(stream, ":%u:%u  allows ", near->allow->span.line, near->allow->span.column);
+		print_text(stream, near->text);
+		for (size_t j = 0; j < near->miss_count; j++) {
+			fputs(j == 0 ? "; misses: " : "; ", stream);
+			print_text(stream, near->misses[j].text);
+		}
+		fputc('\n', stream);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		if (nearest->unnamed[i] == NULL)
+			continue;
+		fprintf(stream, "%s  %-8s ", indent, "nearest");
+		print_text(stream, nearest->unnamed[i]);
+		fputc('\n', stream);
+	}
+}
+
+static json_t *near_json(const struct near_allow *near)
+{
+	static const char *const kinds[MISS_KINDS] = {
+	    [MISS_SOURCE] = "source", [MISS_DESTINATION] = "destination", [MISS_DIRECTION] = "direction",
+	    [MISS_PORT] = "port",     [MISS_EXPIRED] = "expired",
+	};
+	json_t *misses = json_array();
+	for (size_t i = 0; i < near->miss_count; i++)
+		json_array_append_new(misses, json_pack("{s:s, s:o}", "what", kinds[near->misses[i].kind], "text",
+							text_json(near->misses[i].text)));
+	return json_pack("{s:o, s:I, s:o, s:o}", "file", text_json(near->allow->span.file), "line",
+			 (json_int_t)near->allow->span.line, "rule", text_json(near->text), "misses", misses);
+}
+
+void nearest_add_json(json_t *object, const struct nearest *nearest)
+{
+	json_t *list = json_array(), *unnamed = json_array();
+	for (size_t i = 0; i < nearest->count; i++)
+		json_array_append_new(list, near_json(&nearest->items[i]));
+	for (size_t i = 0; i < 2; i++)
+		if (nearest->unnamed[i] != NULL)
+			json_array_append_new(unnamed, text_json(nearest->unnamed[i]));
+	json_object_set_new(object, "nearest", list);
+	json_object_set_new(object, "unnamed", unnamed);
+}

@@ -2,7 +2,7 @@
 #ifndef COMPILER_REPORT_VERDICT_REPORT_H
 #define COMPILER_REPORT_VERDICT_REPORT_H
 
-#include <ringfence/verdict.h>
+#include <ringfence/explain.h>
 
 #include <jansson.h>
 #include <stdio.h>
@@ -20,5 +20,11 @@ void verdict_print(FILE *stream, struct arena *arena, const struct flow *flow, c
 /* The reasons of both sides: [{"side", "verdict", "file", "line", "rule", "why", "owner", "rate"}, ...], the last
  * three where the statement says them. */
 json_t *verdict_because_json(const struct verdict *verdict);
+
+/* Prints a line for each near allow with what misses, and one for each end that no allow speaks of. */
+void nearest_print(FILE *stream, const struct nearest *nearest, const char *indent);
+
+/* Adds "nearest": [{"file", "line", "rule", "misses": [{"what", "text"}]}], and "unnamed": [text, ...]. */
+void nearest_add_json(json_t *object, const struct nearest *nearest);
 
 #endif

@@ -912,6 +912,7 @@ static bool within_budget(const struct lowering *l, struct diagnostics *diagnost
 		return true;
 	struct span span = allow != NULL ? allow->span : (struct span){0};
 	diagnostics_error(diagnostics, span, "the ruleset would have more than %d elements", RULESET_ELEMENTS_MAX);
+	diagnostics_rule(diagnostics, DIAGNOSTIC_LIMIT);
 	diagnostics_help(diagnostics, "a set has an element for each peer and port: name a network in place of its "
 				      "workloads, or ports: [any], or split the node's workloads");
 	return false;

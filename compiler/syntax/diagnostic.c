@@ -75,6 +75,12 @@ void diagnostics_help(struct diagnostics *list, const char *format, ...)
 	va_end(args);
 }
 
+void diagnostics_rule(struct diagnostics *list, enum diagnostic_rule rule)
+{
+	if (list->count > 0)
+		list->items[list->count - 1].rule = rule;
+}
+
 /* Edits (insert, delete, replace, swap of neighbours) from `a` to `b`; both at most NAME_LENGTH_MAX long. */
 static size_t distance(const char *a, const char *b)
 {
@@ -121,16 +127,19 @@ bool diagnostics_suggest(struct diagnostics *list, const char *wrong, const char
 	return nearest != NULL;
 }
 
-static int compare(const void *left, const void *right)
+int compare_spans(const struct span *a, const struct span *b)
 {
-	const struct span *a = &((const struct diagnostic *)left)->span;
-	const struct span *b = &((const struct diagnostic *)right)->span;
 	int files = strcmp(a->file != NULL ? a->file : "", b->file != NULL ? b->file : "");
 	if (files != 0)
 		return files;
 	if (a->line != b->line)
 		return a->line < b->line ? -1 : 1;
 	return a->column < b->column ? -1 : a->column > b->column;
+}
+
+static int compare(const void *left, const void *right)
+{
+	return compare_spans(&((const struct diagnostic *)left)->span, &((const struct diagnostic *)right)->span);
 }
 
 void diagnostics_sort(struct diagnostics *list)

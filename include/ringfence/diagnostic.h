@@ -18,8 +18,21 @@ struct span {
 
 enum severity { SEVERITY_ERROR, SEVERITY_WARNING };
 
+/* What kind of thing is wrong. Each has a name that stays, in compiler/report/diagnostics_report.c. */
+enum diagnostic_rule {
+	DIAGNOSTIC_INPUT,      /* whatever none of the others says */
+	DIAGNOSTIC_FILE,       /* a file or directory that cannot be read */
+	DIAGNOSTIC_NEVER,      /* a broken `never` */
+	DIAGNOSTIC_UNPROVED,   /* a `never` that could not be proved */
+	DIAGNOSTIC_QUARANTINE, /* a quarantine of nobody */
+	DIAGNOSTIC_LIMIT,      /* a ruleset that would be too large */
+	DIAGNOSTIC_COMMAND,    /* what the command was asked for cannot be done */
+	DIAGNOSTIC_RULES
+};
+
 struct diagnostic {
 	enum severity severity;
+	enum diagnostic_rule rule;
 	struct span span;
 	const char *message; /* one line, no full stop */
 	const char *source;  /* the text of the span's first line, or NULL */
@@ -57,11 +70,17 @@ void diagnostics_warning(struct diagnostics *list, struct span span, const char 
 /* Adds help to the newest diagnostic. */
 void diagnostics_help(struct diagnostics *list, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Says which rule the newest diagnostic is of, where it is not DIAGNOSTIC_INPUT. */
+void diagnostics_rule(struct diagnostics *list, enum diagnostic_rule rule);
+
 /* Helps with "did you mean" when one of `names` is near `wrong` (Damerau-Levenshtein distance at most a third of its
  * length, at least one). Returns whether one was. */
 bool diagnostics_suggest(struct diagnostics *list, const char *wrong, const char *const *names, size_t count);
 
-/* Sorts by file, line and column. */
+/* Orders by file, line and column; what is in no file comes first. */
+int compare_spans(const struct span *a, const struct span *b);
+
+/* Sorts by their spans. */
 void diagnostics_sort(struct diagnostics *list);
 
 /* Prints all as text: FILE:LINE:COL: error: MESSAGE, the line, the span underlined, help. */

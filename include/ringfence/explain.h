@@ -42,6 +42,33 @@ const char *endpoint_name(struct arena *arena, const struct endpoint *end);
 /* What decided a side, in words, and the statement it stands in (NULL span file: none). */
 const char *side_text(const struct side *side, struct span *span);
 
+/* What of an allow does not fit a denied flow. */
+enum miss_kind { MISS_SOURCE, MISS_DESTINATION, MISS_DIRECTION, MISS_PORT, MISS_EXPIRED, MISS_KINDS };
+
+struct miss {
+	enum miss_kind kind;
+	const char *text; /* the port is 5433/tcp */
+};
+
+struct near_allow {
+	const struct allow *allow;
+	const char *text; /* what it allows, of its ends those that come nearest: shop/web -> shop/db on 5432/tcp */
+	struct miss misses[MISS_KINDS];
+	size_t miss_count;
+};
+
+struct nearest {
+	struct near_allow *items;
+	size_t count;
+	const char *unnamed[2]; /* by direction: that no allow at all speaks of this denied end, or NULL */
+};
+
+/* Finds the allows that come nearest to a denied flow, fewest misses first, then by file and line: at most `most` for
+ * each side that lacks one. An allow of which neither end fits, in either direction, is not near. Empty where the flow
+ * is allowed, or where no allow could open it (a quarantine, an unknown address). */
+struct nearest nearest_find(struct arena *arena, const struct world *world, const struct flow *flow,
+			    const struct verdict *verdict, size_t most);
+
 /* A pair that may talk, and on which ports. */
 struct reachable {
 	const char *from, *to;
