@@ -49,12 +49,17 @@ struct input {
 	struct diagnostics diagnostics;
 	struct frontend frontend;
 	struct world world;
+	bool takes_git; /* set before reading: a path may be git:REV[:PATH] */
 };
 
 /* Reads policy from `paths` and inventory from -i. Returns 0, or EXIT_PROBLEM after printing every problem. Call
  * input_finish in both cases. */
 int input_read(struct input *input, const struct arguments *arguments, const char *const *paths, size_t count);
 void input_finish(struct input *input);
+
+/* Whether `word` is git:REV[:PATH]; and reads what it names. Problems become diagnostics. */
+bool git_is_word(const char *word);
+void git_add(struct frontend *frontend, const char *word);
 
 /* Prints every diagnostic. Returns 0, or EXIT_PROBLEM when there is an error among them. */
 int input_report(struct input *input, const struct arguments *arguments);
@@ -78,6 +83,7 @@ int check_run(const struct arguments *arguments);
 int compile_run(const struct arguments *arguments);
 int explain_run(const struct arguments *arguments);
 int test_run(const struct arguments *arguments);
+int diff_run(const struct arguments *arguments);
 int reach_run(const struct arguments *arguments);
 int apply_run(const struct arguments *arguments);
 int status_run(const struct arguments *arguments);
