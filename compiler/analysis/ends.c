@@ -539,6 +539,12 @@ bool ends_may_match(const struct comparing *comparing, const struct peer *peer, 
 	const struct world *world = comparing->worlds[version];
 	const struct endpoint nobody = {.stands_for = PEER_ANY};
 	struct endpoint endpoint = {.workload = end->workloads[version]};
+	if (end->kind == END_WORKLOAD && peer->kind == PEER_SERVICE) { /* its isolation selects the same */
+		for (size_t i = 0; i < end->isolation_counts[version]; i++)
+			if (end->isolations[version][i]->service == peer->service)
+				return true;
+		return false;
+	}
 	if (end->kind == END_WORKLOAD && peer->kind != PEER_NETWORK)
 		return peer_matches(world, peer, &endpoint, &nobody);
 	if (end->kind == END_WORKLOAD) {
