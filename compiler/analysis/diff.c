@@ -236,8 +236,8 @@ static struct cause side_cause(const struct pair *pair, const struct side *denie
 	const struct end *end = direction == EGRESS ? pair->from : pair->to;
 	bool changed = pair->from->changed || pair->to->changed;
 	struct cause other = {.kind = CAUSE_INVENTORY};
-	if (end->changed)
-		other.span = end->workloads[VERSION_NEW]->span;
+	if (changed)
+		other.span = (pair->from->changed ? pair->from : pair->to)->workloads[VERSION_NEW]->span;
 	switch (denied->reason) {
 	case REASON_QUARANTINE:
 		return (struct cause){CAUSE_QUARANTINE, denied->quarantine->span, NULL};

@@ -419,7 +419,7 @@ static void name_workload(struct comparing *comparing, struct end *end)
 	end->is_nameless = end->name == NULL && count == 0;
 	if (end->is_nameless && workload->labels.count == 0 && workload->name_space == nowhere)
 		end->name = "other workloads";
-	if (end->name == NULL && count == 1)
+	if (end->changed || (end->name == NULL && count == 1))
 		end->name = arena_printf(comparing->arena, "%s/%s", workload->name_space, workload->name);
 	if (end->name == NULL)
 		end->name = arena_printf(comparing->arena, "%s/{%s}", workload->name_space,
