@@ -287,7 +287,7 @@ static void write_inventory(FILE *stream, uint32_t seed)
 	fprintf(stream,
 		"---\nringfence: v1\nnamespaces: {n0: {labels: {team: t}}, n1: {labels: {team: %s}}}\n"
 		"nodes: {na: {addresses: [10.0.1.1]%s}, nb: {addresses: [192.0.2.1]}}\nworkloads:\n",
-		next(&seed) % 8 == 0 ? "t" : "u", pool ? ", workload_networks: [10.0.0.0/25]" : "");
+		next(&seed) % 8 == 0 ? "t" : "u", pool ? ", workload_networks: [10.0.0.64/26]" : "");
 	for (int i = 0; i < 20; i++) { /* each label set in each namespace, and two again */
 		int kind = other_labels && i == 3 ? 4 : i % 18;
 		const char *a = values[kind % 3], *b = values[kind / 3 % 3];
