@@ -371,17 +371,6 @@ static void add_strangers(struct comparing *comparing)
 
 /* ---- what is known of an end ---- */
 
-static void find_isolations(struct comparing *comparing, struct end *end, enum version version)
-{
-	const struct policy *policy = comparing->worlds[version]->policy;
-	const struct workload *workload = end->workloads[version];
-	for (size_t i = 0; i < policy->isolation_count; i++)
-		if (strcmp(policy->isolations[i]->name_space, workload->name_space) == 0 &&
-		    selector_matches(&policy->isolations[i]->workloads, &workload->labels))
-			*arena_push(comparing->arena, end->isolations[version], end->isolation_counts[version]) =
-			    policy->isolations[i];
-}
-
 /* Whether what holds without any allow differs. */
 static void find_touched(struct comparing *comparing, struct end *end)
 {
@@ -432,8 +421,10 @@ static void finish(struct comparing *comparing, struct end *end)
 						 comparing->worlds[VERSION_NEW]->inventory};
 	switch (end->kind) {
 	case END_WORKLOAD:
-		find_isolations(comparing, end, VERSION_OLD);
-		find_isolations(comparing, end, VERSION_NEW);
+		for (int version = VERSION_OLD; version <= VERSION_NEW; version++)
+			end->isolations[version] =
+			    selecting_find(comparing->selecting[version], comparing->arena, end->workloads[version],
+					   &end->isolation_counts[version]);
 		find_touched(comparing, end);
 		name_workload(comparing, end);
 		break;
@@ -460,6 +451,7 @@ void ends_find(struct comparing *comparing)
 	comparing->nodes_differ = nodes_differ(inventories[VERSION_OLD], inventories[VERSION_NEW]);
 	sample_both(comparing);
 	for (int version = VERSION_OLD; version <= VERSION_NEW; version++) {
+		comparing->selecting[version] = selecting_create(comparing->arena, comparing->worlds[version]->policy);
 		for (size_t i = 0; i < inventories[version]->workload_count; i++)
 			add_known(comparing, &members, inventories[version]->workloads[i], (enum version)version);
 		add_all_selected(comparing, &members, comparing->worlds[version]->policy);
