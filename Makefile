@@ -124,7 +124,7 @@ headers:
 		echo "#include \"$$header\"" | $(CC) $(ALL_CFLAGS) -x c -fsyntax-only - || exit 1; done
 
 format:
-	clang-format -i $(EVERY_SOURCE) $(wildcard include/ringfence/*.h compiler/*/*.h enforcer/*/*.h)
+	clang-format -i $(EVERY_SOURCE) $(wildcard include/ringfence/*.h compiler/*/*.h enforcer/*/*.h tests/*/*.h)
 
 lint:
 	clang-tidy --quiet $(EVERY_SOURCE) -- $(ALL_CFLAGS)

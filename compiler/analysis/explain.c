@@ -1,6 +1,8 @@
 /* Words of a command line to endpoints and ports, and verdicts to words. */
 #include "compiler/analysis/samples.h"
 
+#include "compiler/analysis/samples.h"
+
 #include <ringfence/arena.h>
 #include <ringfence/explain.h>
 
@@ -80,6 +82,19 @@ static const char *find_named(struct arena *arena, const struct world *world, co
 	return NULL;
 }
 
+/* The world is one address of each piece that the policy tells apart: what holds for it holds for every one. */
+static void add_world(struct arena *arena, const struct world *world, struct endpoints *endpoints)
+{
+	struct samples samples;
+	samples_init(&samples, arena, world);
+	for (size_t i = 0; i < samples.address_count; i++)
+		if (samples.addresses[i].outside)
+			add(arena, endpoints,
+			    (struct endpoint){.has_address = true, .address = samples.addresses[i].address});
+	if (endpoints->count == 0)
+		add(arena, endpoints, (struct endpoint){.stands_for = PEER_WORLD});
+}
+
 const char *endpoints_find(struct arena *arena, const struct world *world, const char *word,
 			   struct endpoints *endpoints)
 {
@@ -91,6 +106,10 @@ const char *endpoints_find(struct arena *arena, const struct world *world, const
 	for (size_t i = 0; i < sizeof built_in / sizeof *built_in; i++) {
 		if (strcmp(word, built_in[i].name) != 0)
 			continue;
+		if (built_in[i].kind == PEER_WORLD) {
+			add_world(arena, world, endpoints);
+			return NULL;
+		}
 		add(arena, endpoints, (struct endpoint){.stands_for = built_in[i].kind});
 		return NULL;
 	}

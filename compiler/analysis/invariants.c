@@ -44,8 +44,12 @@ static const char *meeting_text(struct arena *arena, const struct meeting *meeti
 	if (meeting->namespace_labels.count > 0)
 		text = arena_printf(arena, "%s (with labels %s)", text, labels_text(arena, &meeting->namespace_labels));
 	if (meeting->labels.count == 0)
-		return arena_printf(arena, "%s without labels", text);
-	return arena_printf(arena, "%s with labels %s", text, labels_text(arena, &meeting->labels));
+		text = arena_printf(arena, "%s without labels", text);
+	else
+		text = arena_printf(arena, "%s with labels %s", text, labels_text(arena, &meeting->labels));
+	if (meeting->has_address)
+		text = arena_printf(arena, "%s at %s", text, address_format(&meeting->address, address));
+	return text;
 }
 
 static struct endpoint meeting_endpoint(struct arena *arena, const struct meeting *meeting, const char *name)
@@ -58,7 +62,7 @@ static struct endpoint meeting_endpoint(struct arena *arena, const struct meetin
 	workload->name_space = meeting->name_space;
 	workload->name = name;
 	workload->labels = meeting->labels;
-	return (struct endpoint){.workload = workload};
+	return (struct endpoint){workload, meeting->has_address, meeting->address, PEER_SERVICE};
 }
 
 /* Fills the example of `broken` from where two statements meet. */
@@ -180,9 +184,10 @@ static void prove_against(struct proving *proving, const struct never *never, co
 
 /* ---- workloads that nothing isolates ---- */
 
-/* A search for labels that a peer wants and no service of the namespace selects. */
+/* A search for labels that a peer wants and nothing of the namespace isolates in a direction. */
 struct escape {
 	struct proving *proving;
+	enum direction direction;
 	const char *name_space;
 	const struct selector *selectors[ESCAPE_DEPTH_MOST + 1];
 	size_t count, steps;
@@ -203,7 +208,8 @@ static const struct isolation *selected_by(const struct escape *escape, const st
 {
 	const struct policy *policy = escape->proving->world->policy;
 	for (size_t i = 0; i < policy->isolation_count; i++)
-		if (strcmp(policy->isolations[i]->name_space, escape->name_space) == 0 &&
+		if (policy->isolations[i]->directions[escape->direction] &&
+		    strcmp(policy->isolations[i]->name_space, escape->name_space) == 0 &&
 		    selector_matches(&policy->isolations[i]->workloads, labels))
 			return policy->isolations[i];
 	return NULL;
@@ -233,14 +239,17 @@ static bool escapes(struct escape *escape, struct labels *labels)
 	return false;
 }
 
-/* Whether an end that `peer` speaks of could be free: an end that is no workload, or one that no service selects. */
-static bool free_end(struct proving *proving, const struct peer *peer, enum part part, struct meeting *meeting)
+/* Whether an end that `peer` speaks of could be free in a direction: an end that is no workload, or one that nothing
+ * isolates. */
+static bool free_end(struct proving *proving, const struct peer *peer, enum part part, enum direction direction,
+		     struct meeting *meeting)
 {
 	bool there = peers_meet(&proving->place, peer, peer, part, meeting);
 	if (!there || is_stranger(part))
 		return there;
 	struct escape *escape = arena_alloc(proving->arena, sizeof *escape);
 	escape->proving = proving;
+	escape->direction = direction;
 	const char *name = scopes_candidate(&proving->place, peer, peer, 0);
 	for (size_t i = 0; name != NULL; name = scopes_candidate(&proving->place, peer, peer, ++i)) {
 		if (!scopes_meet(&proving->place, peer, peer, name, &meeting->namespace_labels))
@@ -265,8 +274,8 @@ static bool unmatched_opens(struct proving *proving, const struct never *never, 
 			enum part source = (enum part)a, destination = (enum part)b;
 			if ((is_stranger(source) && is_stranger(destination)) ||
 			    !targets_meet(to, to, destination, source, &ports) ||
-			    !free_end(proving, from, source, &ends[EGRESS]) ||
-			    !free_end(proving, &to->peer, destination, &ends[INGRESS]))
+			    !free_end(proving, from, source, EGRESS, &ends[EGRESS]) ||
+			    !free_end(proving, &to->peer, destination, INGRESS, &ends[INGRESS]))
 				continue;
 			struct broken *broken = proving_add(proving, never, NULL, NULL);
 			if (broken == NULL)
@@ -286,14 +295,16 @@ static bool unmatched_opens(struct proving *proving, const struct never *never, 
 	return false;
 }
 
-/* Where unmatched workloads are open, anything that no service selects may be what a never speaks of. NetworkPolicies
- * isolate too, in a direction each, and are looked at with the inventory at hand. */
+/* Where unmatched workloads are open, anything that nothing isolates may be what a never speaks of. Where
+ * NetworkPolicies leave them open without a word, as Kubernetes does, that is for the inventory at hand to show. */
 static bool leaves_open(const struct policy *policy)
 {
+	if (policy_isolates_unmatched(policy) || policy->unmatched == UNMATCHED_ALLOW)
+		return policy->unmatched == UNMATCHED_ALLOW;
 	for (size_t i = 0; i < policy->isolation_count; i++)
 		if (policy->isolations[i]->service == NULL)
 			return false;
-	return !policy_isolates_unmatched(policy);
+	return true;
 }
 
 static void prove_unmatched(struct proving *proving, const struct never *never)

@@ -199,7 +199,34 @@ const char *scopes_candidate(const struct meeting_place *place, const struct pee
 
 /* ---- peers ---- */
 
-static bool speaks_of(const struct peer *peer, enum part part)
+static bool is_everywhere(const struct network *network)
+{
+	for (size_t i = 0; i < network->cidr_count; i++)
+		if (network->cidrs[i].length == 0)
+			return true;
+	return false;
+}
+
+/* Whether a network can hold workloads: it is everything, or shares addresses with those that nodes give to workloads.
+ * Of any other it is for the inventory to show that one is in it. */
+static bool holds_workloads(const struct meeting_place *place, const struct network *network)
+{
+	const struct inventory *inventory = place->world->inventory;
+	if (is_everywhere(network))
+		return true;
+	for (size_t i = 0; i < inventory->node_count; i++)
+		for (size_t j = 0; j < inventory->nodes[i]->pool_count; j++) {
+			const struct prefix *pool = &inventory->nodes[i]->pools[j];
+			for (size_t k = 0; k < network->cidr_count; k++)
+				if (prefix_contains(pool, &network->cidrs[k].address) ||
+				    (prefix_contains(&network->cidrs[k], &pool->address) &&
+				     network_contains(network, &pool->address)))
+					return true;
+		}
+	return false;
+}
+
+static bool speaks_of(const struct meeting_place *place, const struct peer *peer, enum part part)
 {
 	switch (peer->kind) {
 	case PEER_SERVICE:
@@ -207,6 +234,8 @@ static bool speaks_of(const struct peer *peer, enum part part)
 	case PEER_CLUSTER:
 		return part == PART_WORKLOAD;
 	case PEER_NETWORK:
+		return part == PART_ADDRESS4 || part == PART_ADDRESS6 ||
+		       (part == PART_WORKLOAD && holds_workloads(place, peer->network));
 	case PEER_WORLD:
 		return part == PART_ADDRESS4 || part == PART_ADDRESS6;
 	case PEER_NODE:
@@ -235,6 +264,17 @@ static bool workloads_meet(const struct meeting_place *place, const struct peer 
 	if (name == NULL || !selectors_meet(place->arena, selectors, 2, NULL))
 		return false;
 	example->name_space = name;
+	const struct network *network = a->kind == PEER_NETWORK	  ? a->network
+					: b->kind == PEER_NETWORK ? b->network
+								  : NULL;
+	for (size_t i = 0; network != NULL && i < place->samples->address_count; i++) {
+		const struct address *address = &place->samples->addresses[i].address;
+		bool better = !example->has_address || inventory_in_pool(place->world->inventory, address);
+		if (!network_contains(network, address) || !better)
+			continue;
+		example->address = *address;
+		example->has_address = true;
+	}
 	return scopes_meet(place, a, b, name, &example->namespace_labels) &&
 	       selectors_meet(place->arena, selectors, 2, &example->labels);
 }
@@ -266,8 +306,11 @@ bool peers_meet(const struct meeting_place *place, const struct peer *a, const s
 		struct meeting *example)
 {
 	*example = (struct meeting){.part = part};
-	if (!speaks_of(a, part) || !speaks_of(b, part))
+	bool networks = a->kind == PEER_NETWORK && b->kind == PEER_NETWORK;
+	if (!speaks_of(place, a, part) || !speaks_of(place, b, part))
 		return false;
+	if (part == PART_WORKLOAD && networks)
+		return false; /* they meet in an address or nowhere */
 	switch (part) {
 	case PART_WORKLOAD:
 		return workloads_meet(place, a, b, example);
@@ -337,6 +380,32 @@ bool targets_meet(const struct target *a, const struct target *b, enum part part
 	return false;
 }
 
+/* Whether a statement asks for a namespace by this name, or by any but this. */
+struct asking {
+	const char *name, *other;
+	bool asked;
+};
+
+static void ask_peer(struct asking *asking, const struct peer *peer)
+{
+	for (size_t i = 0; i < peer->namespace_count; i++)
+		asking->asked = asking->asked || strcmp(peer->namespaces[i], asking->name) == 0;
+	for (size_t i = 0; i < peer->namespace_labels.count; i++) {
+		const struct requirement *item = &peer->namespace_labels.items[i];
+		if (strcmp(item->key, NAME_LABEL) == 0)
+			asking->asked = asking->asked || lists(item, asking->name) || lists(item, asking->other);
+	}
+}
+
+static void ask_flows(void *context, const struct flows *flows)
+{
+	for (size_t i = 0; i < flows->from_count; i++)
+		ask_peer(context, &flows->from[i]);
+	for (size_t i = 0; i < flows->to_count; i++)
+		ask_peer(context, &flows->to[i].peer);
+}
+
+/* A name that nothing speaks of; so is the same with `-too`, for a second namespace. */
 void meeting_place_init(struct meeting_place *place, struct arena *arena, const struct world *world,
 			const struct samples *samples)
 {
@@ -347,6 +416,9 @@ void meeting_place_init(struct meeting_place *place, struct arena *arena, const 
 		taken = inventory_namespace(world->inventory, place->elsewhere) != NULL;
 		for (size_t i = 0; i < policy->isolation_count && !taken; i++)
 			taken = strcmp(policy->isolations[i]->name_space, place->elsewhere) == 0;
+		struct asking asking = {place->elsewhere, arena_printf(arena, "%s-too", place->elsewhere), taken};
+		policy_each_flows(world, ask_flows, &asking);
+		taken = asking.asked;
 		if (taken)
 			place->elsewhere = arena_printf(arena, "elsewhere-%u", number);
 	}

@@ -25,7 +25,8 @@ struct meeting {
 	const char *name_space; /* PART_WORKLOAD */
 	struct labels labels;
 	struct labels namespace_labels; /* what an unknown namespace needs, without its name */
-	struct address address;		/* PART_ADDRESS4 and 6 */
+	struct address address;		/* PART_ADDRESS4 and 6, and a workload that a network has to hold */
+	bool has_address;
 };
 
 /* Whether some label set satisfies all of `selectors`. The smallest goes to `example` where that is not NULL. */

@@ -13,9 +13,10 @@
 
 struct party {
 	const char *name;
-	struct endpoints from, to; /* as a source and as a destination: a service calls another of itself */
-	uint64_t *speaks[2];	   /* by direction, a bit for each allow: whether it may speak of this party */
-	bool closed[2];		   /* by direction: nothing passes without an allow */
+	struct endpoints from, to;     /* as a source and as a destination: a service calls another of itself */
+	uint64_t *speaks[2];	       /* by direction, a bit for each allow: whether it may speak of this party */
+	bool closed[2];		       /* by direction: nothing passes without an allow */
+	const struct network *network; /* the party is this one, or NULL */
 };
 
 struct parties {
@@ -70,15 +71,36 @@ static void add_workloads(struct parties *parties)
 	}
 }
 
+static bool same_prefixes(const struct prefix *a, size_t a_count, const struct prefix *b, size_t b_count)
+{
+	bool same = a_count == b_count;
+	for (size_t i = 0; same && i < a_count; i++)
+		same = a[i].length == b[i].length && address_compare(&a[i].address, &b[i].address) == 0;
+	return same;
+}
+
+/* Whether two networks are written alike. */
+static bool same_network(const struct network *a, const struct network *b)
+{
+	return a == b || (same_prefixes(a->cidrs, a->cidr_count, b->cidrs, b->cidr_count) &&
+			  same_prefixes(a->except, a->except_count, b->except, b->except_count) && a->name == NULL &&
+			  b->name == NULL);
+}
+
 /* Adds a network or a built-in peer that a statement names, once. A network without an address outside is left out: its
  * workloads are parties themselves. */
 static void add_peer(struct parties *parties, const struct peer *peer)
 {
 	if (peer->kind == PEER_SERVICE || peer->kind == PEER_LABELS || peer->kind == PEER_CLUSTER)
 		return;
-	for (size_t i = 0; i < parties->count; i++)
-		if (strcmp(parties->items[i].name, peer->name) == 0)
+	for (size_t i = 0; i < parties->count; i++) {
+		const struct party *party = &parties->items[i];
+		bool same = peer->kind == PEER_NETWORK
+				? party->network != NULL && same_network(party->network, peer->network)
+				: party->network == NULL && strcmp(party->name, peer->name) == 0;
+		if (same)
 			return;
+	}
 	if (peer->kind != PEER_NETWORK && peer->kind != PEER_WORLD) {
 		add_end(parties, add(parties, peer->name), (struct endpoint){.stands_for = peer->kind});
 		return;
@@ -91,6 +113,7 @@ static void add_peer(struct parties *parties, const struct peer *peer)
 			continue;
 		if (party == NULL)
 			party = add(parties, peer->name);
+		party->network = peer->kind == PEER_NETWORK ? peer->network : NULL;
 		add_end(parties, party, (struct endpoint){.has_address = true, .address = sample->address});
 	}
 }

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { COMBINATIONS_MOST = 64 }; /* of values in the lists of one selector */
+
 struct running {
 	struct arena *arena;
 	const struct world *world;
@@ -44,7 +46,32 @@ static void add_known(const struct running *running, struct endpoints *ends, con
 	}
 }
 
-/* A workload with just the labels that a peer by labels requires. */
+/* Workloads with just the labels that a service requires: of a list of values, one with each. */
+static void add_required(const struct running *running, struct endpoints *ends, const struct service *service)
+{
+	size_t combinations = 1;
+	for (size_t i = 0; i < service->workloads.count; i++)
+		if (service->workloads.items[i].kind == REQUIRE_IN)
+			combinations *= service->workloads.items[i].value_count;
+	for (size_t number = 0; number < combinations && number < COMBINATIONS_MOST; number++) {
+		struct service one = *service;
+		size_t rest = number;
+		one.workloads.items =
+		    arena_alloc(running->arena, (service->workloads.count + 1) * sizeof *one.workloads.items);
+		for (size_t i = 0; i < service->workloads.count; i++) {
+			struct requirement *item = &one.workloads.items[i];
+			*item = service->workloads.items[i];
+			if (item->kind != REQUIRE_IN)
+				continue;
+			item->values += rest % item->value_count;
+			rest /= item->value_count;
+			item->value_count = 1;
+		}
+		add(running, ends, endpoint_of_service(running->arena, &one));
+	}
+}
+
+/* Workloads with just the labels that a peer by labels requires. */
 static void add_labelled(const struct running *running, struct endpoints *ends, const struct peer *peer,
 			 const char *name_space)
 {
@@ -52,7 +79,45 @@ static void add_labelled(const struct running *running, struct endpoints *ends, 
 				     .name = arena_printf(running->arena, "with %s", peer->name),
 				     .workloads = peer->labels,
 				     .span = peer->span};
-	add(running, ends, endpoint_of_service(running->arena, &like));
+	add_required(running, ends, &like);
+}
+
+/* Every namespace that the inventory or a statement names, each once. */
+struct spaces {
+	struct arena *arena;
+	const char **items;
+	size_t count;
+};
+
+static void add_space(struct spaces *spaces, const char *name)
+{
+	for (size_t i = 0; i < spaces->count; i++)
+		if (strcmp(spaces->items[i], name) == 0)
+			return;
+	*arena_push(spaces->arena, spaces->items, spaces->count) = name;
+}
+
+static void add_spaces(void *context, const struct flows *flows)
+{
+	for (size_t i = 0; i < flows->from_count; i++)
+		for (size_t j = 0; j < flows->from[i].namespace_count; j++)
+			add_space(context, flows->from[i].namespaces[j]);
+	for (size_t i = 0; i < flows->to_count; i++)
+		for (size_t j = 0; j < flows->to[i].peer.namespace_count; j++)
+			add_space(context, flows->to[i].peer.namespaces[j]);
+}
+
+static struct spaces list_spaces(const struct running *running, const char *own)
+{
+	struct spaces spaces = {.arena = running->arena};
+	const struct world *world = running->world;
+	add_space(&spaces, own);
+	for (size_t i = 0; i < world->inventory->namespace_count; i++)
+		add_space(&spaces, world->inventory->namespaces[i]->name);
+	for (size_t i = 0; i < world->policy->isolation_count; i++)
+		add_space(&spaces, world->policy->isolations[i]->name_space);
+	policy_each_flows(world, add_spaces, &spaces);
+	return spaces;
 }
 
 static void add_labels(const struct running *running, struct endpoints *ends, const struct peer *peer)
@@ -61,8 +126,11 @@ static void add_labels(const struct running *running, struct endpoints *ends, co
 	size_t before = ends->count;
 	for (size_t i = 0; peer->scope == NAMESPACES_LISTED && i < peer->namespace_count; i++)
 		add_labelled(running, ends, peer, peer->namespaces[i]);
-	if (peer->scope == NAMESPACES_ANY)
-		add_labelled(running, ends, peer, running->result->test->name_space);
+	if (peer->scope == NAMESPACES_ANY) {
+		struct spaces spaces = list_spaces(running, running->result->test->name_space);
+		for (size_t i = 0; i < spaces.count; i++)
+			add_labelled(running, ends, peer, spaces.items[i]);
+	}
 	for (size_t i = 0; peer->scope == NAMESPACES_LABELS && i < inventory->namespace_count; i++)
 		if (selector_matches(&peer->namespace_labels, &inventory->namespaces[i]->labels))
 			add_labelled(running, ends, peer, inventory->namespaces[i]->name);
@@ -72,11 +140,42 @@ static void add_labels(const struct running *running, struct endpoints *ends, co
 	add_known(running, ends, peer);
 }
 
+/* What every statement speaks of by labels. */
+struct speaking {
+	const struct running *running;
+	struct endpoints *ends;
+};
+
+static void add_spoken_peer(const struct speaking *speaking, const struct peer *peer)
+{
+	const struct inventory *inventory = speaking->running->world->inventory;
+	if (peer->kind != PEER_LABELS)
+		return;
+	for (size_t i = 0; peer->scope == NAMESPACES_LISTED && i < peer->namespace_count; i++)
+		add_labelled(speaking->running, speaking->ends, peer, peer->namespaces[i]);
+	for (size_t i = 0; peer->scope == NAMESPACES_LABELS && i < inventory->namespace_count; i++)
+		if (selector_matches(&peer->namespace_labels, &inventory->namespaces[i]->labels))
+			add_labelled(speaking->running, speaking->ends, peer, inventory->namespaces[i]->name);
+	if (peer->scope == NAMESPACES_ANY)
+		add_labelled(speaking->running, speaking->ends, peer, speaking->running->result->test->name_space);
+}
+
+static void add_spoken(void *context, const struct flows *flows)
+{
+	for (size_t i = 0; i < flows->from_count; i++)
+		add_spoken_peer(context, &flows->from[i]);
+	for (size_t i = 0; i < flows->to_count; i++)
+		add_spoken_peer(context, &flows->to[i].peer);
+}
+
+/* All that the policy knows of: its services, and who its statements name by labels. */
 static void add_services(const struct running *running, struct endpoints *ends)
 {
 	const struct policy *policy = running->world->policy;
+	struct speaking speaking = {running, ends};
 	for (size_t i = 0; i < policy->service_count; i++)
-		add(running, ends, endpoint_of_service(running->arena, policy->services[i]));
+		add_required(running, ends, policy->services[i]);
+	policy_each_flows(running->world, add_spoken, &speaking);
 }
 
 static void add_addresses(const struct running *running, struct endpoints *ends, const struct peer *peer)
@@ -91,6 +190,12 @@ static void add_addresses(const struct running *running, struct endpoints *ends,
 		if (inside)
 			add(running, ends, end);
 	}
+	size_t count;
+	const struct place *places = inventory_places(running->world->inventory, &count);
+	for (size_t i = 0; peer->kind == PEER_NETWORK && i < count; i++)
+		if (network_contains(peer->network, &places[i].address))
+			add(running, ends,
+			    (struct endpoint){places[i].workload, true, places[i].address, PEER_SERVICE});
 	if (ends->count == before && peer->kind == PEER_NETWORK)
 		running->result->problem = arena_printf(running->arena, "`%s` holds no address", peer->name);
 }
@@ -99,7 +204,7 @@ static void add_peer(const struct running *running, struct endpoints *ends, cons
 {
 	switch (peer->kind) {
 	case PEER_SERVICE:
-		add(running, ends, endpoint_of_service(running->arena, peer->service));
+		add_required(running, ends, peer->service);
 		add_known(running, ends, peer);
 		break;
 	case PEER_LABELS:

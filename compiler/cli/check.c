@@ -67,7 +67,10 @@ static void print_text(const struct frontend *f)
 	       f->policy.service_count, f->policy.network_count, native_allows(f), network_policies(f),
 	       f->inventory.workload_count, f->file_count);
 	if (f->policy.never_count > 0)
-		printf("; %zu `never` rule%s proved", f->policy.never_count, f->policy.never_count == 1 ? "" : "s");
+		printf("; %zu `never` rule%s proved%s", f->policy.never_count, f->policy.never_count == 1 ? "" : "s",
+		       network_policies(f) > 0 ? ", of NetworkPolicies for the workloads at hand" : "");
+	if (f->policy.audit)
+		printf("; mode audit: denied flows are let through");
 	putchar('\n');
 }
 

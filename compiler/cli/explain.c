@@ -39,12 +39,19 @@ static void print_json(const struct question *question, bool audit)
 	json_decref(object);
 }
 
+/* A conflict or a quarantine denies in audit mode too. */
+static bool is_closed(const struct side *side)
+{
+	return side->reason == REASON_CONFLICT || side->reason == REASON_QUARANTINE;
+}
+
 static void print_text(const struct arguments *arguments, struct input *input, const struct question *question)
 {
 	const struct policy *policy = input->world.policy;
 	verdict_print(stdout, input->arena, &question->flow, &question->verdict, question->port, "",
 		      use_color(arguments, stdout));
-	if (!policy->audit || question->verdict.allowed)
+	if (!policy->audit || question->verdict.allowed || is_closed(&question->verdict.egress) ||
+	    is_closed(&question->verdict.ingress))
 		return;
 	fputs("  but the mode is audit (", stdout);
 	escape_print(stdout, policy->mode_span.file, strlen(policy->mode_span.file));

@@ -78,7 +78,7 @@ int status_run(const struct arguments *arguments)
 	bool fine = ready && policy_ok && !differs && json_is_null(json_object_get(answer, "error"));
 	if (!print_json(arguments, answer)) {
 		printf("node        %s\n", text_of(answer, "node"));
-		printf("in force    %s\n", ready ? "yes" : "no");
+		printf("in force    %s\n", !ready ? "no" : fine ? "yes" : "the last that could be");
 		printf("policy      %s%s\n", text_of(answer, "revision"),
 		       policy_ok ? "" : " (a newer one was refused)");
 		printf("generation  %lld since %s\n",

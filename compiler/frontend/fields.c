@@ -162,9 +162,9 @@ static bool label_text(const char *text, size_t most, bool slash)
 
 const char *label_key_read(struct frontend *frontend, const struct yaml_node *node)
 {
-	if (node->text[0] != 0 && label_text(node->text, 317, true))
+	if (node->kind == YAML_SCALAR && node->text[0] != 0 && label_text(node->text, 317, true))
 		return node->text;
-	diagnostics_error(frontend->diagnostics, node->span, "a label key has letters, digits and `._-/` only");
+	diagnostics_error(frontend->diagnostics, head(node), "a label key has letters, digits and `._-/` only");
 	return NULL;
 }
 

@@ -54,6 +54,21 @@ static void space_labels_read(struct frontend *frontend, const struct yaml_node 
 
 static const struct key namespace_keys[] = {{"labels", false, space_labels_read}};
 
+/* Every namespace has its name as a label, and none can have another's. */
+static void space_name_label(struct frontend *frontend, struct name_space *space)
+{
+	for (size_t i = 0; i < space->labels.count; i++) {
+		if (strcmp(space->labels.items[i].key, "kubernetes.io/metadata.name") != 0)
+			continue;
+		if (strcmp(space->labels.items[i].value, space->name) != 0)
+			diagnostics_error(frontend->diagnostics, space->span,
+					  "the label kubernetes.io/metadata.name of a namespace is its name");
+		return;
+	}
+	*arena_push(frontend->arena, space->labels.items, space->labels.count) =
+	    (struct label){"kubernetes.io/metadata.name", space->name};
+}
+
 void namespaces_read(struct frontend *frontend, const struct yaml_node *node, void *document)
 {
 	(void)document;
@@ -66,8 +81,7 @@ void namespaces_read(struct frontend *frontend, const struct yaml_node *node, vo
 		KEYS_READ(frontend, node->items[i + 1], namespace_keys, "a namespace", space);
 		if (space->name == NULL)
 			continue;
-		*arena_push(frontend->arena, space->labels.items, space->labels.count) =
-		    (struct label){"kubernetes.io/metadata.name", space->name};
+		space_name_label(frontend, space);
 		*arena_push(frontend->arena, frontend->inventory.namespaces, frontend->inventory.namespace_count) =
 		    space;
 	}

@@ -33,8 +33,15 @@ static void fields_read(struct frontend *frontend, const struct yaml_node *node,
 static void strict_read(struct frontend *frontend, const struct yaml_node *node, const struct key *keys, size_t count,
 			const char *what, void *object)
 {
-	if (keys_check(frontend, node, keys, count, what))
-		fields_read(frontend, node, keys, count, object);
+	if (!keys_check(frontend, node, keys, count, what))
+		return;
+	for (size_t i = 0; i < count; i++) {
+		const struct yaml_node *value = keys[i].required ? yaml_get(node, keys[i].name) : NULL;
+		if (value != NULL && yaml_is_null(value))
+			diagnostics_error(frontend->diagnostics, value->span, "`%s` is null, and %s needs it",
+					  keys[i].name, what);
+	}
+	fields_read(frontend, node, keys, count, object);
 }
 
 /* An object of which we need a part. */
@@ -86,6 +93,18 @@ static void keep(const struct yaml_node *node, void *object, size_t offset)
 		keep(node, object, offsetof(type, field));                                      \
 	}
 
+/* A mapping of texts: a native selector's list of one value is none. */
+static void manifest_labels_read(struct frontend *frontend, const struct yaml_node *node, struct labels *labels)
+{
+	size_t before = frontend->diagnostics->errors;
+	for (size_t i = 1; node->kind == YAML_MAPPING && i < node->count; i += 2)
+		if (node->items[i]->kind != YAML_SCALAR)
+			diagnostics_error(frontend->diagnostics, node->items[i - 1]->span, "label `%s` must be a text",
+					  node->items[i - 1]->text);
+	if (frontend->diagnostics->errors == before)
+		labels_read(frontend, node, labels);
+}
+
 /* ---- metadata ---- */
 
 struct metadata {
@@ -107,6 +126,8 @@ static void metadata_name_read(struct frontend *frontend, const struct yaml_node
 
 static void metadata_namespace_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
+	if (node->kind == YAML_SCALAR && node->text[0] == 0)
+		return; /* as if it were absent */
 	const char *name = name_read(frontend, node, "`metadata.namespace`");
 	if (name != NULL)
 		((struct metadata *)object)->name_space = name;
@@ -114,13 +135,35 @@ static void metadata_namespace_read(struct frontend *frontend, const struct yaml
 
 static void metadata_labels_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
-	labels_read(frontend, node, &((struct metadata *)object)->labels);
+	manifest_labels_read(frontend, node, &((struct metadata *)object)->labels);
 }
 
+static void passed_over(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	(void)frontend;
+	(void)node;
+	(void)object;
+}
+
+/* All of ObjectMeta, so that a namespace that is misspelled does not become the default one. */
 static const struct key metadata_keys[] = {
     {"name", false, metadata_name_read},
     {"namespace", false, metadata_namespace_read},
     {"labels", false, metadata_labels_read},
+    {"annotations", false, passed_over},
+    {"clusterName", false, passed_over},
+    {"creationTimestamp", false, passed_over},
+    {"deletionGracePeriodSeconds", false, passed_over},
+    {"deletionTimestamp", false, passed_over},
+    {"finalizers", false, passed_over},
+    {"generateName", false, passed_over},
+    {"generation", false, passed_over},
+    {"initializers", false, passed_over},
+    {"managedFields", false, passed_over},
+    {"ownerReferences", false, passed_over},
+    {"resourceVersion", false, passed_over},
+    {"selfLink", false, passed_over},
+    {"uid", false, passed_over},
 };
 
 /* Returns false after an error, when the object has no name to go by. */
@@ -130,7 +173,7 @@ static bool metadata_read(struct frontend *frontend, const struct yaml_node *roo
 	size_t before = frontend->diagnostics->errors;
 	*metadata = (struct metadata){.name_space = "default"};
 	if (node != NULL && !yaml_is_null(node))
-		LENIENT(frontend, node, metadata_keys, "`metadata`", metadata);
+		STRICT(frontend, node, metadata_keys, "`metadata`", metadata);
 	if (metadata->name == NULL && frontend->diagnostics->errors == before)
 		diagnostics_error(frontend->diagnostics, node != NULL ? node->span : root->span,
 				  "the object needs `metadata.name`");
@@ -227,7 +270,7 @@ static struct selector label_selector_read(struct frontend *frontend, const stru
 	STRICT(frontend, node, selector_keys, "a label selector", &parts);
 	if (parts.labels != NULL) {
 		struct labels labels = {0};
-		labels_read(frontend, parts.labels, &labels);
+		manifest_labels_read(frontend, parts.labels, &labels);
 		for (size_t i = 0; i < labels.count; i++) {
 			struct requirement requirement = {.kind = REQUIRE_IN, .key = labels.items[i].key};
 			*arena_push(frontend->arena, requirement.values, requirement.value_count) =
@@ -380,7 +423,24 @@ static uint16_t protocol_read(struct frontend *frontend, const struct yaml_node 
 static bool is_number(const struct yaml_node *node)
 {
 	return node->kind == YAML_SCALAR && node->plain && node->text[0] != 0 &&
+	       (node->text[0] != '0' || node->text[1] == 0) && /* an octal number, to some readers */
 	       strspn(node->text, "0123456789") == strlen(node->text);
+}
+
+/* What YAML or JSON readers take for a number or a truth value, and we for a name: refused, since they would disagree.
+ */
+static bool is_ambiguous(const struct yaml_node *node)
+{
+	static const char *const words[] = {"true", "false", "yes", "no", "on", "off", "y", "n", "inf", "nan"};
+	char *end;
+	if (!node->plain)
+		return false;
+	strtod(node->text, &end); /* 8e1, 0x50 */
+	bool number = end != node->text && *end == 0;
+	bool based = node->text[0] == '0' && (node->text[1] == 'b' || node->text[1] == 'o');
+	for (size_t i = 0; i < sizeof words / sizeof *words && !number; i++)
+		number = strcmp(words[i], node->text) == 0;
+	return number || based;
 }
 
 /* Returns 0 after an error. */
@@ -407,7 +467,7 @@ static void named_port_read(struct frontend *frontend, const struct port_parts *
 	const char *name = scalar_read(frontend, parts->port, "`port`");
 	if (name == NULL)
 		return;
-	if (!is_service_name(name)) {
+	if (!is_service_name(name) || is_ambiguous(parts->port)) {
 		diagnostics_error(frontend->diagnostics, parts->port->span,
 				  "`port` must be a number, or the name of a container port");
 		if (strspn(name, "0123456789") == strlen(name))
@@ -724,7 +784,7 @@ static struct address *ips_read(struct frontend *frontend, const struct yaml_nod
 		if (ip != NULL && !yaml_is_null(ip))
 			add_ip(frontend, ip, &addresses, count);
 	}
-	if (item_count == 0 && one != NULL)
+	if (*count == 0 && one != NULL)
 		add_ip(frontend, one, &addresses, count);
 	return addresses;
 }
@@ -823,7 +883,7 @@ static void add_nodes(struct frontend *frontend)
 			continue;
 		if (node == NULL || strcmp(node->name, host->node) != 0) {
 			node = arena_alloc(frontend->arena, sizeof *node);
-			*node = (struct node){.name = host->node, .span = host->span};
+			*node = (struct node){.name = host->node, .told_by_pods = true, .span = host->span};
 			*arena_push(frontend->arena, inventory->nodes, inventory->node_count) = node;
 		}
 		*arena_push(frontend->arena, node->addresses, node->address_count) = host->address;
@@ -863,12 +923,21 @@ static bool ends_with(const char *text, const char *end)
 /* An object of a kind that is none of ours. Other policies are worth a word: their author expects them to count. */
 static void skip(struct frontend *frontend, const struct yaml_node *root, const char *api_version, const char *kind)
 {
+	static const char *const others[] = {"Ingress", "IngressClass", "IPAddress", "ServiceCIDR"};
+	static const char *const right[] = {"NetworkPolicy"};
 	const struct span span = yaml_get(root, "kind")->span;
+	bool core = strchr(api_version, '/') == NULL, ours = strncmp(api_version, "networking.k8s.io/", 18) == 0;
+	bool old = strncmp(api_version, "extensions/", 11) == 0, known = !ours;
+	for (size_t i = 0; i < sizeof others / sizeof *others && !known; i++)
+		known = strncmp(others[i], kind, strlen(others[i])) == 0;
 	frontend->skipped_count++;
-	if (strcmp(kind, "NetworkPolicy") == 0 && strncmp(api_version, "extensions/", 11) == 0) {
+	if ((core || ours || old) && strncmp(kind, right[0], strlen(right[0])) == 0) {
 		diagnostics_error(frontend->diagnostics, span, "a NetworkPolicy of %s is of no API in use",
 				  api_version);
 		diagnostics_help(frontend->diagnostics, "write apiVersion: networking.k8s.io/v1");
+	} else if (!known) {
+		diagnostics_error(frontend->diagnostics, span, "there is no kind `%s` in %s", kind, api_version);
+		diagnostics_suggest(frontend->diagnostics, kind, right, 1);
 	} else if (ends_with(kind, "NetworkPolicy") || ends_with(kind, "NetworkPolicyList")) {
 		diagnostics_warning(frontend->diagnostics, span, "%s of %s is not enforced by Ringfence", kind,
 				    api_version);

@@ -131,6 +131,21 @@ static const struct key cidr_peer_keys[] = {
     {"except", false, peer_except_read},
 };
 
+/* cidr 10.0.0.0/8, 192.0.2.0/24 except 10.1.0.0/16, as far as there is room */
+static const char *network_text(struct arena *arena, const struct network *network)
+{
+	enum { SHOWN = 4 };
+	char text[ADDRESS_TEXT_SIZE];
+	const char *name = "cidr ";
+	for (size_t i = 0; i < network->cidr_count && i <= SHOWN; i++)
+		name = arena_printf(arena, "%s%s%s", name, i > 0 ? ", " : "",
+				    i < SHOWN ? prefix_format(&network->cidrs[i], text) : "...");
+	for (size_t i = 0; i < network->except_count && i <= SHOWN; i++)
+		name = arena_printf(arena, "%s%s%s", name, i > 0 ? ", " : " except ",
+				    i < SHOWN ? prefix_format(&network->except[i], text) : "...");
+	return name;
+}
+
 static void mapping_peer(struct frontend *frontend, const struct yaml_node *node, const char *own, struct peer *peer)
 {
 	if (yaml_get(node, "cidr") != NULL) {
@@ -139,10 +154,7 @@ static void mapping_peer(struct frontend *frontend, const struct yaml_node *node
 		peer->kind = PEER_NETWORK;
 		peer->network = network;
 		KEYS_READ(frontend, node, cidr_peer_keys, "a peer by address", peer);
-		char text[ADDRESS_TEXT_SIZE] = "";
-		if (network->cidr_count > 0)
-			prefix_format(&network->cidrs[0], text);
-		peer->name = arena_printf(frontend->arena, "cidr %s", text);
+		peer->name = network_text(frontend->arena, network);
 		return;
 	}
 	peer->kind = PEER_LABELS;
@@ -452,6 +464,51 @@ static void check_quarantines(struct frontend *frontend)
 	}
 }
 
+/* Whether the peer asks for labels of a namespace that nobody but the inventory can tell. */
+static bool asks_namespace_labels(const struct peer *peer)
+{
+	for (size_t i = 0; peer->scope == NAMESPACES_LABELS && i < peer->namespace_labels.count; i++)
+		if (strcmp(peer->namespace_labels.items[i].key, "kubernetes.io/metadata.name") != 0)
+			return true;
+	return false;
+}
+
+static const struct peer *find_namespace_question(const struct policy *policy)
+{
+	for (size_t i = 0; i < policy->allow_count; i++) {
+		const struct flows *flows = &policy->allows[i]->flows;
+		for (size_t j = 0; j < flows->from_count; j++)
+			if (asks_namespace_labels(&flows->from[j]))
+				return &flows->from[j];
+		for (size_t j = 0; j < flows->to_count; j++)
+			if (asks_namespace_labels(&flows->to[j].peer))
+				return &flows->to[j].peer;
+	}
+	return NULL;
+}
+
+/* A namespace of which only the name is known matches what asks for the absence of a label: the answer may be wrong for
+ * want of input, as with `kubectl get pods,networkpolicies`. The inventory is sorted by namespace. */
+static void check_namespaces(struct frontend *frontend)
+{
+	const struct inventory *inventory = &frontend->inventory;
+	const struct peer *peer = find_namespace_question(&frontend->policy);
+	for (size_t i = 0; peer != NULL && i < inventory->workload_count; i++) {
+		const struct workload *workload = inventory->workloads[i];
+		if ((i > 0 && strcmp(inventory->workloads[i - 1]->name_space, workload->name_space) == 0) ||
+		    inventory_namespace(inventory, workload->name_space) != NULL)
+			continue;
+		diagnostics_warning(
+		    frontend->diagnostics, workload->span,
+		    "the labels of namespace `%s` are not known, and %s:%u asks for labels of namespaces",
+		    workload->name_space, peer->span.file, peer->span.line);
+		diagnostics_help(
+		    frontend->diagnostics,
+		    "name it under `namespaces`, or read its Namespace manifest too; until then it has none "
+		    "but its name");
+	}
+}
+
 static int compare_allows(const void *left, const void *right)
 {
 	const struct allow *a = *(struct allow *const *)left, *b = *(struct allow *const *)right;
@@ -481,4 +538,5 @@ void native_read_statements(struct frontend *frontend)
 	if (policy->allow_count > 1)
 		qsort(policy->allows, policy->allow_count, sizeof *policy->allows, compare_allows);
 	check_quarantines(frontend);
+	check_namespaces(frontend);
 }

@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Seconds: the kernel counts a timeout in nanoseconds, of which 64 bits hold 584 years (nf_msecs_to_jiffies64). What
+ * ends in more than a hundred has none there; whoever made the ruleset makes another then. */
+#define EXPIRY_MOST ((int64_t)100 * 365 * 86400)
+
 /* Ports of `target` at `destination`, names of container ports resolved. */
 static struct port_range *ports_at(struct arena *arena, const struct target *target, const struct workload *destination,
 				   size_t *count)
@@ -41,6 +45,7 @@ static void add_entry(struct arena *arena, struct class *class, const struct all
 	struct class_entry *entry = arena_push(arena, class->entries, class->entry_count);
 	entry->allow = allow;
 	entry->target = target;
+	class->one_sided = class->one_sided || !allow->counts[EGRESS] || !allow->counts[INGRESS];
 	if (class->direction == INGRESS)
 		entry->ports = ports_at(arena, target, workload, &entry->port_count);
 	bool sources = class->direction == INGRESS;
@@ -158,7 +163,7 @@ static struct group *group_of(struct arena *arena, struct class *class, const st
 	const struct group wanted = {
 	    .shape = shape_of(peer, ports),
 	    .family = family,
-	    .until = allow->until,
+	    .until = allow->until - class->at > EXPIRY_MOST ? 0 : allow->until,
 	    .icmp = is_icmp(ports->protocol),
 	    .outside = peer->kind == PEER_WORLD,
 	    .special = allow->log || allow->rate.count > 0 ? allow : NULL,
@@ -362,7 +367,7 @@ static void fill_peer(struct arena *arena, struct class *class, const struct wor
 struct class *class_of(struct arena *arena, struct classes *classes, const struct world *world, uint32_t generation,
 		       const struct endpoint *end, enum direction direction)
 {
-	struct class new = {.direction = direction, .budget = &classes->budget};
+	struct class new = {.direction = direction, .at = world->at, .budget = &classes->budget};
 	if (!end->workload->conflict)
 		new.quarantine = quarantine_of(world, end->workload);
 	new.closed = end->workload->conflict || new.quarantine != NULL;

@@ -78,6 +78,8 @@ struct class
 	char chain[RULESET_NAME_SIZE];
 	struct group *groups;
 	size_t group_count;
+	bool one_sided; /* an entry counts on this side only, as rules of NetworkPolicies do */
+	int64_t at;	/* Unix time at which it was made */
 	struct budget *budget;
 };
 

@@ -34,6 +34,8 @@ const struct field_form field_forms[FIELD_COUNT] = {
     [FIELD_CT_PORT] = {"ct reply proto-src", 2, 0, FROM_CT, NFT_CT_PROTO_SRC, REPLY, 0},
     [FIELD_CT_REQUEST] = {"ct original proto-dst", 2, 0, FROM_CT, NFT_CT_PROTO_DST, ORIGINAL, 0},
     [FIELD_CT_STATUS] = {"ct status", 4, 0, FROM_CT, NFT_CT_STATUS, -1, 0},
+    [FIELD_TCP_FLAGS] = {"tcp flags", 1, 0, FROM_TRANSPORT, 13, -1, IPPROTO_TCP},
+    [FIELD_SCTP_CHUNK] = {"@th,96,8", 1, 0, FROM_TRANSPORT, 12, -1, 0},
 };
 
 /* nft's numbers of types (nftables, include/datatype.h): ipv4_addr 7, ipv6_addr 8, inet_proto 12, inet_service 13,

@@ -21,6 +21,8 @@
 enum { STATE_INVALID = 1 << 0, STATE_RELATED = 1 << 2, STATE_UNTRACKED = 1 << 6, STATUS_CONFIRMED = 1 << 3 };
 /* PATH_SHOWN: of a file's path its end, so that a log prefix holds it, the line and two names in 127 bytes. */
 enum { LOG_RATE = 10, LOG_BURST = 5, SET_SIZE_LEAST = 64, PATH_SHOWN = 48 };
+/* Flags of TCP (RFC 9293, 3.1) and a chunk of SCTP (RFC 9260, 3.2). */
+enum { TCP_RST = 0x04, TCP_ACK = 0x10, SCTP_INIT = 1 };
 /* Of `log: true`: more is left out. Of `rate`: sources that the kernel keeps count of at once, and for how long. */
 enum { ALLOW_LOG_RATE = 100, ALLOW_LOG_BURST = 100, METER_SOURCES = 65535, METER_SECONDS_LEAST = 60 };
 
@@ -40,7 +42,10 @@ struct lowering {
 	struct set *local[2], *self[2], *egress[2], *ingress[2], *guard[2], *pool[2], *known[2];
 	struct set *guarded;
 	struct set *inside[2]; /* every known workload and node, where the policy speaks of `world` */
-	struct set *judged[2]; /* local workloads with a chain for ingress, where an allow has `log` or `rate` */
+	/* Where an allow has `log` or `rate`: local workloads whose ingress chain judges no less than the source's
+	 * egress chain. A rule that counts on one side opens ingress and not egress, so there the source's is to judge.
+	 */
+	struct set *judged[2];
 	struct meter *meters;
 	size_t meter_count;
 };
@@ -142,6 +147,16 @@ static void deny(struct lowering *l, struct chain *chain, const char *reason, co
 	struct rule *rule = add_rule(l, chain, comment);
 	log_some(l, rule, LOG_RATE, LOG_BURST, denial(l, reason));
 	finish(l, add_rule(l, chain, comment), STATEMENT_GOTO, own(l, "deny"));
+}
+
+/* The same for a workload in conflict or in quarantine, which audit mode does not open. */
+static void close_off(struct lowering *l, struct chain *chain, const char *reason, const char *comment)
+{
+	struct rule *rule = add_rule(l, chain, comment);
+	log_some(l, rule, LOG_RATE, LOG_BURST, arena_printf(l->arena, "ringfence deny %s ", reason));
+	rule = add_rule(l, chain, comment);
+	add(l, rule, STATEMENT_COUNTER);
+	finish(l, rule, STATEMENT_DROP, NULL);
 }
 
 static const enum field source_fields[2] = {FIELD_CT_SOURCE4, FIELD_CT_SOURCE6};
@@ -387,11 +402,17 @@ static const struct meter *meter_of(struct lowering *l, const struct allow *allo
 	return NULL;
 }
 
-/* `rate` is about what begins: what runs already goes on. */
+/* `rate` is about what begins: what runs already goes on. Conntrack lets a handshake begin anew in a connection that
+ * has ended, so those are told by their packets: a SYN has neither ACK nor RST, and an INIT is a chunk of its own. */
 static void add_running_rule(const struct class_rules *r, uint8_t protocol)
 {
 	struct rule *rule = match_group(r, protocol);
+	const uint8_t flags = TCP_ACK | TCP_RST, init = SCTP_INIT;
 	match_bits(r->l, rule, STATEMENT_BITS, FIELD_CT_STATUS, STATUS_CONFIRMED);
+	if (protocol == IPPROTO_TCP)
+		match(r->l, rule, STATEMENT_BITS, FIELD_TCP_FLAGS, &flags);
+	if (protocol == IPPROTO_SCTP)
+		match(r->l, rule, STATEMENT_UNEQUAL, FIELD_SCTP_CHUNK, &init);
 	finish(r->l, rule, STATEMENT_RETURN, NULL);
 }
 
@@ -499,8 +520,9 @@ static void add_class(struct lowering *l, struct class *class)
 	}
 	add_group_rules(l, chain, class, is_limited, add_over_rules, false);
 	const char *comment = NULL, *origin = class_origin(l, class, &comment);
-	deny(l, chain, arena_printf(l->arena, "%s %s", class->direction == EGRESS ? "egress" : "ingress", origin),
-	     comment);
+	(class->closed ? close_off : deny)(
+	    l, chain, arena_printf(l->arena, "%s %s", class->direction == EGRESS ? "egress" : "ingress", origin),
+	    comment);
 }
 
 /* ---- workloads ---- */
@@ -521,12 +543,13 @@ static void add_place(struct lowering *l, const struct place *place, struct iden
 	    class_of_member(l->arena, &l->classes, l->world, l->ruleset->generation, identity, &end, EGRESS);
 	struct class *in =
 	    class_of_member(l->arena, &l->classes, l->world, l->ruleset->generation, identity, &end, INGRESS);
-	put_address(l, l->local[family], address, NULL);
+	if (out != NULL || in != NULL)
+		put_address(l, l->local[family], address, NULL);
 	if (out != NULL)
 		put_address(l, l->egress[family], address, out->chain);
 	if (in != NULL)
 		put_address(l, l->ingress[family], address, in->chain);
-	if (in != NULL && l->judged[family] != NULL)
+	if (in != NULL && !in->one_sided && l->judged[family] != NULL)
 		put_address(l, l->judged[family], address, NULL);
 	for (size_t i = 0; i < workload->address_count; i++)
 		if (workload->addresses[i].family == address->family &&
@@ -648,6 +671,18 @@ static void add_inside(struct lowering *l)
 		}
 }
 
+/* Of no generation, so that the next counts on where this one was. The key says the rate, too. */
+static const char *meter_name(struct lowering *l, const struct allow *allow, unsigned family)
+{
+	uint32_t hash = 2166136261; /* FNV-1a */
+	for (const char *at = allow->key; *at != 0; at++)
+		hash = (hash ^ (unsigned char)*at) * 16777619;
+	const char *name = arena_printf(l->arena, "rate_%08x_%u", hash, family);
+	for (unsigned i = 2; ruleset_set(l->ruleset, name) != NULL; i++)
+		name = arena_printf(l->arena, "rate_%08x_%u_%u", hash, family, i);
+	return name;
+}
+
 /* The sets that `log` and `rate` need. */
 static void add_special_sets(struct lowering *l)
 {
@@ -663,8 +698,7 @@ static void add_special_sets(struct lowering *l)
 		struct meter *meter = arena_push(l->arena, l->meters, l->meter_count);
 		meter->allow = allow;
 		for (size_t family = 0; family < 2; family++) {
-			const char *name =
-			    own(l, arena_printf(l->arena, "rate%zu_%u", l->meter_count, family == 0 ? 4 : 6));
+			const char *name = meter_name(l, allow, family == 0 ? 4 : 6);
 			struct set *set = meter->sets[family] = add_set(l, name, address_keys[family]);
 			set->dynamic = set->timeout = true;
 			set->size = METER_SOURCES;

@@ -37,44 +37,54 @@ void ranges_merge(struct ranges *ranges)
 	ranges->count = kept + 1;
 }
 
-static struct ranges subtract(struct arena *arena, struct ranges ranges, const struct address_range *hole)
+/* Both sorted and merged: one walk over both. */
+static struct ranges subtract(struct arena *arena, const struct ranges *ranges, const struct ranges *holes)
 {
 	struct ranges left = {0};
-	for (size_t i = 0; i < ranges.count; i++) {
-		struct address_range range = ranges.items[i];
-		if (address_compare(&hole->last, &range.first) < 0 || address_compare(&hole->first, &range.last) > 0) {
-			*arena_push(arena, left.items, left.count) = range;
-			continue;
+	size_t next = 0; /* the first hole that ends behind the range at hand */
+	for (size_t i = 0; i < ranges->count; i++) {
+		struct address_range rest = ranges->items[i];
+		bool any = true;
+		while (next < holes->count && address_compare(&holes->items[next].last, &rest.first) < 0)
+			next++;
+		for (size_t j = next; any && j < holes->count; j++) {
+			const struct address_range *hole = &holes->items[j];
+			struct address before = hole->first, after = hole->last;
+			if (address_compare(&hole->first, &rest.last) > 0)
+				break;
+			if (address_compare(&rest.first, &hole->first) < 0 && address_previous(&before))
+				*arena_push(arena, left.items, left.count) = (struct address_range){rest.first, before};
+			any = address_compare(&rest.last, &hole->last) > 0 && address_next(&after);
+			rest.first = after;
 		}
-		struct address before = hole->first, after = hole->last;
-		if (address_compare(&range.first, &hole->first) < 0 && address_previous(&before))
-			*arena_push(arena, left.items, left.count) = (struct address_range){range.first, before};
-		if (address_compare(&range.last, &hole->last) > 0 && address_next(&after))
-			*arena_push(arena, left.items, left.count) = (struct address_range){after, range.last};
+		if (any)
+			*arena_push(arena, left.items, left.count) = rest;
 	}
 	return left;
 }
 
-struct ranges ranges_of(struct arena *arena, const struct prefix *prefixes, size_t count, const struct prefix *except,
-			size_t except_count, uint8_t family)
+static struct ranges ranges_in(struct arena *arena, const struct prefix *prefixes, size_t count, uint8_t family)
 {
 	struct ranges ranges = {0};
 	for (size_t i = 0; i < count; i++)
 		if (prefixes[i].address.family == family)
 			*arena_push(arena, ranges.items, ranges.count) = prefix_range(&prefixes[i]);
 	ranges_merge(&ranges);
-	for (size_t i = 0; i < except_count; i++) {
-		struct address_range hole = prefix_range(&except[i]);
-		if (except[i].address.family == family)
-			ranges = subtract(arena, ranges, &hole);
-	}
 	return ranges;
+}
+
+struct ranges ranges_of(struct arena *arena, const struct prefix *prefixes, size_t count, const struct prefix *except,
+			size_t except_count, uint8_t family)
+{
+	struct ranges ranges = ranges_in(arena, prefixes, count, family),
+		      holes = ranges_in(arena, except, except_count, family);
+	return subtract(arena, &ranges, &holes);
 }
 
 struct ranges ranges_without(struct arena *arena, struct ranges ranges, const struct address *address)
 {
 	struct address_range hole = {*address, *address};
-	return subtract(arena, ranges, &hole);
+	return subtract(arena, &ranges, &(struct ranges){&hole, 1});
 }
 
 static int compare_addresses(const void *left, const void *right)

@@ -40,10 +40,14 @@ static void print_bits(FILE *stream, const struct statement *statement)
 	 * enum ip_conntrack_status. */
 	static const char *const states[32] = {[0] = "invalid", "established", "related", "new", [6] = "untracked"};
 	static const char *const statuses[32] = {[3] = "confirmed"};
-	const char *const *names = statement->fields[0] == FIELD_CT_STATE ? states : statuses;
-	uint32_t value;
+	static const char *const flags[32] = {"fin", "syn", "rst", "psh", "ack", "urg", "ecn", "cwr"}; /* of TCP */
+	const char *const *names = statement->fields[0] == FIELD_CT_STATE    ? states
+				   : statement->fields[0] == FIELD_CT_STATUS ? statuses
+									     : flags;
+	uint32_t value = statement->value[0];
 	const char *comma = "";
-	memcpy(&value, statement->value, sizeof value);
+	if (field_forms[statement->fields[0]].size == sizeof value)
+		memcpy(&value, statement->value, sizeof value);
 	print_fields(stream, statement);
 	fputs(statement->kind == STATEMENT_BITS ? " " : " ! ", stream);
 	for (size_t i = 0; i < 32; i++) {

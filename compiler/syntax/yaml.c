@@ -146,8 +146,13 @@ static void read_items(struct reader *reader, struct yaml_node *node, yaml_event
 		yaml_event_delete(&event);
 		if (item == NULL)
 			return;
-		if (node->kind == YAML_MAPPING && node->count % 2 == 0 && item->kind != YAML_SCALAR) {
+		bool key = node->kind == YAML_MAPPING && node->count % 2 == 0;
+		if (key && item->kind != YAML_SCALAR) {
 			fail(reader, item->span, "a key must be a plain text");
+			return;
+		}
+		if (key && item->plain && strcmp(item->text, "<<") == 0) {
+			fail(reader, item->span, "a merge key (`<<`), which is not read; write the keys out");
 			return;
 		}
 		*arena_push(reader->arena, node->items, node->count) = item;
@@ -165,6 +170,15 @@ static const char *anchor_of(const yaml_event_t *event)
 	return (const char *)event->data.mapping_start.anchor;
 }
 
+static const char *tag_of(const yaml_event_t *event)
+{
+	if (event->type == YAML_SCALAR_EVENT)
+		return (const char *)event->data.scalar.tag;
+	if (event->type == YAML_SEQUENCE_START_EVENT)
+		return (const char *)event->data.sequence_start.tag;
+	return (const char *)event->data.mapping_start.tag;
+}
+
 /* Reads the node that starts with `event`; NULL after a failure. */
 static struct yaml_node *read_node(struct reader *reader, yaml_event_t *event, unsigned depth)
 {
@@ -173,6 +187,10 @@ static struct yaml_node *read_node(struct reader *reader, yaml_event_t *event, u
 		return resolve_alias(reader, event);
 	if (depth > YAML_DEPTH_MAX) {
 		fail(reader, span, arena_printf(reader->arena, "nested more than %d levels deep", YAML_DEPTH_MAX));
+		return NULL;
+	}
+	if (tag_of(event) != NULL) { /* it could make a number a text, or the other way round */
+		fail(reader, span, "a tag (`!`), which is not read; quote a text, and write a number plainly");
 		return NULL;
 	}
 	size_t before = reader->nodes;

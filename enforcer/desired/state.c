@@ -27,6 +27,9 @@ struct state {
 	const char *node;
 	struct arena *policy_arena;
 	struct frontend policy;
+	struct arena
+	    *proven_arena; /* of the policy that the kernel took last, while `policy` is a newer one; or NULL */
+	struct frontend proven;
 	char *policy_errors;
 	struct file **files;
 	size_t file_count;
@@ -64,6 +67,7 @@ void state_destroy(struct state *state)
 		file_free(state->files[i]);
 	free(state->files);
 	arena_free(state->policy_arena);
+	arena_free(state->proven_arena);
 	free(state->policy_errors);
 	free(state);
 }
@@ -115,10 +119,34 @@ int state_read_policy(struct state *state, const char *directory)
 		arena_free(arena);
 		return same && state->policy_errors == NULL ? 0 : -1;
 	}
-	arena_free(state->policy_arena);
+	if (state->proven_arena == NULL) { /* else the one in between was never in force */
+		state->proven_arena = state->policy_arena;
+		state->proven = state->policy;
+	} else {
+		arena_free(state->policy_arena);
+	}
 	state->policy_arena = arena;
 	state->policy = frontend;
 	return 1;
+}
+
+void state_keep_policy(struct state *state)
+{
+	arena_free(state->proven_arena);
+	state->proven_arena = NULL;
+}
+
+bool state_revert_policy(struct state *state, const char *why)
+{
+	if (state->proven_arena == NULL)
+		return false;
+	arena_free(state->policy_arena);
+	state->policy_arena = state->proven_arena;
+	state->policy = state->proven;
+	state->proven_arena = NULL;
+	free(state->policy_errors);
+	state->policy_errors = strdup(why);
+	return true;
 }
 
 bool state_has_policy(const struct state *state)
@@ -171,6 +199,19 @@ static const struct workload *find(const struct inventory *inventory, const stru
 	return NULL;
 }
 
+static bool same_nodes(const struct inventory *old, const struct inventory *new)
+{
+	bool same = old->node_count == new->node_count;
+	for (size_t i = 0; same && i < old->node_count; i++) {
+		const struct node *a = old->nodes[i], *b = new->nodes[i];
+		same = strcmp(a->name, b->name) == 0 && a->address_count == b->address_count && a->pool_count == 0 &&
+		       b->pool_count == 0;
+		for (size_t j = 0; same && j < a->address_count; j++)
+			same = address_compare(&a->addresses[j], &b->addresses[j]) == 0;
+	}
+	return same;
+}
+
 /* How many workloads are not the same in both. */
 static int count_changes(const struct inventory *old, const struct inventory *new)
 {
@@ -182,7 +223,7 @@ static int count_changes(const struct inventory *old, const struct inventory *ne
 	for (size_t i = 0; i < new->workload_count; i++)
 		changes += find(old, new->workloads[i]) == NULL;
 	/* Namespaces and nodes concern every workload. */
-	if (old->namespace_count + new->namespace_count + old->node_count + new->node_count > 0)
+	if (old->namespace_count + new->namespace_count > 0 || !same_nodes(old, new))
 		changes += 2;
 	return changes;
 }
@@ -336,17 +377,40 @@ static bool share(const struct workload *a, const struct workload *b)
 	return false;
 }
 
+/* Every Pod tells of its node: what they say adds up. A node that a native document describes is as that says. */
+static void merge_node(struct merging *m, const struct node *from)
+{
+	struct node *there = NULL;
+	for (size_t i = 0; i < m->inventory->node_count && there == NULL; i++)
+		if (strcmp(m->inventory->nodes[i]->name, from->name) == 0)
+			there = m->inventory->nodes[i];
+	if (there == NULL || !from->told_by_pods) {
+		struct node *copy = arena_alloc(m->arena, sizeof *copy);
+		*copy = *from;
+		copy->addresses = arena_alloc(m->arena, (from->address_count + 1) * sizeof *copy->addresses);
+		memcpy(copy->addresses, from->addresses, from->address_count * sizeof *copy->addresses);
+		*arena_push(m->arena, m->inventory->nodes, m->inventory->node_count) = copy;
+		return;
+	}
+	for (size_t i = 0; there->told_by_pods && i < from->address_count; i++) {
+		bool known = false;
+		for (size_t j = 0; j < there->address_count && !known; j++)
+			known = address_compare(&there->addresses[j], &from->addresses[i]) == 0;
+		if (known)
+			continue;
+		struct address *more = arena_alloc(m->arena, (there->address_count + 1) * sizeof *more);
+		memcpy(more, there->addresses, there->address_count * sizeof *more);
+		more[there->address_count++] = from->addresses[i];
+		there->addresses = more;
+	}
+}
+
 static void merge(struct merging *m, const struct inventory *from, uint64_t order)
 {
 	for (size_t i = 0; i < from->namespace_count; i++)
 		*arena_push(m->arena, m->inventory->namespaces, m->inventory->namespace_count) = from->namespaces[i];
-	for (size_t i = 0; i < from->node_count; i++) {
-		bool known = false; /* every Pod of a node tells of it; who was first stands */
-		for (size_t j = 0; j < m->inventory->node_count && !known; j++)
-			known = strcmp(m->inventory->nodes[j]->name, from->nodes[i]->name) == 0;
-		if (!known)
-			*arena_push(m->arena, m->inventory->nodes, m->inventory->node_count) = from->nodes[i];
-	}
+	for (size_t i = 0; i < from->node_count; i++)
+		merge_node(m, from->nodes[i]);
 	for (size_t i = 0; i < from->workload_count; i++) {
 		struct workload *workload = arena_alloc(m->arena, sizeof *workload);
 		*workload = *from->workloads[i];

@@ -16,6 +16,13 @@ void state_destroy(struct state *state);
  * refused. */
 int state_read_policy(struct state *state, const char *directory);
 
+/* The kernel took the policy: there is no way back to the one before. */
+void state_keep_policy(struct state *state);
+
+/* Goes back to the policy that the kernel took last, since it refused the newer one, and notes why. Returns whether
+ * there is one to go back to. */
+bool state_revert_policy(struct state *state, const char *why);
+
 /* Whether a policy was ever good. Nothing can be enforced before. */
 bool state_has_policy(const struct state *state);
 const char *state_revision(const struct state *state);

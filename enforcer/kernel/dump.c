@@ -143,7 +143,7 @@ static int mask_bits(const uint8_t *mask, size_t size)
 /* Fields of which rules ask for bits. */
 static bool has_bits(enum field field)
 {
-	return field == FIELD_CT_STATE || field == FIELD_CT_STATUS;
+	return field == FIELD_CT_STATE || field == FIELD_CT_STATUS || field == FIELD_TCP_FLAGS;
 }
 
 static void fold_masked(struct folding *f, uint32_t op, const void *data, uint32_t size)
@@ -155,7 +155,7 @@ static void fold_masked(struct folding *f, uint32_t op, const void *data, uint32
 					     : op == NFT_CMP_NEQ ? STATEMENT_BITS
 								 : STATEMENT_NO_BITS);
 	if (asks_bits) {
-		f->unknown = f->unknown || memcmp(data, &zero, sizeof zero) != 0;
+		f->unknown = f->unknown || memcmp(data, &zero, size) != 0;
 		memcpy(statement->value, f->mask, size);
 	} else {
 		f->unknown = f->unknown || op != NFT_CMP_EQ || bits < 0;

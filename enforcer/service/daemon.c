@@ -130,6 +130,7 @@ static int apply(struct daemon *daemon, const struct ruleset *from, enum change 
 		return answer.error;
 	}
 	note_error(daemon, NULL);
+	state_keep_policy(daemon->state);
 	adopt(daemon, arena, &world, desired);
 	return 0;
 }
@@ -144,8 +145,26 @@ int daemon_enforce(struct daemon *daemon, enum change change)
 			return 0;
 	}
 	int error = apply(daemon, NULL, CHANGE_ANY);
+	/* A policy that cannot be enforced is refused like one that does not check: workloads go on under the last one.
+	 */
+	if (error != 0 && state_revert_policy(daemon->state, daemon->error != NULL ? daemon->error : strerror(-error)))
+		apply(daemon, NULL, CHANGE_ANY);
 	if (error == 0 && !daemon->ready)
 		daemon_check(daemon);
+	return error;
+}
+
+/* Makes the kernel hold again what it held last, where what it should hold now is refused. */
+static int restore(struct daemon *daemon)
+{
+	struct arena *arena = arena_create();
+	struct ruleset *actual = NULL;
+	int64_t now = (int64_t)time(NULL);
+	int error = read_table(daemon, arena, now, &actual);
+	daemon->enforced->at = now;
+	if (error == 0)
+		error = kernel_apply(daemon->kernel, plan_make(arena, actual, daemon->enforced), now).error;
+	arena_free(arena);
 	return error;
 }
 
@@ -182,7 +201,7 @@ void daemon_check(struct daemon *daemon)
 		drift_log_repaired(&daemon->drift, monotonic());
 	if (!daemon->differs || !daemon->config.repair)
 		return;
-	if (apply(daemon, NULL, CHANGE_REPAIR) == 0) {
+	if (apply(daemon, NULL, CHANGE_REPAIR) == 0 || restore(daemon) == 0) {
 		drift_log_repaired(&daemon->drift, monotonic());
 		daemon->differs = false;
 		daemon->ready = true;

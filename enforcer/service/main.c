@@ -53,6 +53,7 @@ struct loop {
 	sd_event_source *policy_timer, *expiry_timer, *tick;
 	uint64_t policy_first; /* monotonic microseconds of the first change not yet read; 0: none */
 	unsigned ticks;
+	unsigned retry_in, retry_after; /* ticks until what failed is tried again, and of the wait after that */
 	bool told_ready;
 };
 
@@ -68,8 +69,9 @@ static void after_change(struct loop *loop)
 {
 	const struct daemon *daemon = &loop->daemon;
 	int64_t next = daemon->next_expiry;
+	bool ahead = next > 0 && (next > (int64_t)time(NULL) || daemon->error == NULL); /* else on_tick tries again */
 	sd_event_source_set_time(loop->expiry_timer, (uint64_t)next * 1000000);
-	sd_event_source_set_enabled(loop->expiry_timer, next > 0 ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+	sd_event_source_set_enabled(loop->expiry_timer, ahead ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 	if (daemon->enforced == NULL)
 		return;
 	sd_notifyf(0, "%sSTATUS=generation %u, %zu workloads%s", daemon->ready && !loop->told_ready ? "READY=1\n" : "",
@@ -277,6 +279,18 @@ static int on_expiry(sd_event_source *source, uint64_t usec, void *context)
 	return 0;
 }
 
+/* What failed is tried again, each time after twice as long, up to a minute. */
+static void try_again(struct loop *loop)
+{
+	if (loop->retry_in > 0) {
+		loop->retry_in--;
+		return;
+	}
+	daemon_enforce(&loop->daemon, CHANGE_ANY);
+	loop->retry_after = loop->retry_after == 0 ? 1 : loop->retry_after < 60 ? 2 * loop->retry_after : 60;
+	loop->retry_in = loop->daemon.error != NULL ? loop->retry_after : 0;
+}
+
 static int on_tick(sd_event_source *source, uint64_t usec, void *context)
 {
 	struct loop *loop = context;
@@ -286,7 +300,9 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *context)
 	if (++loop->ticks % CHECK_SECONDS == 0)
 		daemon_check(&loop->daemon);
 	if (loop->daemon.enforced == NULL || loop->daemon.error != NULL)
-		daemon_enforce(&loop->daemon, CHANGE_ANY); /* what failed is tried again */
+		try_again(loop);
+	else
+		loop->retry_after = 0;
 	after_change(loop);
 	sd_event_source_set_time(source, usec + REOPEN_SECONDS * 1000000);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);

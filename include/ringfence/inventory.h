@@ -28,6 +28,7 @@ struct node {
 	size_t address_count;
 	struct prefix *pools; /* where its workloads get addresses: one in here that no workload has is closed */
 	size_t pool_count;
+	bool told_by_pods; /* only Pods speak of it */
 	struct span span;
 };
 

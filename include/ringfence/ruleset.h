@@ -36,6 +36,8 @@ enum field {
 	FIELD_CT_PORT,	  /* the flow's destination port, after destination NAT */
 	FIELD_CT_REQUEST, /* of a flow of ICMP: type << 8 | code of its request */
 	FIELD_CT_STATUS,
+	FIELD_TCP_FLAGS,
+	FIELD_SCTP_CHUNK, /* the type of the first chunk */
 	FIELD_COUNT
 };
 
@@ -77,7 +79,7 @@ enum statement_kind {
 	STATEMENT_EQUAL, /* field == value; STATEMENT_UNEQUAL the other way */
 	STATEMENT_UNEQUAL,
 	STATEMENT_PREFIX, /* the field's first `prefix` bits equal those of value */
-	STATEMENT_BITS,	  /* any bit of value[0..3] (host order) set in the field; STATEMENT_NO_BITS: none */
+	STATEMENT_BITS,	  /* any bit of value (host order) set in the field; STATEMENT_NO_BITS: none */
 	STATEMENT_NO_BITS,
 	STATEMENT_IN, /* the concatenation of fields is in `set`; STATEMENT_NOT_IN the other way */
 	STATEMENT_NOT_IN,

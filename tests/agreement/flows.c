@@ -82,6 +82,17 @@ static uint16_t draw_request(struct random *random, unsigned family, bool of_rou
 	return (uint16_t)(types[family == 6][of_router ? 0 : one] << 8);
 }
 
+/* One of the ports that the destination names; false when it names none. */
+static bool draw_named_port(struct random *random, const struct workload *workload, struct lab_probe *probe)
+{
+	if (workload == NULL || workload->port_count == 0)
+		return false;
+	const struct port_range *range = &workload->ports[roll(random, (unsigned)workload->port_count)].port;
+	probe->protocol = range->protocol;
+	probe->port = one_in(random, 2) ? range->first : range->last;
+	return true;
+}
+
 static void draw_port(struct random *random, unsigned family, struct lab_probe *probe)
 {
 	unsigned kind = roll(random, 20);
@@ -104,7 +115,8 @@ size_t flows_draw(struct random *random, const struct stage *stage, struct lab_p
 		struct lab_probe probe = {0};
 		probe.source = draw_end(random, inventory, family, &probe.from);
 		probe.destination = draw_end(random, inventory, family, &probe.to);
-		draw_port(random, family, &probe);
+		if (!one_in(random, 4) || !draw_named_port(random, inventory_at(inventory, &probe.destination), &probe))
+			draw_port(random, family, &probe);
 		if (!stage->world.policy->audit && one_in(random, 8) && other != NODE_NUMBER &&
 		    stage_guards(stage, other, &probe.source))
 			probe.from = other; /* with an address that is not its own */

@@ -77,8 +77,17 @@ static void draw_workload(struct generator *g, struct made_workload *workload, u
 	for (unsigned i = 0; i < 2; i++)
 		if (one_in(&g->random, 2))
 			workload->ports[i] = make_port(g);
+	workload->port_more = has(g, FEATURE_RANGES) && one_in(&g->random, 3) ? 1 + roll(&g->random, 2) : 0;
 	workload->guarded = has(g, FEATURE_GUARD) && workload->number_count == 1 && one_in(&g->random, 2);
 	workload->protocol = one_in(&g->random, 4) ? make_protocol(g) : "tcp";
+}
+
+/* What selectors see of another workload: only ports and addresses tell the two apart. */
+static void make_twin(struct made_workload *workload, const struct made_workload *of)
+{
+	workload->space = of->space;
+	workload->node = of->node;
+	memcpy(workload->labels, of->labels, sizeof workload->labels);
 }
 
 static void draw_workloads(struct generator *g)
@@ -91,16 +100,20 @@ static void draw_workloads(struct generator *g)
 	for (size_t i = 0; i < g->workload_count; i++) {
 		snprintf(g->workloads[i].name, sizeof g->workloads[i].name, "w%zu", i);
 		draw_workload(g, &g->workloads[i], numbers, &left);
+		if (i > 0 && one_in(&g->random, 4))
+			make_twin(&g->workloads[i], &g->workloads[i - 1]);
 	}
 	/* The last one may come later. */
 	g->workloads[g->workload_count - 1].away = has(g, FEATURE_STAGES) && one_in(&g->random, 3);
 }
 
+static const char *const teams[] = {NULL, "red", "blue"};
+
 static void draw_world(struct generator *g)
 {
 	draw_workloads(g);
 	for (unsigned i = 0; i < SPACES; i++)
-		g->space_teams[i] = PICK(&g->random, ((const char *[]){NULL, "red", "blue"}));
+		g->space_teams[i] = PICK(&g->random, teams);
 	g->declared_spaces = !one_in(&g->random, 5);
 	g->pools = has(g, FEATURE_POOLS) ? 1 + roll(&g->random, 3) : 0;
 	g->nodes_by_pods = has(g, FEATURE_PODS) && g->pools == 0 && one_in(&g->random, 3);
@@ -114,184 +127,6 @@ static void draw_world(struct generator *g)
 			service->has_ports[1] = one_in(&g->random, 3);
 		}
 	}
-}
-
-/* ---- the inventory as documents ---- */
-
-static void append_address(json_t *list, unsigned family, unsigned number, bool ips)
-{
-	json_t *text = family == 0 ? made_text("10.77.0.%u", number) : made_text("fd77::%x", number);
-	json_array_append_new(list, ips ? made(json_pack("{s:o}", "ip", text)) : text);
-}
-
-static json_t *node_addresses(const struct generator *g, unsigned number, bool ips)
-{
-	json_t *addresses = made(json_array());
-	for (unsigned family = 0; family < 2; family++)
-		if (g->node_families[family])
-			append_address(addresses, family, number, ips);
-	return addresses;
-}
-
-/* The addresses of a workload, each as a text or as {ip: TEXT}. */
-static json_t *addresses_of(const struct made_workload *workload, bool ips)
-{
-	json_t *addresses = made(json_array());
-	for (unsigned i = 0; i < workload->number_count; i++)
-		for (unsigned family = 0; family < 2; family++)
-			if (workload->families[i][family])
-				append_address(addresses, family, workload->numbers[i], ips);
-	return addresses;
-}
-
-static json_t *labels_of(const struct made_workload *workload)
-{
-	static const char *const keys[] = {"app", "tier", "env"};
-	json_t *labels = made(json_object());
-	for (unsigned i = 0; i < 3; i++)
-		if (workload->labels[i] != NULL)
-			json_object_set_new(labels, keys[i], made_text("%s", workload->labels[i]));
-	return labels;
-}
-
-static json_t *workload_entry(const struct made_workload *workload)
-{
-	json_t *ports = made(json_object());
-	json_t *entry = made(json_pack("{s:s,s:s,s:o,s:o}", "name", workload->name, "namespace", workload->space,
-				       "labels", labels_of(workload), "addresses", addresses_of(workload, false)));
-	if (workload->node != NULL)
-		json_object_set_new(entry, "node", made_text("%s", workload->node));
-	if (workload->guarded)
-		json_object_set_new(entry, "interface", made_text("v%u", workload->numbers[0]));
-	for (unsigned i = 0; i < 2; i++)
-		if (workload->ports[i] != 0)
-			json_object_set_new(
-			    ports, port_names[i],
-			    made_text("%u/%s", workload->ports[i], i == 0 ? workload->protocol : "udp"));
-	if (json_object_size(ports) > 0)
-		json_object_set(entry, "ports", ports);
-	json_decref(ports);
-	return entry;
-}
-
-static json_t *container_ports(const struct made_workload *workload)
-{
-	static const char *const protocols[][2] = {{"tcp", "TCP"}, {"udp", "UDP"}, {"sctp", "SCTP"}};
-	json_t *ports = made(json_array());
-	for (unsigned i = 0; i < 2; i++) {
-		if (workload->ports[i] == 0)
-			continue;
-		json_t *port =
-		    made(json_pack("{s:s,s:i}", "name", port_names[i], "containerPort", (int)workload->ports[i]));
-		for (unsigned j = 0; j < 3; j++)
-			if (strcmp(protocols[j][0], i == 0 ? workload->protocol : "udp") == 0 && j > 0)
-				json_object_set_new(port, "protocol", made_text("%s", protocols[j][1]));
-		json_array_append_new(ports, port);
-	}
-	return ports;
-}
-
-/* A pod as the API server shows it: PHASE and its addresses, and the addresses of its node where nothing else says
- * them. */
-static json_t *pod_of(const struct generator *g, const struct made_workload *workload, const char *phase)
-{
-	json_t *spec =
-	    made(json_pack("{s:[{s:s,s:o}]}", "containers", "name", "main", "ports", container_ports(workload)));
-	json_t *status = made(json_pack("{s:s,s:o}", "phase", phase, "podIPs", addresses_of(workload, true)));
-	if (workload->node != NULL)
-		json_object_set_new(spec, "nodeName", made_text("%s", workload->node));
-	if (workload->node != NULL && g->nodes_by_pods) {
-		bool first = strcmp(workload->node, NODE_NAME) == 0;
-		json_object_set_new(status, "hostIPs",
-				    node_addresses(g, first ? NODE_NUMBER : OTHER_NODE_NUMBER, true));
-	}
-	return made(json_pack("{s:s,s:s,s:{s:s,s:s,s:o},s:o,s:o}", "apiVersion", "v1", "kind", "Pod", "metadata",
-			      "name", workload->name, "namespace", workload->space, "labels", labels_of(workload),
-			      "spec", spec, "status", status));
-}
-
-/* One that is over, whose address is another's now, and one of the host's network: no workloads. */
-static void put_odd_pods(const struct generator *g, json_t *documents)
-{
-	struct made_workload over = g->workloads[0], host = g->workloads[1];
-	snprintf(over.name, sizeof over.name, "over");
-	snprintf(host.name, sizeof host.name, "host");
-	json_array_append_new(documents, pod_of(g, &over, "Succeeded"));
-	host.node = NODE_NAME;
-	json_t *pod = pod_of(g, &host, "Running");
-	json_object_set_new(json_object_get(pod, "spec"), "hostNetwork", made(json_true()));
-	json_object_set_new(json_object_get(pod, "status"), "podIPs", node_addresses(g, NODE_NUMBER, true));
-	json_array_append_new(documents, pod);
-}
-
-static json_t *space_entry(const struct generator *g, unsigned space, bool manifest)
-{
-	json_t *labels = made(json_object());
-	if (g->space_teams[space] != NULL)
-		json_object_set_new(labels, "team", made_text("%s", g->space_teams[space]));
-	if (!manifest)
-		return made(json_pack("{s:o}", "labels", labels));
-	return made(json_pack("{s:s,s:s,s:{s:s,s:o}}", "apiVersion", "v1", "kind", "Namespace", "metadata", "name",
-			      space_names[space], "labels", labels));
-}
-
-/* Pools cover all addresses of both nodes, or those of one family or node only. */
-static json_t *nodes_entry(const struct generator *g)
-{
-	static const char *const pools[][2][2] = {{{"10.77.0.0/29", "fd77::/125"}, {"10.77.0.8/29", "fd77::8/125"}},
-						  {{"10.77.0.0/30", "10.77.0.4/30"}, {"fd77::8/126", NULL}},
-						  {{"fd77::/124", NULL}, {NULL, NULL}}};
-	static const char *const names[2] = {NODE_NAME, OTHER_NODE_NAME};
-	static const unsigned numbers[2] = {NODE_NUMBER, OTHER_NODE_NUMBER};
-	json_t *nodes = made(json_object());
-	for (unsigned i = 0; i < 2; i++) {
-		json_t *list = made(json_array());
-		json_t *node = made(json_pack("{s:o}", "addresses", node_addresses(g, numbers[i], false)));
-		for (unsigned j = 0; j < 2 && g->pools > 0; j++)
-			if (pools[g->pools - 1][i][j] != NULL)
-				json_array_append_new(list, made_text("%s", pools[g->pools - 1][i][j]));
-		if (json_array_size(list) > 0)
-			json_object_set(node, "workload_networks", list);
-		json_decref(list);
-		json_object_set_new(nodes, names[i], node);
-	}
-	return nodes;
-}
-
-static json_t *native_inventory(const struct generator *g)
-{
-	json_t *workloads = made(json_array()), *spaces = made(json_object());
-	json_t *document = made(json_pack("{s:s}", "ringfence", "v1"));
-	if (!g->nodes_by_pods)
-		json_object_set_new(document, "nodes", nodes_entry(g));
-	for (unsigned i = 0; i < SPACES && g->declared_spaces && !has(g, FEATURE_PODS); i++)
-		json_object_set_new(spaces, space_names[i], space_entry(g, i, false));
-	json_object_set_new(document, "namespaces", spaces);
-	for (size_t i = 0; i < g->workload_count; i++)
-		if (!g->workloads[i].away && (!has(g, FEATURE_PODS) || i % 4 == 3))
-			json_array_append_new(workloads, workload_entry(&g->workloads[i]));
-	json_object_set_new(document, "workloads", workloads);
-	return document;
-}
-
-static json_t *pod_inventory(const struct generator *g)
-{
-	json_t *documents = made(json_array());
-	for (unsigned i = 0; i < SPACES && g->declared_spaces; i++)
-		json_array_append_new(documents, space_entry(g, i, true));
-	for (size_t i = 0; i < g->workload_count; i++)
-		if (!g->workloads[i].away && i % 4 != 3)
-			json_array_append_new(documents, pod_of(g, &g->workloads[i], "Running"));
-	if (has(g, FEATURE_ODD_PODS))
-		put_odd_pods(g, documents);
-	return documents;
-}
-
-static void put_inventory(struct generator *g, json_t *files)
-{
-	json_object_set_new(files, "inventory.yaml", made(json_pack("[o]", native_inventory(g))));
-	if (has(g, FEATURE_PODS))
-		json_object_set_new(files, "pods.json", pod_inventory(g));
 }
 
 /* ---- stages ---- */
@@ -350,6 +185,12 @@ static void change_workload(struct generator *g)
 		draw_labels(g, workload);
 }
 
+static void change_space(struct generator *g)
+{
+	const char **team = &g->space_teams[roll(&g->random, SPACES)];
+	*team = PICK(&g->random, teams);
+}
+
 static void remove_one(struct generator *g, json_t *list)
 {
 	if (json_array_size(list) > 0)
@@ -386,10 +227,15 @@ static json_t *next_stage(struct generator *g, const json_t *before)
 	bool workload = !one_in(&g->random, 3);
 	if (workload)
 		change_workload(g);
+	else if (one_in(&g->random, 4))
+		change_space(g);
 	else
 		change_policy(g, files);
 	put_inventory(g, files);
-	json_object_set_new(stage, "change", made_text(workload ? "workload" : "any"));
+	json_object_set_new(stage, "change",
+			    made_text(one_in(&g->random, 5) ? "repair"
+				      : workload	    ? "workload"
+							    : "any"));
 	if (one_in(&g->random, 2))
 		json_object_set_new(stage, "reads", made(json_true()));
 	return stage;

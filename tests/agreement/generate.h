@@ -2,9 +2,9 @@
  *
  * A case is {"stages": [STAGE, ...]}: worlds that follow each other on one node. A stage is
  *   {"files": {NAME: [DOCUMENT, ...]}, "node": NAME, "change": "workload", "reads": true}
- * Without "node" every workload is local. "change" says how the change from the stage before may be made, and "reads"
- * that what is loaded is read back from the kernel for it. Whatever is taken out of this tree leaves a case, which is
- * what makes it small enough to look at. */
+ * Without "node" every workload is local. "change" (workload, any or repair) says how the change from the stage before
+ * may be made, and "reads" that what is loaded is read back from the kernel for it. Whatever is taken out of this tree
+ * leaves a case, which is what makes it small enough to look at. */
 #ifndef TESTS_AGREEMENT_GENERATE_H
 #define TESTS_AGREEMENT_GENERATE_H
 

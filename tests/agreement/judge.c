@@ -13,8 +13,8 @@
 #include <time.h>
 
 /* Milliseconds without news after which packets count as lost: at first, and where an allowed flow seems blocked,
- * again. */
-static const int waits[] = {20, 200, 1000};
+ * again; the last wait is for what nobody has seen before. */
+static const int waits[] = {20, 100, 1000};
 enum { WAIT_COUNT = sizeof waits / sizeof *waits };
 
 /* A case in progress. */
@@ -77,12 +77,18 @@ static int clear(struct judge *judge)
 	return error;
 }
 
+static enum change change_of(const json_t *description)
+{
+	const char *change = json_string_value(json_object_get(description, "change"));
+	if (change != NULL && strcmp(change, "workload") == 0)
+		return CHANGE_ONE_WORKLOAD;
+	return change != NULL && strcmp(change, "repair") == 0 ? CHANGE_REPAIR : CHANGE_ANY;
+}
+
 /* Brings the stage into the kernel, from what is loaded; then that is the stage's ruleset. */
 static void load(struct hearing *hearing, struct stage *stage, const json_t *description)
 {
 	struct kernel *kernel = hearing->judge->kernel;
-	const char *change = json_string_value(json_object_get(description, "change"));
-	bool one = change != NULL && strcmp(change, "workload") == 0;
 	struct plan *plan;
 	int error = 0;
 	if (json_is_true(json_object_get(description, "reads")) && hearing->loaded != NULL)
@@ -91,8 +97,8 @@ static void load(struct hearing *hearing, struct stage *stage, const json_t *des
 		fail(hearing, TROUBLE_APPLY, "the kernel does not tell its table", error);
 		return;
 	}
-	hearing->loaded = reconcile(stage->arena, &stage->world, stage->node, hearing->loaded,
-				    one ? CHANGE_ONE_WORKLOAD : CHANGE_ANY, &plan, &stage->diagnostics);
+	hearing->loaded = reconcile(stage->arena, &stage->world, stage->node, hearing->loaded, change_of(description),
+				    &plan, &stage->diagnostics);
 	if (hearing->loaded == NULL) {
 		fail(hearing, TROUBLE_APPLY, "the ruleset is too large", -E2BIG);
 		return;
@@ -116,13 +122,15 @@ static enum trouble compare(const struct expectation *expect, const struct lab_p
 typedef int probing(struct lab *lab, struct lab_probe *probes, size_t count, int milliseconds);
 
 /* Asks the kernel; again, with more patience, for the flows that seem blocked. */
-static int ask_patiently(struct lab *lab, probing *ask, const struct expectation *expect, struct lab_probe *probes,
-			 size_t count)
+static int ask_patiently(const struct hearing *hearing, probing *ask, const struct expectation *expect,
+			 struct lab_probe *probes, size_t count)
 {
+	struct lab *lab = hearing->judge->lab;
+	unsigned times = hearing->only != NULL ? WAIT_COUNT - 1 : WAIT_COUNT;
 	struct lab_probe blocked[FLOWS_MOST];
 	size_t places[FLOWS_MOST];
 	int error = ask(lab, probes, count, waits[0]);
-	for (unsigned i = 1; i < WAIT_COUNT && error == 0; i++) {
+	for (unsigned i = 1; i < times && error == 0; i++) {
 		size_t blocked_count = 0;
 		for (size_t j = 0; j < count; j++) {
 			if (compare(&expect[j], &probes[j]) != TROUBLE_BLOCK)
@@ -147,9 +155,11 @@ static void judge_flows(struct hearing *hearing, const struct stage *stage, bool
 	for (size_t i = 0; i < count; i++) {
 		expect[i] = stage_expect(stage, &probes[i]);
 		outcome->allowed += expect[i].request;
+		outcome->by_statement += expect[i].request && (expect[i].verdict.egress.reason == REASON_ALLOW ||
+							       expect[i].verdict.ingress.reason == REASON_ALLOW);
 	}
 	outcome->flows += count;
-	int error = ask_patiently(hearing->judge->lab, again ? lab_probe_again : lab_probe, expect, probes, count);
+	int error = ask_patiently(hearing, again ? lab_probe_again : lab_probe, expect, probes, count);
 	if (error != 0)
 		fail(hearing, TROUBLE_LAB, "the lab cannot ask", error);
 	for (size_t i = 0; i < count && error == 0; i++) {

@@ -24,9 +24,9 @@ struct outcome {
 	enum trouble trouble; /* the first */
 	size_t stage;	      /* where */
 	struct lab_probe probe;
-	bool again;	   /* a packet of a connection from the stage before */
-	char message[256]; /* TROUBLE_APPLY, TROUBLE_LAB */
-	size_t flows, allowed, disagreements;
+	bool again;					    /* a packet of a connection from the stage before */
+	char message[256];				    /* TROUBLE_APPLY, TROUBLE_LAB */
+	size_t flows, allowed, by_statement, disagreements; /* by_statement: allowed because something says so */
 };
 
 /* Makes the lab. Returns false after a message on stderr. */

@@ -42,8 +42,10 @@ static json_t *make_selector(struct generator *g, bool of_spaces)
 
 static json_t *make_block(struct generator *g)
 {
-	struct made_prefix whole = make_prefix(g), part;
-	json_t *block = made(json_pack("{s:o}", "cidr", prefix_text(&whole))), *except = made(json_array());
+	struct made_prefix whole = make_prefix(g), part, written = whole;
+	if (whole.far == NULL && whole.length < 4 && one_in(&g->random, 6))
+		written.number++; /* the API takes bits of the host for none */
+	json_t *block = made(json_pack("{s:o}", "cidr", prefix_text(&written))), *except = made(json_array());
 	for (unsigned i = 0, count = roll(&g->random, 3); i < count; i++)
 		if (make_part(g, &whole, &part))
 			json_array_append_new(except, prefix_text(&part));

@@ -19,6 +19,7 @@ struct made_workload {
 	unsigned numbers[2];   /* of its addresses */
 	unsigned number_count;
 	bool families[2][2];  /* for each number: IPv4, IPv6 */
+	unsigned port_more;   /* how far the first port reaches; manifests have no ranges */
 	unsigned ports[2];    /* numbers of port_names; 0: not there */
 	const char *protocol; /* of the first of them: tcp, udp or sctp */
 	bool guarded;	      /* has the name of the interface at its place */
@@ -72,7 +73,10 @@ json_t *prefix_text(const struct made_prefix *prefix);
 const char *make_protocol(struct generator *g);
 unsigned make_port(struct generator *g);
 
-/* Documents of one namespace each. */
+/* Replaces the files of the inventory by what the workloads are now. */
+void put_inventory(struct generator *g, json_t *files);
+
+/* Policy: a document of one namespace, and what stands in one. */
 json_t *make_native_policy(struct generator *g, unsigned space);
 json_t *make_network_policy(struct generator *g);
 json_t *make_allow(struct generator *g, unsigned space);

@@ -273,7 +273,9 @@ expect "explain: the same as JSON" 0 '"why":"the storefront","owner":"team-web",
 	explain --format json "$WORK/more.yaml" shop/web-1 shop/api-2 http
 expect "explain: a quarantine" 1 'more.yaml:5:14  in quarantine: INC-42$' '' explain "$WORK/more.yaml" shop/web-1 shop/api-1 http
 expect "explain: audit mode lets it through" 1 'audit \(.*more.yaml:6\): the flow is logged and let through' '' \
-	explain "$WORK/more.yaml" shop/web-1 shop/api-1 http
+	explain "$WORK/more.yaml" shop/api-2 shop/web-1 80/tcp
+"$RINGFENCE" explain "$WORK/more.yaml" shop/web-1 shop/api-1 http >"$WORK/out" || true
+holds "explain: but no quarantine" lacks 'let through' "$WORK/out"
 expect "explain: a quarantine ends" 0 ALLOW '' explain --at 2099-01-03 "$WORK/more.yaml" shop/web-1 shop/api-1 http
 sed -i 's/api-1, until/api1, until/' "$WORK/more.yaml"
 expect "check: a quarantine of nobody gets a warning" 0 '^ok: ' 'warning: the inventory has no workload .api1.' check "$WORK/more.yaml"

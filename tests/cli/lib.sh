@@ -43,6 +43,10 @@ holds() { # TEXT COMMAND...; the command's status is the result
 	result "$text" "$status"
 }
 
+lacks() { # PATTERN FILE
+	! grep -qE -- "$1" "$2"
+}
+
 finish() {
 	echo "1..$COUNT"
 	[ "$FAILED" -eq 0 ]

@@ -2,10 +2,6 @@
 # `never` and `tests` as people and pipelines meet them: what is refused, what is printed, in which form. TAP.
 . "$(dirname "$0")/lib.sh"
 
-lacks() { # PATTERN FILE
-	! grep -qE -- "$1" "$2"
-}
-
 # Whether the output parses, by python3 where there is one.
 parses() { # MODULE FILE
 	command -v python3 >/dev/null || return 0
@@ -164,5 +160,41 @@ holds "reach: an inline cidr" grep -qE '^cidr 198.51.100.0/24 +-> shop/web +2-65
 holds "reach: the world" grep -qE '^world +-> shop/web +1/udp ' "$WORK/out"
 holds "reach: nothing else of the world" test "$(grep -c '^world' "$WORK/out")" -eq 1
 expect "reach: workloads" 0 '^shop/d +-> shop/w +100-200/tcp' '' reach --workloads -i "$WORK/ports.yml" "$WORK/flows.yaml"
+
+# Whom a peer of a test stands for: every namespace, every value of a list, the workloads inside a network.
+cat >"$WORK/ends.yaml" <<END
+ringfence: v1
+namespace: shop
+services:
+  api: {workloads: {app: api, tier: [gold, silver]}}
+  db: {workloads: {app: db}, ports: {sql: 5432/tcp}}
+networks: {pods: [10.0.1.0/24]}
+allow:
+  - {from: {labels: {env: dev}, namespaces: [dev]}, to: db}
+  - {from: {labels: {tier: silver}}, to: db}
+  - {from: {labels: {app: tool}}, to: db}
+tests:
+  - {from: {labels: {env: dev}, namespaces: any}, to: db, expect: deny}
+  - {from: cluster, to: db, expect: deny}
+  - {from: api, to: db, expect: deny}
+  - {from: pods, to: db, expect: deny}
+  - {from: {labels: {env: dev}}, to: db, expect: deny}
+---
+ringfence: v1
+workloads: [{name: tool, namespace: shop, labels: {app: tool}, addresses: [10.0.1.7]}]
+END
+expect "test: whom a peer stands for" 1 '^5 tests, 4 failed' '' test "$WORK/ends.yaml"
+holds "test: a namespace that an allow names" grep -q 'ALLOW  dev/(any with' "$WORK/out"
+holds "test: a workload inside a network" grep -q 'ALLOW  shop/tool (10.0.1.7)' "$WORK/out"
+cat >"$WORK/world.yaml" <<END
+ringfence: v1
+services: {db: {workloads: {app: db}, ports: {sql: 5432/tcp}}}
+allow: [{from: {cidr: [0.0.0.0/0, "::/0"]}, to: db}, {from: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}, to: db, ports: [80/tcp]},
+  {from: {cidr: 10.0.0.0/8}, to: db, ports: [81/tcp]}]
+END
+expect "explain: the world is every address" 0 '^ALLOW' '' explain "$WORK/world.yaml" world default/db sql
+expect "explain: and not only some" 1 '^DENY' '' explain "$WORK/world.yaml" world default/db 80/tcp
+expect "reach: networks that begin alike are two" 0 '^cidr 10.0.0.0/8 except 10.1.0.0/16 +-> default/db +80/tcp' '' reach "$WORK/world.yaml"
+holds "reach: and what is excepted is not open" lacks '^cidr 10.0.0.0/8 +-> default/db +80/tcp' "$WORK/out"
 
 finish

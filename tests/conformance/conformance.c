@@ -265,13 +265,30 @@ static bool expects_allow(const struct one_case *one, size_t i, const char *key)
 	return strcmp(text(json_array_get(one->probes, i), key), "allow") == 0;
 }
 
+typedef int probe_function(struct lab *lab, struct lab_probe *probes, size_t count, int milliseconds);
+
 /* What should pass and did not may have been late: it is asked again. What passed and should not cannot be taken back.
  */
-static void try_again(struct runner *runner, const struct one_case *one, const char *key)
+static void try_again(struct runner *runner, const struct one_case *one, const char *key, probe_function *probe)
 {
-	for (size_t i = 0; i < one->probe_count; i++)
-		for (int j = 1; j < TRIES && expects_allow(one, i, key) && !passed(&one->attempts[i]); j++)
-			lab_probe(runner->lab, &one->attempts[i], 1, PATIENT_WAIT);
+	struct lab_probe *late = calloc(one->probe_count + 1, sizeof *late);
+	size_t *of = calloc(one->probe_count + 1, sizeof *of), count = 1;
+	if (late == NULL || of == NULL)
+		abort();
+	for (int try = 1; try < TRIES && count > 0; try++) {
+		count = 0;
+		for (size_t i = 0; i < one->probe_count; i++)
+			if (expects_allow(one, i, key) && !passed(&one->attempts[i]))
+				of[count++] = i;
+		for (size_t i = 0; i < count; i++)
+			late[i] = one->attempts[of[i]];
+		if (count > 0)
+			probe(runner->lab, late, count, PATIENT_WAIT);
+		for (size_t i = 0; i < count; i++)
+			one->attempts[of[i]] = late[i];
+	}
+	free(late);
+	free(of);
 }
 
 static void report(struct runner *runner, const struct one_case *one, size_t i, const char *key, const char *who,
@@ -319,6 +336,7 @@ static void run_second_round(struct runner *runner, struct one_case *one, const 
 	ask_evaluator(runner, one, by_evaluator);
 	in_router(runner, one, "apply", ">/dev/null");
 	lab_probe_again(runner->lab, one->attempts, one->probe_count, WAIT);
+	try_again(runner, one, "then", lab_probe_again);
 	judge(runner, one, "then", by_evaluator);
 }
 
@@ -341,7 +359,7 @@ static void run_case(struct runner *runner, const json_t *case_json)
 	give_addresses(runner, &one, inventory);
 	in_router(runner, &one, "compile", "| nft -f -");
 	lab_probe(runner->lab, one.attempts, one.probe_count, WAIT);
-	try_again(runner, &one, "expect");
+	try_again(runner, &one, "expect", lab_probe);
 	judge(runner, &one, "expect", by_evaluator);
 	if (json_object_get(case_json, "then") != NULL)
 		run_second_round(runner, &one, case_json, by_evaluator);

@@ -436,7 +436,8 @@ static bool is_icmp(uint16_t protocol)
 static int send_packet(struct lab *lab, const struct lab_probe *probe, enum packet_kind kind)
 {
 	uint8_t bytes[PACKET_ROOM];
-	bool backwards = kind == PACKET_ANSWER || kind == PACKET_DATA_ANSWER, icmp = is_icmp(probe->protocol);
+	bool backwards = kind == PACKET_ANSWER || kind == PACKET_DATA_ANSWER || kind == PACKET_PUSH;
+	bool icmp = is_icmp(probe->protocol);
 	struct packet packet = {
 	    .source = backwards ? probe->destination : probe->source,
 	    .destination = backwards ? probe->source : probe->destination,
@@ -574,6 +575,21 @@ static void wait_for_answers(struct lab *lab, int milliseconds)
 		read_all(lab);
 }
 
+/* Sends a packet for each probe that has no answer yet, and takes what comes of it. */
+static int send_all(struct lab *lab, struct lab_probe *probes, size_t count, enum packet_kind kind, int milliseconds)
+{
+	int error = 0;
+	for (size_t i = 0; i < count && error == 0; i++) {
+		if (!probes[i].answer_arrived)
+			error = send_packet(lab, &probes[i], kind);
+		if (i % SEND_BETWEEN_READS == 0)
+			read_all(lab);
+	}
+	if (error == 0)
+		wait_for_answers(lab, milliseconds);
+	return error;
+}
+
 static int exchange(struct lab *lab, struct lab_probe *probes, size_t count, enum packet_kind kind, int milliseconds)
 {
 	int error = 0;
@@ -582,13 +598,9 @@ static int exchange(struct lab *lab, struct lab_probe *probes, size_t count, enu
 		probes[i].request_arrived = probes[i].answer_arrived = false;
 		lab->by_key[probes[i].key] = &probes[i];
 	}
-	for (size_t i = 0; i < count && error == 0; i++) {
-		error = send_packet(lab, &probes[i], kind);
-		if (i % SEND_BETWEEN_READS == 0)
-			read_all(lab);
-	}
-	if (error == 0)
-		wait_for_answers(lab, milliseconds);
+	error = send_all(lab, probes, count, kind, milliseconds);
+	if (error == 0 && lab->again && lab->missing > 0)
+		error = send_all(lab, probes, count, PACKET_PUSH, milliseconds);
 	for (size_t i = 0; i < count; i++)
 		lab->by_key[probes[i].key] = NULL;
 	return error;

@@ -51,8 +51,9 @@ struct lab_probe {
  * new arrived for `milliseconds`. Returns 0 or a negative errno. */
 int lab_probe(struct lab *lab, struct lab_probe *probes, size_t count, int milliseconds);
 
-/* Sends one more packet on each connection that lab_probe made, and has it answered: `request_arrived` and
- * `answer_arrived` are anew. Not for connections of the router, whose kernel ends them at once. */
+/* Sends one more packet on each connection that lab_probe made, and has it answered; where no answer came the server
+ * sends one unasked, for a connection that is cut must be so both ways. `request_arrived` and `answer_arrived` are
+ * anew. Not for connections of the router, whose kernel ends them at once. */
 int lab_probe_again(struct lab *lab, struct lab_probe *probes, size_t count, int milliseconds);
 
 #endif

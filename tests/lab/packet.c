@@ -70,6 +70,7 @@ static size_t write_tcp(uint8_t *bytes, enum packet_kind kind, const struct pack
 	    [PACKET_DATA] = {TH_PUSH | TH_ACK, CLIENT_SEQUENCE + 1, SERVER_SEQUENCE + 1, DATA_LENGTH},
 	    [PACKET_DATA_ANSWER] = {TH_PUSH | TH_ACK, SERVER_SEQUENCE + 1, CLIENT_SEQUENCE + 1 + DATA_LENGTH,
 				    DATA_LENGTH},
+	    [PACKET_PUSH] = {TH_PUSH | TH_ACK, SERVER_SEQUENCE + 1, CLIENT_SEQUENCE + 1, DATA_LENGTH},
 	};
 	struct tcphdr header = {.th_sport = htons(packet->source_port),
 				.th_dport = htons(packet->destination_port),

@@ -15,6 +15,7 @@ enum packet_kind {
 	PACKET_FINISH, /* the ACK of a handshake: TCP only */
 	PACKET_DATA,   /* one more on the same connection, and its answer */
 	PACKET_DATA_ANSWER,
+	PACKET_PUSH, /* the server speaks first on it */
 };
 
 struct packet {

@@ -105,6 +105,20 @@ static bool always(const struct lab_probe *probe)
 	return true;
 }
 
+static bool never(const struct lab_probe *probe)
+{
+	(void)probe;
+	return false;
+}
+
+static void expect_answers_only(const struct lab_probe *probes, size_t probe_count, const char *text)
+{
+	size_t right = 0;
+	for (size_t i = 0; i < probe_count; i++)
+		right += !probes[i].request_arrived && probes[i].answer_arrived;
+	result(right == probe_count, text);
+}
+
 static bool not_udp_to_1(const struct lab_probe *probe)
 {
 	return probe->protocol != IPPROTO_UDP || probe->to != 1;
@@ -153,6 +167,12 @@ int main(void)
 				probes[kept++] = probes[i];
 		lab_probe_again(lab, probes, kept, WAIT);
 		expect(probes, kept, always, "nor with the next of the same connection");
+		load(lab, TABLE("forward", "ct direction original drop"));
+		lab_probe_again(lab, probes, kept, WAIT);
+		expect_answers_only(probes, kept, "a server speaks also when nothing comes from the client");
+		load(lab, TABLE("forward", "drop"));
+		lab_probe_again(lab, probes, kept, WAIT);
+		expect(probes, kept, never, "a connection that is cut is so both ways");
 		made = list_probes(probes);
 		load(lab, TABLE("forward", "oifname \"v1\" udp dport 53 drop"));
 		lab_probe(lab, probes, made, WAIT);

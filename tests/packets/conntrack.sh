@@ -3,10 +3,10 @@
 # ends does so on time (past failures 20, 22, 23, 24).
 . "$(dirname "$0")/lib.sh"
 
-# until is written in whole seconds.
-END=$(($(date +%s) + 6))
 shop
 command -v conntrack >/dev/null || skip_all "conntrack is not installed"
+# until is written in whole seconds.
+END=$(($(date +%s) + 6))
 policy_shop '{from: web, to: api}' \
 	'{from: web, to: payments, ports: [8080/udp]}' \
 	"{from: web, to: db, ports: [sql], until: \"$(date -u -d "@$END" +%FT%TZ)\"}"

@@ -88,6 +88,12 @@ static const void *field_bytes(const struct packet *p, enum field field, uint8_t
 		return memcpy(room, &established_or_new, sizeof established_or_new);
 	case FIELD_CT_STATUS: /* a reply is no first packet */
 		return memcpy(room, address_compare(&p->source, &p->flow_source) == 0 ? &new : &confirmed, sizeof new);
+	case FIELD_TCP_FLAGS: /* SYN, and SYN with ACK */
+		*room = address_compare(&p->source, &p->flow_source) == 0 ? 0x02 : 0x12;
+		return p->protocol == IPPROTO_TCP ? room : NULL;
+	case FIELD_SCTP_CHUNK: /* INIT and INIT-ACK */
+		*room = address_compare(&p->source, &p->flow_source) == 0 ? 1 : 2;
+		return room;
 	case FIELD_CT_PORT: /* of an echo, the answer's number: see FIELD_CT_REQUEST */
 		return memcpy(room, is_icmp(p->protocol) ? &identifier : &port, sizeof port);
 	case FIELD_CT_REQUEST:

@@ -160,9 +160,40 @@ static const struct {
      "`unmatched: allow`", "{app: some} -> a workload in namespace lab without labels"},
     {"unmatched: deny closes them", CASE("{from: web, to: api}", "{from: {labels: {env: dev}}, to: world}"), NULL,
      NULL},
-    {"an address of a workload inside a network",
+    {"a network that nodes give to workloads can hold any",
      CASE("{from: in, to: db}", "{from: {labels: {app: odd}, namespaces: [lab]}, to: db}") INVENTORY, "p:11",
-     "lab/odd-1 (10.0.1.3) -> shop/db-1 (10.0.1.2), 5432/tcp"},
+     "a workload in namespace lab with labels {app: odd} at 10."},
+    {"everything can hold any workload",
+     CASE("{from: {cidr: [0.0.0.0/0]}, to: db}", "{from: {labels: {app: odd}, namespaces: [lab]}, to: db}"), "p:11",
+     "a workload in namespace lab with labels {app: odd} at "},
+    {"a network of which nothing is known holds none",
+     CASE("{from: in, to: db}", "{from: {labels: {app: odd}, namespaces: [lab]}, to: db}"), NULL, NULL},
+    {"an address of a workload inside a network",
+     CASE("{from: in, to: db}",
+	  "{from: {labels: {app: odd}, namespaces: [lab]}, to: db}") "---\nringfence: v1\nworkloads: [{name: odd-1, "
+								     "namespace: lab, labels: {app: odd}, addresses: "
+								     "[10.0.1.3]}, {name: "
+								     "db-1, namespace: shop, labels: {app: db}, "
+								     "addresses: [10.0.1.2]}]\n",
+     "p:11", "lab/odd-1 (10.0.1.3) -> shop/db-1 (10.0.1.2), 5432/tcp"},
+    {"a namespace that is named by nobody can have a name that is refused",
+     CASE("{from: {labels: {}, namespaces: any}, to: db}",
+	  "{from: {labels: {}, namespaces: {labels: {kubernetes.io/metadata.name: {not: [elsewhere]}}}}, to: db}"),
+     "p:11", NULL},
+    {"what unmatched leaves open, beside a NetworkPolicy of others",
+     CASE("{from: web, to: api}",
+	  "{from: world, to: {labels: {app: odd}}}") "settings: {unmatched: allow}\n---\napiVersion: "
+						     "networking.k8s.io/v1\nkind: NetworkPolicy\n"
+						     "metadata: {name: n, namespace: shop}\nspec: {podSelector: "
+						     "{matchLabels: {app: other}}}\n",
+     "p:14", NULL},
+    {"and not where that isolates them for ingress",
+     CASE("{from: web, to: api}",
+	  "{from: world, to: {labels: {app: odd}}}") "settings: {unmatched: allow}\n---\napiVersion: "
+						     "networking.k8s.io/v1\nkind: NetworkPolicy\n"
+						     "metadata: {name: n, namespace: shop}\nspec: {podSelector: "
+						     "{matchLabels: {app: odd}}}\n",
+     NULL, NULL},
     {"and no other network",
      CASE("{from: out, to: db}", "{from: {labels: {app: odd}, namespaces: [lab]}, to: db}") INVENTORY, NULL, NULL},
     {"a node's address inside a network",

@@ -191,6 +191,35 @@ static void other_network_policies_get_a_warning(void **state)
 	}
 }
 
+static void a_namespace_whose_labels_are_asked_for_and_not_known_gets_a_warning(void **state)
+{
+	static const struct {
+		const char *spec;
+		size_t warnings;
+	} policies[] = {
+	    {"{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchExpressions: [{key: team, operator: "
+	     "DoesNotExist}]}}]}]}",
+	     1},
+	    {"{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: "
+	     "x}}}]}]}",
+	     0},
+	    {"{podSelector: {}, ingress: [{from: [{namespaceSelector: {}}]}]}", 0},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof policies / sizeof *policies; i++) {
+		char text[4096];
+		struct reading reading;
+		snprintf(text, sizeof text,
+			 "%s---\napiVersion: v1\nkind: Namespace\nmetadata: {name: x}\n---\napiVersion: "
+			 "networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p, namespace: x}\nspec: %s\n",
+			 PODS, policies[i].spec);
+		read_text(&reading, text);
+		assert_int_equal(reading.diagnostics.errors, 0);
+		assert_int_equal(reading.diagnostics.count, policies[i].warnings);
+		arena_free(reading.arena);
+	}
+}
+
 static void a_workload_file_holds_pods_and_no_policy(void **state)
 {
 	(void)state;
@@ -215,6 +244,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_order_of_manifests_changes_nothing),
 	    cmocka_unit_test(other_network_policies_get_a_warning),
+	    cmocka_unit_test(a_namespace_whose_labels_are_asked_for_and_not_known_gets_a_warning),
 	    cmocka_unit_test(a_workload_file_holds_pods_and_no_policy),
 	};
 	for (size_t i = 0; i < COUNT; i++)
