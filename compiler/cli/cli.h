@@ -52,6 +52,7 @@ struct input {
 	size_t reported; /* how many of them were printed */
 	struct frontend frontend;
 	struct world world;
+	bool takes_git; /* set before reading: a path may be git:REV[:PATH] */
 };
 
 /* Reads policy from `paths` and inventory from -i. Returns 0, or EXIT_PROBLEM after reporting every problem. Call
@@ -60,6 +61,10 @@ int input_read(struct input *input, const struct arguments *arguments, const cha
 
 /* Prints the diagnostics where --diagnostics is not text, all at once, and frees everything. */
 void input_finish(struct input *input);
+
+/* Whether `word` is git:REV[:PATH]; and reads what it names. Problems become diagnostics. */
+bool git_is_word(const char *word);
+void git_add(struct frontend *frontend, const char *word);
 
 /* Reports the diagnostics that are new: text is printed at once. Returns 0, or EXIT_PROBLEM when there is an error
  * among them. */
@@ -90,6 +95,7 @@ int check_run(const struct arguments *arguments);
 int compile_run(const struct arguments *arguments);
 int explain_run(const struct arguments *arguments);
 int test_run(const struct arguments *arguments);
+int diff_run(const struct arguments *arguments);
 int reach_run(const struct arguments *arguments);
 int apply_run(const struct arguments *arguments);
 int status_run(const struct arguments *arguments);

@@ -24,6 +24,14 @@ bool format_is(const struct arguments *arguments, const char *format)
 	return strcmp(arguments->format != NULL ? arguments->format : "text", format) == 0;
 }
 
+static void add_path(struct input *input, const char *path)
+{
+	if (input->takes_git && git_is_word(path))
+		git_add(&input->frontend, path);
+	else
+		frontend_add_path(&input->frontend, path);
+}
+
 int input_read(struct input *input, const struct arguments *arguments, const char *const *paths, size_t count)
 {
 	input->arguments = arguments;
@@ -40,9 +48,9 @@ int input_read(struct input *input, const struct arguments *arguments, const cha
 	if (count == 0)
 		return input_problem(input, "name the policy: files or directories");
 	for (size_t i = 0; i < count; i++)
-		frontend_add_path(&input->frontend, paths[i]);
+		add_path(input, paths[i]);
 	for (size_t i = 0; i < arguments->inventory_count; i++)
-		frontend_add_path(&input->frontend, arguments->inventories[i]);
+		add_path(input, arguments->inventories[i]);
 	frontend_finish(&input->frontend);
 	if (input->diagnostics.errors == 0 && !frontend_has_input(&input->frontend)) {
 		diagnostics_error(&input->diagnostics, (struct span){0}, "no policy found in %s", paths[0]);

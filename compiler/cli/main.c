@@ -27,6 +27,11 @@ const struct subcommand subcommands[] = {
      "iNDft", TEXT_OR_JSON, explain_run},
     {"reach", POLICY, "lists who may reach whom, on which ports",
      "Services, or with --workloads the workloads of the inventory.", "iDftw", TEXT_OR_JSON, reach_run},
+    {"diff", "[-i INVENTORY]... OLD NEW", "says what a change opens and closes",
+     "OLD and NEW are files or directories, or git:REV[:PATH] for what is committed. Only the meaning counts: `+` is a "
+     "flow\n"
+     "that is open now, `-` one that is closed, `!` what became wider. Exit status 1 means that there is a difference.",
+     "iDft", "text|json|markdown", diff_run},
     {"test", POLICY, "runs the `tests` of a policy",
      "They need no inventory: a service stands for a workload that carries just the labels it requires, and with an\n"
      "inventory for its workloads too. Exit status 1 means that a test failed.",

@@ -113,7 +113,7 @@ static void add_file(struct frontend *frontend, const char *path)
 	close(fd);
 }
 
-static bool has_document_name(const char *name)
+bool frontend_has_document_name(const char *name)
 {
 	static const char *const endings[] = {".yaml", ".yml", ".json"};
 	size_t length = strlen(name);
@@ -155,7 +155,7 @@ static void add_directory(struct frontend *frontend, const char *path, unsigned 
 			path_error(frontend, child, strerror(errno));
 		else if (S_ISDIR(status.st_mode))
 			add_directory(frontend, child, depth + 1);
-		else if (has_document_name(entries[i]->d_name))
+		else if (frontend_has_document_name(entries[i]->d_name))
 			add_file(frontend, child);
 		free(entries[i]);
 	}

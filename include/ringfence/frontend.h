@@ -42,6 +42,9 @@ void frontend_init(struct frontend *frontend, struct arena *arena, struct diagno
  * dot are passed over. Problems become diagnostics. */
 void frontend_add_path(struct frontend *frontend, const char *path);
 
+/* Whether a file below a directory is read by that name: one of the three endings. */
+bool frontend_has_document_name(const char *name);
+
 /* Reads one text as if it were the file `name`; both must live as long as the arena. */
 void frontend_add_text(struct frontend *frontend, const char *name, const char *text, size_t length);
 

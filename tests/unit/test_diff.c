@@ -1,0 +1,481 @@
+/* What a change means: a table of changes with what is told of them, and small random policies of which everything is
+ * asked in both versions. */
+#include <ringfence/arena.h>
+#include <ringfence/diff.h>
+#include <ringfence/frontend.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NOW = 1800057599 }; /* 2027-01-15T23:59:59Z */
+
+struct reading {
+	struct arena *arena;
+	struct diagnostics diagnostics;
+	struct frontend frontend;
+};
+
+static struct world read_world(struct reading *reading, const char *name, const char *text)
+{
+	reading->arena = arena_create();
+	diagnostics_init(&reading->diagnostics, reading->arena);
+	frontend_init(&reading->frontend, reading->arena, &reading->diagnostics);
+	frontend_add_text(&reading->frontend, name, text, strlen(text));
+	frontend_finish(&reading->frontend);
+	if (reading->diagnostics.errors > 0)
+		diagnostics_print(&reading->diagnostics, stderr, false);
+	assert_int_equal(reading->diagnostics.errors, 0);
+	return (struct world){&reading->frontend.policy, &reading->frontend.inventory, NOW};
+}
+
+/* ---- a table ---- */
+
+/* All that is told, a line for each: `+FROM>TO PORTS @FILE:LINE xPAIRS;`, `!TEXT;`. */
+static char *told(const struct diff *diff)
+{
+	char *text = NULL, port[48];
+	size_t size = 0;
+	FILE *stream = open_memstream(&text, &size);
+	assert_non_null(stream);
+	for (size_t i = 0; i < diff->change_count; i++) {
+		const struct flow_change *change = &diff->changes[i];
+		fprintf(stream, "%c%s>%s", change->opened ? '+' : '-', change->from, change->to);
+		for (size_t j = 0; j < change->port_count; j++)
+			fprintf(stream, " %s", port_range_format(&change->ports[j], port));
+		for (size_t j = 0; j < change->cause_count; j++)
+			fprintf(stream, " @%s:%u",
+				change->causes[j].span.file != NULL ? change->causes[j].span.file : "",
+				change->causes[j].span.line);
+		if (diff->has_inventory && change->between_workloads)
+			fprintf(stream, " x%zu", change->pairs);
+		fputc(';', stream);
+	}
+	for (size_t i = 0; i < diff->widening_count; i++)
+		fprintf(stream, "!%s;", diff->widenings[i].text);
+	assert_int_equal(fclose(stream), 0);
+	return text;
+}
+
+/* Lines 1 to 7; the allows of a case begin in line 8. */
+#define BASE                                                                              \
+	"ringfence: v1\nnamespace: shop\nservices:\n"                                     \
+	"  web: {workloads: {app: web}, ports: {http: 8080/tcp}}\n"                       \
+	"  api: {workloads: {app: api, tier: [gold, silver]}, ports: {http: 8080/tcp}}\n" \
+	"  db: {workloads: {app: db}, ports: {sql: 5432/tcp}}\n"                          \
+	"allow:\n"
+#define WITH(rest) BASE rest
+#define INVENTORY                                                                             \
+	"---\nringfence: v1\nnodes: {n: {addresses: [192.0.2.1]}}\nworkloads:\n"              \
+	"- {name: w1, namespace: shop, labels: {app: web}, node: n, addresses: [10.0.0.1]}\n" \
+	"- {name: w2, namespace: shop, labels: {app: web}, node: n, addresses: [10.0.0.2]}\n" \
+	"- {name: w3, namespace: shop, labels: {app: web}, node: n, addresses: [10.0.0.3]}\n" \
+	"- {name: d1, namespace: shop, labels: {app: db}, node: n, addresses: [10.0.0.4]}\n"  \
+	"- {name: x1, namespace: lab, labels: {}, node: n, addresses: [10.0.0.5]}\n"
+#define OTHER_INVENTORY                                                                       \
+	"---\nringfence: v1\nnodes: {n: {addresses: [192.0.2.1]}}\nworkloads:\n"              \
+	"- {name: w1, namespace: shop, labels: {app: web}, node: n, addresses: [10.0.0.1]}\n" \
+	"- {name: w2, namespace: shop, labels: {app: web}, node: n, addresses: [10.0.0.2]}\n" \
+	"- {name: w3, namespace: shop, labels: {app: web}, node: n, addresses: [10.0.0.3]}\n" \
+	"- {name: d1, namespace: shop, labels: {app: web}, node: n, addresses: [10.0.0.4]}\n" \
+	"- {name: x1, namespace: lab, labels: {}, node: n, addresses: [10.0.0.5]}\n"
+#define POLICY_OF(name, spec)                                                                                       \
+	"---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: " name ", namespace: shop}\n" \
+	"spec: " spec "\n"
+
+static const struct {
+	const char *true_is, *before, *after, *told;
+} cases[] = {
+    {"nothing is no difference", WITH("- {from: web, to: db}\n"), WITH("- {from: web, to: db}\n"), ""},
+    {"another order is none", WITH("- {from: web, to: db}\n- {from: web, to: api}\n"),
+     WITH("- {from: web, to: api}\n- {from: web, to: db}\n"), ""},
+    {"one allow in two is none", WITH("- {from: web, to: [api, db], ports: [http, sql]}\n"),
+     WITH("- {from: web, to: db}\n- {from: web, to: api}\n"), ""},
+    {"a range in two is none", WITH("- {from: web, to: db, ports: [10-20/tcp]}\n"),
+     WITH("- {from: web, to: db, ports: [16-20/tcp, 10-15/tcp]}\n"), ""},
+    {"the service's selector as a peer by labels is none", WITH("- {from: web, to: db}\n"),
+     WITH("- {from: {labels: {app: [web]}}, to: db}\n"), ""},
+    {"an allow", WITH("- {from: web, to: db}\n"), WITH("- {from: web, to: db}\n- {from: web, to: api}\n"),
+     "+shop/web>shop/api 8080/tcp @new:9;"},
+    {"an allow that is gone", WITH("- {from: web, to: db}\n- {from: web, to: api}\n"), WITH("- {from: web, to: db}\n"),
+     "-shop/web>shop/api 8080/tcp @old:9;"},
+    {"ports that touch are one range", WITH("- {from: web, to: db, ports: [5/tcp]}\n"),
+     WITH("- {from: web, to: db, ports: [1-4/tcp, 5/tcp, 6-9/tcp, 20/udp]}\n"),
+     "+shop/web>shop/db 1-4/tcp 6-9/tcp 20/udp @new:8;"},
+    {"every port is any", WITH("- {from: web, to: api}\n"),
+     WITH("- {from: web, to: api}\n- {from: web, to: db, ports: [any]}\n"), "+shop/web>shop/db any @new:9;"},
+    {"an allow that is over counts as none", WITH("- {from: web, to: db}\n"),
+     WITH("- {from: web, to: db}\n- {from: web, to: api, until: 2027-01-14}\n"), ""},
+    {"an end that moves is told", WITH("- {from: web, to: db, until: 2027-02-01}\n"),
+     WITH("- {from: web, to: db, until: 2027-03-01}\n"), "!an allow holds longer, until 2027-03-02T00:00:00Z;"},
+    {"an end that is gone too", WITH("- {from: web, to: db, until: 2027-02-01}\n"), WITH("- {from: web, to: db}\n"),
+     "!an allow has no end any more;"},
+    {"an end that comes nearer is none now", WITH("- {from: web, to: db}\n"),
+     WITH("- {from: web, to: db, until: 2027-02-01}\n"), ""},
+    {"any is one line", WITH("- {from: web, to: db}\n"), WITH("- {from: any, to: db}\n"),
+     "+any>shop/db 5432/tcp @new:8;!an allow from any is new;"},
+    {"world that was there is not new", WITH("- {from: world, to: [web, db], ports: [1/tcp]}\n"),
+     WITH("- {from: world, to: db, ports: [1/tcp]}\n- {from: world, to: web, ports: [1/tcp]}\n"), ""},
+    {"a network that grew", "networks: {out: [203.0.113.0/25]}\n" WITH("- {from: out, to: db}\n"),
+     "networks: {out: [203.0.113.0/24]}\n" WITH("- {from: out, to: db}\n"),
+     "+shop/out>shop/db 5432/tcp @new:9;!network shop/out grew: it holds 203.0.113.128 now;"},
+    {"a network in halves is none", "networks: {out: [203.0.113.0/24]}\n" WITH("- {from: out, to: db}\n"),
+     "networks: {out: [203.0.113.128/25, 203.0.113.0/25]}\n" WITH("- {from: out, to: db}\n"), ""},
+    {"a requirement that is gone",
+     "ringfence: v1\nservices: {a: {workloads: {k: [x, y], l: z}}, b: {workloads: {k: v}}}\nallow: [{from: a, to: b, "
+     "ports: [1/tcp]}]\n",
+     "ringfence: v1\nservices: {a: {workloads: {k: [x, y]}}, b: {workloads: {k: v}}}\nallow: [{from: a, to: b, ports: "
+     "[1/tcp]}]\n",
+     "+default/a>default/b 1/tcp @new:3;!service default/a selects more: {k: x};"},
+    {"a value that is refused no more",
+     "ringfence: v1\nservices: {a: {workloads: {k: {not: [x, y]}}}}\nallow: [{from: a, to: world, ports: [1/tcp]}]\n",
+     "ringfence: v1\nservices: {a: {workloads: {k: {not: [x]}}}}\nallow: [{from: a, to: world, ports: [1/tcp]}]\n",
+     "+default/a>world 1/tcp @new:3;!service default/a selects more: {k: y};!an allow to world is new;"},
+    {"a never that is gone", WITH("- {from: web, to: db}\nnever: [{from: world, to: db}]\n"),
+     WITH("- {from: web, to: db}\n"), "!a `never` is gone, or says less now;"},
+    {"a never in two is not", WITH("- {from: web, to: db}\nnever: [{from: world, to: [db, web]}]\n"),
+     WITH("- {from: web, to: db}\nnever: [{from: world, to: web}, {from: world, to: db}]\n"), ""},
+    {"a never that is broken", WITH("- {from: web, to: db}\n"),
+     WITH("- {from: web, to: db}\nnever: [{from: web, to: db}]\n"),
+     "!a `never` is broken: shop/web -> shop/db 5432/tcp is opened by new:8;"},
+    {"audit", WITH("- {from: web, to: db}\n"), WITH("- {from: web, to: db}\nsettings: {mode: audit}\n"),
+     "!mode is audit now: what is denied is logged and let through;"},
+    {"pairs are counted", WITH("- {from: web, to: api}\n") INVENTORY,
+     WITH("- {from: web, to: [db, web, api], ports: [1/tcp, http]}\n") INVENTORY,
+     "+shop/web>shop/api 1/tcp @new:8 x0;+shop/web>shop/db 1/tcp @new:8 x3;+shop/web>shop/web 1/tcp 8080/tcp @new:8 "
+     "x6;"},
+    {"a workload in quarantine", WITH("- {from: web, to: db}\n") INVENTORY,
+     WITH("- {from: web, to: db}\nquarantine: [{workload: w1}]\n") INVENTORY, "-shop/web>shop/db 5432/tcp @new:9 x1;"},
+    {"a workload with other labels", WITH("- {from: web, to: db}\n") INVENTORY,
+     WITH("- {from: web, to: db}\n") OTHER_INVENTORY,
+     "+shop/d1>shop/db 5432/tcp @new:16 x0;-shop/web>shop/d1 5432/tcp @new:16 x3;"
+     "!service shop/web selects more: d1 (1 workload of the inventory);"},
+    {"other workloads of a kind are none", WITH("- {from: web, to: db}\n") INVENTORY,
+     WITH("- {from: web, to: db}\n") INVENTORY
+     "- {name: w9, namespace: shop, labels: {app: web}, node: n, addresses: [10.0.0.9]}\n",
+     ""},
+    {"a rule of a NetworkPolicy",
+     POLICY_OF("p", "{podSelector: {matchLabels: {app: db}}, policyTypes: [Ingress]}") INVENTORY,
+     POLICY_OF("p",
+	       "{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], "
+	       "ports: [{port: 5432}]}]}") INVENTORY,
+     "+shop/{app: web}>shop/d1 5432/tcp @new:5 x3;"},
+    {"without an inventory too", POLICY_OF("p", "{podSelector: {matchLabels: {app: db}}, policyTypes: [Ingress]}"),
+     POLICY_OF("p",
+	       "{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], "
+	       "ports: [{port: 5432}]}]}"),
+     "+shop/{app: web}>shop/{app: db} 5432/tcp @new:5;"},
+    {"two NetworkPolicies for one are none",
+     POLICY_OF("p", "{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: {app: "
+		    "web}}}, {podSelector: {matchLabels: {app: db}}}]}]}") INVENTORY,
+     POLICY_OF("p",
+	       "{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: {app: db}}}]}]}")
+	 POLICY_OF(
+	     "q",
+	     "{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]}")
+	     INVENTORY,
+     ""},
+};
+
+static void each_change_is_told(void **state)
+{
+	size_t failed = 0;
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct reading old, new;
+		struct world before = read_world(&old, "old", cases[i].before);
+		struct world after = read_world(&new, "new", cases[i].after);
+		struct diff diff = diff_compare(new.arena, &before, &after);
+		char *text = told(&diff);
+		if (strcmp(text, cases[i].told) != 0) {
+			print_message("# %s: %s\n", cases[i].true_is, text);
+			failed++;
+		}
+		free(text);
+		diff = diff_compare(new.arena, &after, &after);
+		assert_int_equal(diff.change_count, 0);
+		arena_free(old.arena);
+		arena_free(new.arena);
+	}
+	assert_int_equal(failed, 0);
+	print_message("# %zu cases\n", sizeof cases / sizeof *cases);
+}
+
+/* ---- random policies, of which everything is asked ---- */
+
+static uint32_t next(uint32_t *seed)
+{
+	*seed = *seed * 1664525 + 1013904223;
+	return *seed >> 8;
+}
+
+#define PICK(seed, array) ((array)[next(seed) % (sizeof(array) / sizeof *(array))])
+
+static const char *const native_selectors[] = {
+    "a: x", "a: y",	  "a: [x, y]", "a: {not: [x]}", "a: {not: [x, y]}", "a: {exists: true}", "a: {exists: false}",
+    "",	    "a: x, b: y", "b: x",
+};
+
+static void write_peer(FILE *stream, uint32_t *seed)
+{
+	static const char *const names[] = {"s0",
+					    "s1",
+					    "net",
+					    "any",
+					    "cluster",
+					    "world",
+					    "node",
+					    "{cidr: 10.0.0.8/29}",
+					    "{cidr: 10.0.1.0/24}",
+					    "{cidr: \"fd00::/124\"}"};
+	static const char *const scopes[] = {"", ", namespaces: [n1]", ", namespaces: any",
+					     ", namespaces: {labels: {team: t}}"};
+	if (next(seed) % 3 > 0)
+		fputs(PICK(seed, names), stream);
+	else
+		fprintf(stream, "{labels: {%s}%s}", PICK(seed, native_selectors), PICK(seed, scopes));
+}
+
+static void write_allow(FILE *stream, uint32_t seed)
+{
+	static const char *const ports[] = {"1/tcp", "2/tcp", "1-2/tcp", "2/udp", "any", "icmp", "1/tcp, 3/tcp"};
+	fputs("  - {from: ", stream);
+	write_peer(stream, &seed);
+	fputs(", to: [", stream);
+	write_peer(stream, &seed);
+	if (next(&seed) % 2 == 0) {
+		fputs(", ", stream);
+		write_peer(stream, &seed);
+	}
+	fprintf(stream, "], ports: [%s]}\n", PICK(&seed, ports));
+}
+
+static void write_network_policy(FILE *stream, uint32_t seed, int number)
+{
+	static const char *const selectors[] = {"{}", "{matchLabels: {a: x}}", "{matchLabels: {b: y}}",
+						"{matchExpressions: [{key: a, operator: NotIn, values: [x]}]}",
+						"{matchExpressions: [{key: b, operator: Exists}]}"};
+	static const char *const peers[] = {
+	    "",
+	    "{podSelector: {matchLabels: {a: y}}}",
+	    "{namespaceSelector: {}}",
+	    "{namespaceSelector: {matchLabels: {team: u}}}",
+	    "{ipBlock: {cidr: 10.0.0.0/8, except: [10.0.0.8/29]}}",
+	    "{podSelector: {matchLabels: {a: x}}}, {podSelector: {matchLabels: {b: x}}}"};
+	static const char *const ports[] = {"", "{port: 1}", "{port: 2, endPort: 3}", "{port: p}", "{protocol: UDP}"};
+	bool ingress = next(&seed) % 3 > 0, egress = !ingress || next(&seed) % 3 == 0;
+	fprintf(stream,
+		"---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: np%d, namespace: n%u}\n"
+		"spec:\n  podSelector: %s\n  policyTypes: [%s%s%s]\n",
+		number, next(&seed) % 2, PICK(&seed, selectors), ingress ? "Ingress" : "",
+		ingress && egress ? ", " : "", egress ? "Egress" : "");
+	if (ingress && next(&seed) % 4 > 0)
+		fprintf(stream, "  ingress: [{from: [%s], ports: [%s]}]\n", PICK(&seed, peers), PICK(&seed, ports));
+	if (egress && next(&seed) % 4 > 0)
+		fprintf(stream, "  egress: [{to: [%s], ports: [%s]}]\n", PICK(&seed, peers), PICK(&seed, ports));
+}
+
+static void write_inventory(FILE *stream, uint32_t seed)
+{
+	static const char *const values[] = {"", "x", "y"};
+	bool pool = next(&seed) % 3 == 0, other_labels = next(&seed) % 3 == 0;
+	fprintf(stream,
+		"---\nringfence: v1\nnamespaces: {n0: {labels: {team: t}}, n1: {labels: {team: %s}}}\n"
+		"nodes: {na: {addresses: [10.0.1.1]%s}, nb: {addresses: [192.0.2.1]}}\nworkloads:\n",
+		next(&seed) % 8 == 0 ? "t" : "u", pool ? ", workload_networks: [10.0.0.64/26]" : "");
+	for (int i = 0; i < 20; i++) { /* each label set in each namespace, and two again */
+		int kind = other_labels && i == 3 ? 4 : i % 18;
+		const char *a = values[kind % 3], *b = values[kind / 3 % 3];
+		fprintf(stream,
+			"  - {name: w%d, namespace: n%d, node: n%c, labels: {%s%s%s%s%s}, addresses: "
+			"[10.0.0.%d%s%d%s]%s}\n",
+			i, kind / 9, i % 2 == 0 ? 'a' : 'b', a[0] != 0 ? "a: " : "", a,
+			a[0] != 0 && b[0] != 0 ? ", " : "", b[0] != 0 ? "b: " : "", b, i + 1,
+			i % 3 == 0 ? ", \"fd00::" : ", \"fd00:1::", i + 1, "\"",
+			i % 4 == 0 ? ", ports: {p: 1/tcp}" : "");
+	}
+}
+
+enum { PART_COUNT = 11 };
+
+/* Each part of a policy comes from a seed of its own, so that two policies can have parts in common. */
+static char *random_policy(const uint32_t parts[PART_COUNT])
+{
+	static const char *const networks[] = {"[10.0.0.0/30]", "[10.0.0.0/29]", "[203.0.113.0/24, 10.0.0.16/28]",
+					       "{cidrs: [0.0.0.0/0], except: [10.0.0.0/28]}"};
+	static const char *const settings[] = {"", "settings: {unmatched: allow}\n", "settings: {unmatched: deny}\n"};
+	char *text = NULL;
+	size_t size = 0;
+	uint32_t seed[PART_COUNT];
+	FILE *stream = open_memstream(&text, &size);
+	assert_non_null(stream);
+	memcpy(seed, parts, sizeof seed);
+	fprintf(stream, "ringfence: v1\nnamespace: n0\n%snetworks: {net: %s}\n", PICK(&seed[0], settings),
+		PICK(&seed[1], networks));
+	bool native = parts[PART_COUNT - 1] % 3 > 0; /* the last stays as it is */
+	for (int i = 0; i < 2 && native; i++)
+		fprintf(stream, "%s  s%d: {workloads: {%s}}\n", i == 0 ? "services:\n" : "", i,
+			PICK(&seed[2 + i], native_selectors));
+	for (int i = 0; i < 3 && native; i++) {
+		fputs(i == 0 ? "allow:\n" : "", stream);
+		write_allow(stream, seed[4 + i]);
+	}
+	if (next(&seed[7]) % 3 == 0)
+		fprintf(stream, "quarantine: [{workload: n0/w%u}]\n", next(&seed[7]) % 9);
+	for (int i = 0; i < 2; i++)
+		if (!native || next(&seed[8 + i]) % 3 == 0)
+			write_network_policy(stream, seed[8 + i], i);
+	write_inventory(stream, seed[10]);
+	assert_int_equal(fclose(stream), 0);
+	return text;
+}
+
+static const struct port_range asked_ports[] = {
+    {PROTOCOL_TCP, 1, 1}, {PROTOCOL_TCP, 2, 2}, {PROTOCOL_TCP, 3, 3},	     {PROTOCOL_TCP, 4, 4},
+    {PROTOCOL_UDP, 2, 2}, {PROTOCOL_UDP, 3, 3}, {PROTOCOL_ICMP, 2048, 2048},
+};
+enum { ASKED_PORTS = sizeof asked_ports / sizeof *asked_ports, WORKLOADS = 20, STRANGERS = 9 };
+
+/* Every end there is: each workload at each address, addresses inside and outside of each network, and nodes. */
+static struct endpoint everybody(const struct world *world, size_t number)
+{
+	static const char *const strangers[STRANGERS] = {"10.0.0.100",	 "10.0.0.25", "10.0.1.7",
+							 "10.0.1.1",	 "192.0.2.1", "203.0.113.9",
+							 "198.51.100.1", "fd00::f",   "2001:db8::1"};
+	struct endpoint end = {.has_address = true};
+	if (number < 2 * WORKLOADS) {
+		char name[8];
+		snprintf(name, sizeof name, "w%zu", number / 2);
+		end.workload = inventory_workload(world->inventory, "n0", name);
+		if (end.workload == NULL)
+			end.workload = inventory_workload(world->inventory, "n1", name);
+		assert_non_null(end.workload);
+		end.address = end.workload->addresses[number % 2];
+		return end;
+	}
+	assert_null(address_parse(&end.address, strangers[number - 2 * WORKLOADS]));
+	return end;
+}
+
+static bool is_told(const struct diff *diff, bool opened, const struct port_range *port)
+{
+	for (size_t i = 0; i < diff->change_count; i++)
+		for (size_t j = 0; j < diff->changes[i].port_count; j++) {
+			const struct port_range *range = &diff->changes[i].ports[j];
+			if (diff->changes[i].opened == opened &&
+			    (range->protocol == PROTOCOL_ANY ||
+			     (range->protocol == port->protocol && range->first <= port->first &&
+			      port->first <= range->last)))
+				return true;
+		}
+	return false;
+}
+
+static bool fits(const struct flow *flow)
+{
+	return flow->from.address.family == flow->to.address.family &&
+	       (flow->protocol != PROTOCOL_ICMP || flow->from.address.family == 4);
+}
+
+struct asking {
+	const struct world *worlds[2];
+	const struct diff *diff;
+	bool pairs[2][WORKLOADS][WORKLOADS]; /* closed, opened */
+	size_t untold;
+};
+
+static void ask(struct asking *asking, size_t from, size_t to, const struct port_range *port)
+{
+	bool allowed[2];
+	for (int i = 0; i < 2; i++) {
+		const struct flow flow = {everybody(asking->worlds[i], from), everybody(asking->worlds[i], to),
+					  port->protocol, port->first};
+		if (!fits(&flow))
+			return;
+		allowed[i] = verdict_of(asking->worlds[i], &flow).allowed;
+	}
+	if (allowed[0] == allowed[1])
+		return;
+	asking->untold += !is_told(asking->diff, allowed[1], port);
+	if (from < 2 * WORKLOADS && to < 2 * WORKLOADS)
+		asking->pairs[allowed[1]][from / 2][to / 2] = true;
+}
+
+static size_t count_pairs(const struct asking *asking, bool opened)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < WORKLOADS; i++)
+		for (size_t j = 0; j < WORKLOADS; j++)
+			count += asking->pairs[opened][i][j];
+	return count;
+}
+
+static void examples_hold(const struct asking *asking, const char *before, const char *after)
+{
+	for (size_t i = 0; i < asking->diff->change_count; i++) {
+		const struct flow_change *change = &asking->diff->changes[i];
+		bool was = verdict_of(asking->worlds[0], &change->flows[0]).allowed;
+		bool is = verdict_of(asking->worlds[1], &change->flows[1]).allowed;
+		if (was == change->opened || is != change->opened)
+			fail_msg("%s -> %s is told and is not so:\n%s\n======\n%s", change->from, change->to, before,
+				 after);
+	}
+}
+
+/* Asks everything in both versions. Pairs of workloads must be those that are counted; of the rest, what differs must
+ * be told, and what is told must differ. Returns whether anything does. */
+static bool compare_with_everything(const char *before_text, const char *after_text)
+{
+	struct reading old, new;
+	struct world before = read_world(&old, "old", before_text), after = read_world(&new, "new", after_text);
+	const struct diff diff = diff_compare(new.arena, &before, &after);
+	struct asking asking = {.worlds = {&before, &after}, .diff = &diff};
+	for (size_t i = 0; i < 2 * WORKLOADS + STRANGERS; i++)
+		for (size_t j = 0; j < 2 * WORKLOADS + STRANGERS; j++)
+			for (size_t k = 0; k < ASKED_PORTS && (i < 2 * WORKLOADS || j < 2 * WORKLOADS); k++)
+				ask(&asking, i, j, &asked_ports[k]);
+	size_t gained = count_pairs(&asking, true), lost = count_pairs(&asking, false);
+	if (gained != diff.pairs_gained || lost != diff.pairs_lost || asking.untold > 0)
+		fail_msg("%zu gained and %zu told, %zu lost and %zu told, %zu other flows untold:\n%s\n======\n%s",
+			 gained, diff.pairs_gained, lost, diff.pairs_lost, asking.untold, before_text, after_text);
+	examples_hold(&asking, before_text, after_text);
+	bool differs = diff.change_count > 0;
+	arena_free(old.arena);
+	arena_free(new.arena);
+	return differs;
+}
+
+static void nothing_is_missed(void **state)
+{
+	enum { PAIRS = 400 };
+	size_t different = 0;
+	(void)state;
+	for (uint32_t round = 1; round <= PAIRS; round++) {
+		uint32_t seed = round * 7919, before[PART_COUNT], after[PART_COUNT];
+		for (size_t i = 0; i < PART_COUNT; i++) {
+			before[i] = next(&seed);
+			after[i] = next(&seed) % 5 == 0 ? next(&seed) : before[i];
+		}
+		after[PART_COUNT - 1] += before[PART_COUNT - 1] % 3 - after[PART_COUNT - 1] % 3;
+		char *texts[] = {random_policy(before), random_policy(after)};
+		different += compare_with_everything(texts[0], texts[1]);
+		free(texts[0]);
+		free(texts[1]);
+	}
+	assert_true(different > PAIRS / 4 && different < PAIRS);
+	print_message("# %d pairs of policies, %zu with a difference\n", PAIRS, different);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(each_change_is_told),
+	    cmocka_unit_test(nothing_is_missed),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
