@@ -710,6 +710,12 @@ static void add_special_sets(struct lowering *l)
 
 /* ---- the chains that every packet takes ---- */
 
+/* What audit mode lets through is still judged by the chains of the flow's ends. */
+static enum statement_kind to_spoof(const struct lowering *l)
+{
+	return l->world->policy->audit ? STATEMENT_JUMP : STATEMENT_GOTO;
+}
+
 /* Neighbour discovery always passes: it is link-local by its hop limit, which a router would have lowered (RFC
  * 4861, 7.1), and multicast listener reports by their destination. Router advertisements and redirects of workloads do
  * not. */
@@ -734,7 +740,7 @@ static void add_discovery(struct lowering *l, struct chain *chain)
 		struct rule *rule = add_rule(l, chain, "workloads are no routers");
 		match_byte(l, rule, FIELD_ICMPV6_TYPE, router[i]);
 		look_up(l, rule, STATEMENT_IN, l->guarded, FIELD_IIFNAME, FIELD_COUNT, FIELD_COUNT);
-		finish(l, rule, STATEMENT_GOTO, own(l, "spoof"));
+		finish(l, rule, to_spoof(l), own(l, "spoof"));
 	}
 }
 
@@ -745,7 +751,7 @@ static void add_guard(struct lowering *l, struct chain *chain)
 		look_up(l, rule, STATEMENT_IN, l->guarded, FIELD_IIFNAME, FIELD_COUNT, FIELD_COUNT);
 		look_up(l, rule, STATEMENT_NOT_IN, l->guard[family], FIELD_IIFNAME, packet_sources[family],
 			FIELD_COUNT);
-		finish(l, rule, STATEMENT_GOTO, own(l, "spoof"));
+		finish(l, rule, to_spoof(l), own(l, "spoof"));
 	}
 }
 
