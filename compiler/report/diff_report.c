@@ -19,22 +19,6 @@ static const char *const cause_words[][2] = {
     [CAUSE_INVENTORY] = {"inventory", "inventory"},
 };
 
-/* Input that is to stand in a line, with control characters as \xNN. In `arena`. */
-static const char *escaped(struct arena *arena, const char *input)
-{
-	char *text = NULL;
-	size_t size = 0;
-	FILE *stream = open_memstream(&text, &size);
-	if (stream == NULL)
-		abort();
-	escape_print(stream, input, strlen(input));
-	if (fclose(stream) != 0)
-		abort();
-	const char *copy = arena_copy(arena, text, size);
-	free(text);
-	return copy;
-}
-
 static const char *place(struct arena *arena, const struct span *span)
 {
 	return span->file != NULL ? arena_printf(arena, "%s:%u:%u", span->file, span->line, span->column) : "";
@@ -122,8 +106,8 @@ static struct widths find_widths(const struct diff_report *report)
 	struct widths widths = {0};
 	for (size_t i = 0; i < report->diff->change_count; i++) {
 		const struct flow_change *change = &report->diff->changes[i];
-		widen(&widths.from, escaped(report->arena, change->from));
-		widen(&widths.to, escaped(report->arena, change->to));
+		widen(&widths.from, text_escaped(report->arena, change->from));
+		widen(&widths.to, text_escaped(report->arena, change->to));
 		widen(&widths.ports, ports_text(report->arena, change));
 	}
 	return widths;
@@ -148,12 +132,12 @@ void diff_print_text(const struct diff_report *report)
 		const struct flow_change *change = &diff->changes[i];
 		const char *pairs = pairs_text(report, change);
 		print_mark(report, change->opened ? '+' : '-');
-		print_cell(escaped(arena, change->from), widths.from);
+		print_cell(text_escaped(arena, change->from), widths.from);
 		fputs(" -> ", stdout);
-		print_cell(escaped(arena, change->to), widths.to);
+		print_cell(text_escaped(arena, change->to), widths.to);
 		fputs("  ", stdout);
 		print_cell(ports_text(arena, change), widths.ports);
-		printf("  %s", escaped(arena, causes_text(arena, change)));
+		printf("  %s", text_escaped(arena, causes_text(arena, change)));
 		if (pairs != NULL)
 			printf("  (%s)", pairs);
 		putchar('\n');
@@ -161,8 +145,8 @@ void diff_print_text(const struct diff_report *report)
 	for (size_t i = 0; i < diff->widening_count; i++) {
 		const struct widening *widening = &diff->widenings[i];
 		print_mark(report, '!');
-		printf("%s%s%s\n", escaped(arena, widening->text), widening->span.file != NULL ? "  " : "",
-		       escaped(arena, place(arena, &widening->span)));
+		printf("%s%s%s\n", text_escaped(arena, widening->text), widening->span.file != NULL ? "  " : "",
+		       text_escaped(arena, place(arena, &widening->span)));
 	}
 	puts(summary(report));
 }
@@ -238,7 +222,7 @@ void diff_print_json(const struct diff_report *report)
  * neither HTML nor a mention comes of them. */
 static void print_markdown(const struct diff_report *report, const char *input)
 {
-	for (const char *at = escaped(report->arena, input); *at != 0; at++) {
+	for (const char *at = text_escaped(report->arena, input); *at != 0; at++) {
 		if (*at == '<' || *at == '&' || *at == '@')
 			printf("&#%d;", *at);
 		else

@@ -36,22 +36,6 @@ static const char *details(const struct tests_report *report, const struct test_
 	return copy;
 }
 
-/* Input that is to stand in a line, with control characters as \xNN. In `arena`. */
-static const char *escaped(struct arena *arena, const char *input)
-{
-	char *text = NULL;
-	size_t size = 0;
-	FILE *stream = open_memstream(&text, &size);
-	if (stream == NULL)
-		abort();
-	escape_print(stream, input, strlen(input));
-	if (fclose(stream) != 0)
-		abort();
-	const char *copy = arena_copy(arena, text, size);
-	free(text);
-	return copy;
-}
-
 /* ---- text ---- */
 
 void tests_print_text(const struct tests_report *report)
@@ -63,13 +47,13 @@ void tests_print_text(const struct tests_report *report)
 			continue;
 		const char *mark = !report->color ? "" : result->passed ? "\x1b[1;32m" : "\x1b[1;31m";
 		printf("%s%s%s  %s:%u:%u  %s", mark, result->passed ? "ok    " : "FAILED",
-		       report->color ? "\x1b[0m" : "", escaped(report->arena, span->file), span->line, span->column,
-		       escaped(report->arena, result->name));
+		       report->color ? "\x1b[0m" : "", text_escaped(report->arena, span->file), span->line,
+		       span->column, text_escaped(report->arena, result->name));
 		if (result->test->why != NULL)
-			printf(" (%s)", escaped(report->arena, result->test->why));
+			printf(" (%s)", text_escaped(report->arena, result->test->why));
 		putchar('\n');
 		if (!result->passed && result->problem != NULL)
-			printf("    %s\n", escaped(report->arena, result->problem));
+			printf("    %s\n", text_escaped(report->arena, result->problem));
 		else if (!result->passed)
 			verdict_print(stdout, report->arena, &result->flow, &result->verdict,
 				      port_text(report->arena, &result->flow), "    ", report->color);
@@ -120,7 +104,7 @@ static void print_xml(const struct tests_report *report, const char *input)
 		char character;
 		const char *entity;
 	} entities[] = {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&apos;"}};
-	for (const char *at = escaped(report->arena, input); *at != 0; at++) {
+	for (const char *at = text_escaped(report->arena, input); *at != 0; at++) {
 		const char *entity = NULL;
 		for (size_t i = 0; i < sizeof entities / sizeof *entities && entity == NULL; i++)
 			if (entities[i].character == *at)
@@ -216,7 +200,7 @@ void tests_print_tap(const struct tests_report *report)
 	for (size_t i = 0; i < report->count; i++) {
 		const struct test_result *result = &report->results[i];
 		printf("%sok %zu - ", result->passed ? "" : "not ", i + 1);
-		for (const char *at = escaped(report->arena, result->name); *at != 0; at++)
+		for (const char *at = text_escaped(report->arena, result->name); *at != 0; at++)
 			printf("%s%c", *at == '#' ? "\\" : "", *at); /* # begins a directive */
 		putchar('\n');
 		if (!result->passed)

@@ -1,6 +1,7 @@
 /* A verdict and its reasons, as text and as JSON. Text from input is escaped. */
 #include "compiler/report/verdict_report.h"
 
+#include <ringfence/arena.h>
 #include <ringfence/explain.h>
 
 #include <stdlib.h>
@@ -22,6 +23,21 @@ json_t *text_json(const char *text)
 	json = json_string(escaped);
 	free(escaped);
 	return json;
+}
+
+const char *text_escaped(struct arena *arena, const char *input)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *stream = open_memstream(&text, &size);
+	if (stream == NULL)
+		abort();
+	escape_print(stream, input, strlen(input));
+	if (fclose(stream) != 0)
+		abort();
+	const char *copy = arena_copy(arena, text, size);
+	free(text);
+	return copy;
 }
 
 static json_t *side_json(const char *name, const struct side *side)

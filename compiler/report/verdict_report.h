@@ -12,6 +12,9 @@ struct arena;
 /* A text as JSON. Bytes that are no UTF-8, which the name of a file may have, become \xNN. */
 json_t *text_json(const char *text);
 
+/* Input that is to stand in a line, with control characters as \xNN. In `arena`. */
+const char *text_escaped(struct arena *arena, const char *input);
+
 /* Prints ALLOW or DENY with the flow, and a line for each side; every line begins with `indent`. `port` is the port as
  * it was asked for. */
 void verdict_print(FILE *stream, struct arena *arena, const struct flow *flow, const struct verdict *verdict,
