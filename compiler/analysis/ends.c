@@ -415,6 +415,17 @@ static void name_workload(struct comparing *comparing, struct end *end)
 					 labels_text(comparing->arena, &workload->labels));
 }
 
+static void find_isolations(const struct comparing *comparing, struct end *end, enum version version)
+{
+	size_t count;
+	const size_t *numbers =
+	    selecting_find(comparing->selecting[version], comparing->arena, end->workloads[version], &count);
+	end->isolations[version] = arena_alloc(comparing->arena, (count + 1) * sizeof(struct isolation *));
+	for (size_t i = 0; i < count; i++)
+		end->isolations[version][i] = comparing->worlds[version]->policy->isolations[numbers[i]];
+	end->isolation_counts[version] = count;
+}
+
 static void finish(struct comparing *comparing, struct end *end)
 {
 	const struct inventory *inventories[] = {comparing->worlds[VERSION_OLD]->inventory,
@@ -422,9 +433,7 @@ static void finish(struct comparing *comparing, struct end *end)
 	switch (end->kind) {
 	case END_WORKLOAD:
 		for (int version = VERSION_OLD; version <= VERSION_NEW; version++)
-			end->isolations[version] =
-			    selecting_find(comparing->selecting[version], comparing->arena, end->workloads[version],
-					   &end->isolation_counts[version]);
+			find_isolations(comparing, end, (enum version)version);
 		find_touched(comparing, end);
 		name_workload(comparing, end);
 		break;

@@ -305,12 +305,12 @@ static bool addresses_meet(const struct meeting_place *place, const struct peer 
 bool peers_meet(const struct meeting_place *place, const struct peer *a, const struct peer *b, enum part part,
 		struct meeting *example)
 {
-	*example = (struct meeting){.part = part};
 	bool networks = a->kind == PEER_NETWORK && b->kind == PEER_NETWORK;
 	if (!speaks_of(place, a, part) || !speaks_of(place, b, part))
 		return false;
 	if (part == PART_WORKLOAD && networks)
 		return false; /* they meet in an address or nowhere */
+	*example = (struct meeting){.part = part};
 	switch (part) {
 	case PART_WORKLOAD:
 		return workloads_meet(place, a, b, example);
