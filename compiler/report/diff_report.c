@@ -218,64 +218,92 @@ void diff_print_json(const struct diff_report *report)
 
 /* ---- Markdown ---- */
 
+/* What a comment may have: GitHub takes 65,536 characters, and whoever posts it may add some. */
+enum { COMMENT_MOST = 60000 };
+
+/* A comment while it is written: a line that does not fit is left out, and counted. */
+struct comment {
+	const struct diff_report *report;
+	size_t length, left_out;
+};
+
 /* Every ASCII punctuation character may be escaped (CommonMark, 2.4). `<`, `&` and `@` are written as entities, so that
  * neither HTML nor a mention comes of them. */
-static void print_markdown(const struct diff_report *report, const char *input)
+static const char *markdown(const struct diff_report *report, const char *input)
 {
+	char *text = NULL;
+	size_t size = 0;
+	FILE *stream = open_memstream(&text, &size);
+	if (stream == NULL)
+		abort();
 	for (const char *at = text_escaped(report->arena, input); *at != 0; at++) {
 		if (*at == '<' || *at == '&' || *at == '@')
-			printf("&#%d;", *at);
+			fprintf(stream, "&#%d;", *at);
 		else
-			printf("%s%c", strchr("\\`*_{}[]()>#+!|~$", *at) != NULL ? "\\" : "", *at);
+			fprintf(stream, "%s%c", strchr("\\`*_{}[]()>#+!|~$", *at) != NULL ? "\\" : "", *at);
 	}
+	if (fclose(stream) != 0)
+		abort();
+	const char *copy = arena_copy(report->arena, text, size);
+	free(text);
+	return copy;
 }
 
-static void print_row(const struct diff_report *report, const char *const *cells, size_t count)
+static void add_line(struct comment *comment, const char *line)
 {
-	putchar('|');
-	for (size_t i = 0; i < count; i++) {
-		putchar(' ');
-		print_markdown(report, cells[i]);
-		fputs(" |", stdout);
+	size_t length = strlen(line) + 1;
+	if (comment->left_out > 0 || comment->length + length > COMMENT_MOST) {
+		comment->left_out++;
+		return;
 	}
-	putchar('\n');
+	comment->length += length;
+	puts(line);
 }
 
-static void print_changes(const struct diff_report *report)
+static void add_widening(struct comment *comment, const struct widening *widening)
 {
-	bool counts = report->diff->has_inventory;
-	printf("\n| | from | to | ports | because |%s\n| --- | --- | --- | --- | --- |%s\n",
-	       counts ? " concerns |" : "", counts ? " --- |" : "");
-	for (size_t i = 0; i < report->diff->change_count; i++) {
-		const struct flow_change *change = &report->diff->changes[i];
-		const char *const cells[] = {
-		    change->opened ? "+" : "-",
-		    change->from,
-		    change->to,
-		    ports_text(report->arena, change),
-		    causes_text(report->arena, change),
-		    pairs_text(report, change),
-		};
-		print_row(report, cells, counts ? 6 : 5);
-	}
+	const struct diff_report *report = comment->report;
+	add_line(comment, arena_printf(report->arena, "- **\\!** %s%s%s", markdown(report, widening->text),
+				       widening->span.file != NULL ? " " : "",
+				       markdown(report, place(report->arena, &widening->span))));
+}
+
+static void add_change(struct comment *comment, const struct flow_change *change)
+{
+	const struct diff_report *report = comment->report;
+	const char *pairs = pairs_text(report, change);
+	const char *const cells[] = {
+	    change->opened ? "+" : "-",		change->from, change->to, ports_text(report->arena, change),
+	    causes_text(report->arena, change), pairs};
+	const char *line = "|";
+	for (size_t i = 0; i < (pairs != NULL ? 6 : 5); i++)
+		line = arena_printf(report->arena, "%s %s |", line, markdown(report, cells[i]));
+	add_line(comment, line);
+}
+
+static void say_left_out(struct comment *comment, const char *what)
+{
+	if (comment->left_out > 0)
+		printf("\n%zu more %s%s not shown: this is as long as a comment may be. `ringfence diff` shows all.\n",
+		       comment->left_out, what, comment->left_out == 1 ? " is" : "s are");
+	comment->left_out = 0;
 }
 
 void diff_print_markdown(const struct diff_report *report)
 {
 	const struct diff *diff = report->diff;
-	fputs("**ringfence diff**: ", stdout);
-	puts(is_same(diff) ? "no difference" : summary(report));
-	if (diff->change_count > 0)
-		print_changes(report);
+	struct comment comment = {.report = report};
+	printf("**ringfence diff**: %s\n", is_same(diff) ? "no difference" : summary(report));
 	if (diff->widening_count > 0)
 		putchar('\n');
-	for (size_t i = 0; i < diff->widening_count; i++) {
-		fputs("- **\\!** ", stdout);
-		print_markdown(report, diff->widenings[i].text);
-		if (diff->widenings[i].span.file != NULL) {
-			putchar(' ');
-			print_markdown(report, place(report->arena, &diff->widenings[i].span));
-		}
-		putchar('\n');
-	}
+	for (size_t i = 0; i < diff->widening_count; i++)
+		add_widening(&comment, &diff->widenings[i]);
+	say_left_out(&comment, "widening");
+	if (diff->change_count == 0)
+		return;
+	printf("\n| | from | to | ports | because |%s\n| --- | --- | --- | --- | --- |%s\n",
+	       diff->has_inventory ? " concerns |" : "", diff->has_inventory ? " --- |" : "");
+	for (size_t i = 0; i < diff->change_count; i++)
+		add_change(&comment, &diff->changes[i]);
+	say_left_out(&comment, "change");
 }

@@ -69,6 +69,12 @@ expect "Markdown: with an inventory" 1 '\| 9 pairs: 3 x 3 \|$' '' diff --format 
 cp new.yaml 'a|<b>@c`*[x](y).yaml'
 expect "Markdown: nothing of the input is markup" 1 'added a\\\|&#60;b\\>&#64;c\\`\\\*\\\[x\\\]\\\(y\\\)\.yaml:7:3 \|$' '' \
 	diff --format markdown old.yaml 'a|<b>@c`*[x](y).yaml'
+awk 'BEGIN { print "ringfence: v1\nservices:"; for (i = 0; i < 1500; i++) print "  s" i ": {workloads: {app: s" i "}, ports: {http: 80/tcp}}" }' >few.yaml
+{ cat few.yaml && awk 'BEGIN { print "allow:"; for (i = 1; i < 1500; i++) print "  - {from: s0, to: s" i "}" }'; } >many.yaml
+expect "Markdown: no longer than a comment may be" 1 '^[0-9]+ more changes are not shown: ' '' diff --format markdown few.yaml many.yaml
+holds "Markdown: what is not shown is counted" \
+	test "$(($(grep -c '^| \\+ ' out) + $(sed -n 's/ more changes are not shown.*//p' out)))" -eq 1499
+holds "Markdown: what is shown fits" test "$(wc -c <out)" -lt 65536 -a "$(wc -c <out)" -gt 50000
 cp new.yaml $'a\x1b[31m.yaml'
 expect "text: control characters are escaped" 1 'a\\x1b\[31m.yaml' '' diff old.yaml $'a\x1b[31m.yaml'
 expect "a format that is none" 2 '' 'text, json or markdown' diff --format html old.yaml new.yaml
