@@ -104,4 +104,31 @@ done <<-'END'
 END
 expect "image-pipeline: backfill ends on its day: not yet" 0 '^ALLOW' '' explain --at 2036-06-30T23:59:59Z image-pipeline/policy images/backfill-1 198.51.100.7 443/tcp
 expect "image-pipeline: and is over" 1 '^DENY' '' explain --at 2036-07-01 image-pipeline/policy images/backfill-1 198.51.100.7 443/tcp
+
+# ---- systemd-host: its namespaces route, and the kernel keeps them apart ----
+
+units() {
+	mount -t tmpfs none /run/netns && ip link set lo up
+	cd "$EXAMPLES/systemd-host/units"
+	./unit-namespace up app 10.0.4.12
+	./unit-namespace up postgresql 10.0.4.13
+	./unit-namespace up nginx 10.0.4.11
+	"$RINGFENCE" compile --node host-1 ../policy | nft -f -
+	# Nobody listens: an allowed connection is refused by the other end at once, a denied one hears nothing.
+	local from
+	for from in "ip netns exec app" "ip netns exec nginx" ""; do
+		$from timeout 1 bash -c 'echo >/dev/tcp/10.0.4.13/5432' 2>/dev/null
+		echo "${from:-host} $?"
+	done
+	./unit-namespace down app
+	test ! -e /run/netns/app
+}
+if [ "$(id -u)" -eq 0 ]; then
+	export -f units
+	export EXAMPLES RINGFENCE
+	mkdir -p /run/netns
+	unshare -n -m bash -c units >"$WORK/out" 2>"$WORK/err" || echo failed >>"$WORK/out"
+	holds "systemd-host: app reaches PostgreSQL, nginx and the host do not" \
+		test "$(cat "$WORK/out")" = $'ip netns exec app 1\nip netns exec nginx 124\nhost 124'
+fi
 finish
