@@ -154,7 +154,7 @@ github "a broken never fails" 1
 holds "with 1" test "$(cat $R/status)" = 1
 says "it is an annotation" '^::error file=policy/policy.yaml,line=[0-9]+,.*`never` is broken' "$WORK/out"
 holds "the comment is changed, and none is added" test "$(jq length "$WORK/forge/comments.json")" -eq 101
-holds "it says so" grep -qF 'check **failed**: a `never` is broken' <(comment)
+holds "it says so" grep -qF '**check**: failed: a `never` is broken' <(comment)
 holds "and what the change means" grep -qF 'a \`never\` is broken: shop/web' <(comment)
 holds "the log has it" query '.runs[0].results[0].ruleId == "never"' $R/ringfence.sarif
 says "the log goes up all the same" '^USES github/codeql-action/upload-sarif@' "$WORK/out"
@@ -200,6 +200,9 @@ awk '/^::stop-commands::/ { end = "::" substr($0, 18) "::" } !end; $0 == end { e
 says_not "no line is a command of the workflow" '^ *::(add-mask|warning::|error::)|##\[' "$WORK/commands"
 comment >"$WORK/comment"
 says_not "no line is a command of the forge" '^ *(/[a-z]|```|::)' "$WORK/comment"
+# CommonMark 4.4 and 5.2: four spaces begin code behind an empty line, but not inside an item of a list.
+holds "what is quoted is code" awk '/^    / && before !~ /^    / && (!empty || before ~ /^ *([-*+]|[0-9]+[.)]) /) { exit 1 }
+	{ empty = /^$/ } !empty { before = $0 }' "$WORK/comment"
 says_not "and nobody is called" '(^|[^`\\])@all' "$WORK/comment"
 gitlab "the same in GitLab" 1
 holds "nothing of it ran" test -z "$(find "$WORK/runner" "$WORK/author" -name owned)"
