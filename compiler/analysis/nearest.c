@@ -119,11 +119,15 @@ static bool compare_allow(struct search *search, struct fit *fit, bool ends[2])
 	return fit->misses > 0;
 }
 
+/* Of two with as many misses, the one that speaks of these very ends comes nearer: expired, then on another port. */
 static int compare_fits(const void *left, const void *right)
 {
 	const struct fit *a = left, *b = right;
 	if (a->misses != b->misses)
 		return a->misses < b->misses ? -1 : 1;
+	for (int kind = 0; kind < MISS_KINDS; kind++)
+		if (a->missing[kind] != b->missing[kind])
+			return a->missing[kind] ? 1 : -1;
 	return compare_spans(&a->allow->span, &b->allow->span);
 }
 

@@ -94,6 +94,14 @@ static const struct {
      "11 shop/web -> shop/db on 5432/tcp; expired: expired since 2027-01-02T00:00:00Z\n"},
     {"an end and a port", ALLOW("{from: web, to: db, until: 2027-01-01}"), "shop/web", "shop/db", "22/tcp",
      "11 shop/web -> shop/db on 5432/tcp; port: the port is 22/tcp; expired: expired since 2027-01-02T00:00:00Z\n"},
+    {"of equal misses an end before a port, and that before another source",
+     ALLOW("{from: api, to: db}") ALLOW("{from: web, to: db, ports: [22/tcp]}")
+	 ALLOW("{from: web, to: db, until: 2027-01-01}"),
+     "shop/web", "shop/db", "sql",
+     "13 shop/web -> shop/db on 5432/tcp; expired: expired since 2027-01-02T00:00:00Z\n"
+     "12 shop/web -> shop/db on 22/tcp; port: the port is 5432/tcp\n"
+     "11 shop/api -> shop/db on 5432/tcp; source: the source: app is \"web\" and not \"api\", tier is missing and not "
+     "\"gold\" or \"silver\"\n"},
     {"fewest misses first", ALLOW("{from: api, to: db, ports: [22/tcp]}") ALLOW("{from: web, to: db, ports: [22/tcp]}"),
      "shop/web", "shop/db", "sql",
      "12 shop/web -> shop/db on 22/tcp; port: the port is 5432/tcp\n"
