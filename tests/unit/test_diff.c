@@ -1,5 +1,7 @@
 /* What a change means: a table of changes with what is told of them, and small random policies of which everything is
  * asked in both versions. */
+#include "tests/unit/random_policy.h"
+
 #include <ringfence/arena.h>
 #include <ringfence/diff.h>
 #include <ringfence/frontend.h>
@@ -208,160 +210,6 @@ static void each_change_is_told(void **state)
 
 /* ---- random policies, of which everything is asked ---- */
 
-static uint32_t next(uint32_t *seed)
-{
-	*seed = *seed * 1664525 + 1013904223;
-	return *seed >> 8;
-}
-
-#define PICK(seed, array) ((array)[next(seed) % (sizeof(array) / sizeof *(array))])
-
-static const char *const native_selectors[] = {
-    "a: x", "a: y",	  "a: [x, y]", "a: {not: [x]}", "a: {not: [x, y]}", "a: {exists: true}", "a: {exists: false}",
-    "",	    "a: x, b: y", "b: x",
-};
-
-static void write_peer(FILE *stream, uint32_t *seed)
-{
-	static const char *const names[] = {"s0",
-					    "s1",
-					    "net",
-					    "any",
-					    "cluster",
-					    "world",
-					    "node",
-					    "{cidr: 10.0.0.8/29}",
-					    "{cidr: 10.0.1.0/24}",
-					    "{cidr: \"fd00::/124\"}"};
-	static const char *const scopes[] = {"", ", namespaces: [n1]", ", namespaces: any",
-					     ", namespaces: {labels: {team: t}}"};
-	if (next(seed) % 3 > 0)
-		fputs(PICK(seed, names), stream);
-	else
-		fprintf(stream, "{labels: {%s}%s}", PICK(seed, native_selectors), PICK(seed, scopes));
-}
-
-static void write_allow(FILE *stream, uint32_t seed)
-{
-	static const char *const ports[] = {"1/tcp", "2/tcp", "1-2/tcp", "2/udp", "any", "icmp", "1/tcp, 3/tcp"};
-	fputs("  - {from: ", stream);
-	write_peer(stream, &seed);
-	fputs(", to: [", stream);
-	write_peer(stream, &seed);
-	if (next(&seed) % 2 == 0) {
-		fputs(", ", stream);
-		write_peer(stream, &seed);
-	}
-	fprintf(stream, "], ports: [%s]}\n", PICK(&seed, ports));
-}
-
-static void write_network_policy(FILE *stream, uint32_t seed, int number)
-{
-	static const char *const selectors[] = {"{}", "{matchLabels: {a: x}}", "{matchLabels: {b: y}}",
-						"{matchExpressions: [{key: a, operator: NotIn, values: [x]}]}",
-						"{matchExpressions: [{key: b, operator: Exists}]}"};
-	static const char *const peers[] = {
-	    "",
-	    "{podSelector: {matchLabels: {a: y}}}",
-	    "{namespaceSelector: {}}",
-	    "{namespaceSelector: {matchLabels: {team: u}}}",
-	    "{ipBlock: {cidr: 10.0.0.0/8, except: [10.0.0.8/29]}}",
-	    "{podSelector: {matchLabels: {a: x}}}, {podSelector: {matchLabels: {b: x}}}"};
-	static const char *const ports[] = {"", "{port: 1}", "{port: 2, endPort: 3}", "{port: p}", "{protocol: UDP}"};
-	bool ingress = next(&seed) % 3 > 0, egress = !ingress || next(&seed) % 3 == 0;
-	fprintf(stream,
-		"---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: np%d, namespace: n%u}\n"
-		"spec:\n  podSelector: %s\n  policyTypes: [%s%s%s]\n",
-		number, next(&seed) % 2, PICK(&seed, selectors), ingress ? "Ingress" : "",
-		ingress && egress ? ", " : "", egress ? "Egress" : "");
-	if (ingress && next(&seed) % 4 > 0)
-		fprintf(stream, "  ingress: [{from: [%s], ports: [%s]}]\n", PICK(&seed, peers), PICK(&seed, ports));
-	if (egress && next(&seed) % 4 > 0)
-		fprintf(stream, "  egress: [{to: [%s], ports: [%s]}]\n", PICK(&seed, peers), PICK(&seed, ports));
-}
-
-static void write_inventory(FILE *stream, uint32_t seed)
-{
-	static const char *const values[] = {"", "x", "y"};
-	bool pool = next(&seed) % 3 == 0, other_labels = next(&seed) % 3 == 0;
-	fprintf(stream,
-		"---\nringfence: v1\nnamespaces: {n0: {labels: {team: t}}, n1: {labels: {team: %s}}}\n"
-		"nodes: {na: {addresses: [10.0.1.1]%s}, nb: {addresses: [192.0.2.1]}}\nworkloads:\n",
-		next(&seed) % 8 == 0 ? "t" : "u", pool ? ", workload_networks: [10.0.0.64/26]" : "");
-	for (int i = 0; i < 20; i++) { /* each label set in each namespace, and two again */
-		int kind = other_labels && i == 3 ? 4 : i % 18;
-		const char *a = values[kind % 3], *b = values[kind / 3 % 3];
-		fprintf(stream,
-			"  - {name: w%d, namespace: n%d, node: n%c, labels: {%s%s%s%s%s}, addresses: "
-			"[10.0.0.%d%s%d%s]%s}\n",
-			i, kind / 9, i % 2 == 0 ? 'a' : 'b', a[0] != 0 ? "a: " : "", a,
-			a[0] != 0 && b[0] != 0 ? ", " : "", b[0] != 0 ? "b: " : "", b, i + 1,
-			i % 3 == 0 ? ", \"fd00::" : ", \"fd00:1::", i + 1, "\"",
-			i % 4 == 0 ? ", ports: {p: 1/tcp}" : "");
-	}
-}
-
-enum { PART_COUNT = 11 };
-
-/* Each part of a policy comes from a seed of its own, so that two policies can have parts in common. */
-static char *random_policy(const uint32_t parts[PART_COUNT])
-{
-	static const char *const networks[] = {"[10.0.0.0/30]", "[10.0.0.0/29]", "[203.0.113.0/24, 10.0.0.16/28]",
-					       "{cidrs: [0.0.0.0/0], except: [10.0.0.0/28]}"};
-	static const char *const settings[] = {"", "settings: {unmatched: allow}\n", "settings: {unmatched: deny}\n"};
-	char *text = NULL;
-	size_t size = 0;
-	uint32_t seed[PART_COUNT];
-	FILE *stream = open_memstream(&text, &size);
-	assert_non_null(stream);
-	memcpy(seed, parts, sizeof seed);
-	fprintf(stream, "ringfence: v1\nnamespace: n0\n%snetworks: {net: %s}\n", PICK(&seed[0], settings),
-		PICK(&seed[1], networks));
-	bool native = parts[PART_COUNT - 1] % 3 > 0; /* the last stays as it is */
-	for (int i = 0; i < 2 && native; i++)
-		fprintf(stream, "%s  s%d: {workloads: {%s}}\n", i == 0 ? "services:\n" : "", i,
-			PICK(&seed[2 + i], native_selectors));
-	for (int i = 0; i < 3 && native; i++) {
-		fputs(i == 0 ? "allow:\n" : "", stream);
-		write_allow(stream, seed[4 + i]);
-	}
-	if (next(&seed[7]) % 3 == 0)
-		fprintf(stream, "quarantine: [{workload: n0/w%u}]\n", next(&seed[7]) % 9);
-	for (int i = 0; i < 2; i++)
-		if (!native || next(&seed[8 + i]) % 3 == 0)
-			write_network_policy(stream, seed[8 + i], i);
-	write_inventory(stream, seed[10]);
-	assert_int_equal(fclose(stream), 0);
-	return text;
-}
-
-static const struct port_range asked_ports[] = {
-    {PROTOCOL_TCP, 1, 1}, {PROTOCOL_TCP, 2, 2}, {PROTOCOL_TCP, 3, 3},	     {PROTOCOL_TCP, 4, 4},
-    {PROTOCOL_UDP, 2, 2}, {PROTOCOL_UDP, 3, 3}, {PROTOCOL_ICMP, 2048, 2048},
-};
-enum { ASKED_PORTS = sizeof asked_ports / sizeof *asked_ports, WORKLOADS = 20, STRANGERS = 9 };
-
-/* Every end there is: each workload at each address, addresses inside and outside of each network, and nodes. */
-static struct endpoint everybody(const struct world *world, size_t number)
-{
-	static const char *const strangers[STRANGERS] = {"10.0.0.100",	 "10.0.0.25", "10.0.1.7",
-							 "10.0.1.1",	 "192.0.2.1", "203.0.113.9",
-							 "198.51.100.1", "fd00::f",   "2001:db8::1"};
-	struct endpoint end = {.has_address = true};
-	if (number < 2 * WORKLOADS) {
-		char name[8];
-		snprintf(name, sizeof name, "w%zu", number / 2);
-		end.workload = inventory_workload(world->inventory, "n0", name);
-		if (end.workload == NULL)
-			end.workload = inventory_workload(world->inventory, "n1", name);
-		assert_non_null(end.workload);
-		end.address = end.workload->addresses[number % 2];
-		return end;
-	}
-	assert_null(address_parse(&end.address, strangers[number - 2 * WORKLOADS]));
-	return end;
-}
-
 static bool is_told(const struct diff *diff, bool opened, const struct port_range *port)
 {
 	for (size_t i = 0; i < diff->change_count; i++)
@@ -376,16 +224,10 @@ static bool is_told(const struct diff *diff, bool opened, const struct port_rang
 	return false;
 }
 
-static bool fits(const struct flow *flow)
-{
-	return flow->from.address.family == flow->to.address.family &&
-	       (flow->protocol != PROTOCOL_ICMP || flow->from.address.family == 4);
-}
-
 struct asking {
 	const struct world *worlds[2];
 	const struct diff *diff;
-	bool pairs[2][WORKLOADS][WORKLOADS]; /* closed, opened */
+	bool pairs[2][RANDOM_WORKLOADS][RANDOM_WORKLOADS]; /* closed, opened */
 	size_t untold;
 };
 
@@ -393,24 +235,24 @@ static void ask(struct asking *asking, size_t from, size_t to, const struct port
 {
 	bool allowed[2];
 	for (int i = 0; i < 2; i++) {
-		const struct flow flow = {everybody(asking->worlds[i], from), everybody(asking->worlds[i], to),
+		const struct flow flow = {random_end(asking->worlds[i], from), random_end(asking->worlds[i], to),
 					  port->protocol, port->first};
-		if (!fits(&flow))
+		if (!random_fits(&flow))
 			return;
 		allowed[i] = verdict_of(asking->worlds[i], &flow).allowed;
 	}
 	if (allowed[0] == allowed[1])
 		return;
 	asking->untold += !is_told(asking->diff, allowed[1], port);
-	if (from < 2 * WORKLOADS && to < 2 * WORKLOADS)
+	if (from < 2 * RANDOM_WORKLOADS && to < 2 * RANDOM_WORKLOADS)
 		asking->pairs[allowed[1]][from / 2][to / 2] = true;
 }
 
 static size_t count_pairs(const struct asking *asking, bool opened)
 {
 	size_t count = 0;
-	for (size_t i = 0; i < WORKLOADS; i++)
-		for (size_t j = 0; j < WORKLOADS; j++)
+	for (size_t i = 0; i < RANDOM_WORKLOADS; i++)
+		for (size_t j = 0; j < RANDOM_WORKLOADS; j++)
 			count += asking->pairs[opened][i][j];
 	return count;
 }
@@ -435,10 +277,11 @@ static bool compare_with_everything(const char *before_text, const char *after_t
 	struct world before = read_world(&old, "old", before_text), after = read_world(&new, "new", after_text);
 	const struct diff diff = diff_compare(new.arena, &before, &after);
 	struct asking asking = {.worlds = {&before, &after}, .diff = &diff};
-	for (size_t i = 0; i < 2 * WORKLOADS + STRANGERS; i++)
-		for (size_t j = 0; j < 2 * WORKLOADS + STRANGERS; j++)
-			for (size_t k = 0; k < ASKED_PORTS && (i < 2 * WORKLOADS || j < 2 * WORKLOADS); k++)
-				ask(&asking, i, j, &asked_ports[k]);
+	for (size_t i = 0; i < 2 * RANDOM_WORKLOADS + RANDOM_STRANGERS; i++)
+		for (size_t j = 0; j < 2 * RANDOM_WORKLOADS + RANDOM_STRANGERS; j++)
+			for (size_t k = 0; k < RANDOM_PORTS && (i < 2 * RANDOM_WORKLOADS || j < 2 * RANDOM_WORKLOADS);
+			     k++)
+				ask(&asking, i, j, &random_ports[k]);
 	size_t gained = count_pairs(&asking, true), lost = count_pairs(&asking, false);
 	if (gained != diff.pairs_gained || lost != diff.pairs_lost || asking.untold > 0)
 		fail_msg("%zu gained and %zu told, %zu lost and %zu told, %zu other flows untold:\n%s\n======\n%s",
@@ -456,12 +299,8 @@ static void nothing_is_missed(void **state)
 	size_t different = 0;
 	(void)state;
 	for (uint32_t round = 1; round <= PAIRS; round++) {
-		uint32_t seed = round * 7919, before[PART_COUNT], after[PART_COUNT];
-		for (size_t i = 0; i < PART_COUNT; i++) {
-			before[i] = next(&seed);
-			after[i] = next(&seed) % 5 == 0 ? next(&seed) : before[i];
-		}
-		after[PART_COUNT - 1] += before[PART_COUNT - 1] % 3 - after[PART_COUNT - 1] % 3;
+		uint32_t before[RANDOM_PARTS], after[RANDOM_PARTS];
+		random_change(round * 7919, before, after);
 		char *texts[] = {random_policy(before), random_policy(after)};
 		different += compare_with_everything(texts[0], texts[1]);
 		free(texts[0]);
