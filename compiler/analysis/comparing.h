@@ -76,7 +76,10 @@ int meanings_order(const void *left, const void *right);
 /* Prepares the isolations of a policy for look-ups. */
 struct selecting *selecting_create(struct arena *arena, const struct policy *policy);
 
-/* The isolations that select `workload`, in the order of the policy. */
+/* The isolations that select `workload`, in the order of the policy: their numbers, NULL where there is none, or they
+ * themselves. */
+const size_t *selecting_numbers(const struct selecting *selecting, struct arena *arena, const struct workload *workload,
+				size_t *count);
 struct isolation **selecting_find(const struct selecting *selecting, struct arena *arena,
 				  const struct workload *workload, size_t *count);
 

@@ -470,14 +470,6 @@ static void add_endpoint(struct arena *arena, struct endpoints *endpoints, struc
 	*arena_push(arena, endpoints->items, endpoints->count) = endpoint;
 }
 
-static void resolve_workload(struct arena *arena, struct endpoints *endpoints, const struct workload *workload)
-{
-	for (size_t i = 0; i < workload->address_count; i++)
-		add_endpoint(arena, endpoints, (struct endpoint){workload, true, workload->addresses[i], PEER_SERVICE});
-	if (workload->address_count == 0)
-		add_endpoint(arena, endpoints, (struct endpoint){.workload = workload});
-}
-
 /* The node that `other` runs on, which stands for itself where nothing is known of it. */
 static void resolve_own_node(struct arena *arena, struct endpoints *endpoints, const struct inventory *inventory,
 			     const struct workload *other)
@@ -510,7 +502,7 @@ struct endpoints ends_resolve(const struct comparing *comparing, struct arena *a
 	struct endpoints endpoints = {0};
 	switch (end->kind) {
 	case END_WORKLOAD:
-		resolve_workload(arena, &endpoints, twin ? end->twins[version] : end->workloads[version]);
+		endpoints_add_workload(arena, &endpoints, twin ? end->twins[version] : end->workloads[version]);
 		break;
 	case END_ADDRESS:
 		add_endpoint(arena, &endpoints, (struct endpoint){.has_address = true, .address = end->address});
