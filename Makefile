@@ -37,7 +37,7 @@ LIBRARY_SOURCES := $(filter-out $(CLI_SOURCES),$(wildcard compiler/*/*.c)) \
 	$(wildcard enforcer/desired/*.c enforcer/kernel/*.c enforcer/reconcile/*.c)
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 # What unit tests share.
-UNIT_SHARED_SOURCES := tests/unit/universe.c
+UNIT_SHARED := tests/unit/random_policy.c
 TOOL_SOURCES := $(wildcard tests/packets/*.c tests/bench/*.c)
 # Tests with real packets in one process, and what they share.
 LAB_SOURCES := tests/lab/lab.c tests/lab/packet.c
@@ -49,7 +49,7 @@ LIBRARY := $(BUILD)/libringfence.a
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SOURCES))
 AGREEMENT := $(BUILD)/tests/agreement/agreement
 TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SOURCES) $(LAB_TEST_SOURCES)) $(AGREEMENT)
-EVERY_SOURCE := $(CLI_SOURCES) $(DAEMON_SOURCES) $(LIBRARY_SOURCES) $(UNIT_SOURCES) $(UNIT_SHARED_SOURCES) $(TOOL_SOURCES) $(LAB_SOURCES) \
+EVERY_SOURCE := $(CLI_SOURCES) $(DAEMON_SOURCES) $(LIBRARY_SOURCES) $(UNIT_SOURCES) $(UNIT_SHARED) $(TOOL_SOURCES) $(LAB_SOURCES) \
 	$(LAB_TEST_SOURCES) $(AGREEMENT_SOURCES)
 
 .PHONY: all tests check conformance agreement demo install format lint headers clean
@@ -77,7 +77,7 @@ $(BUILD)/ringfenced: $(call objects,$(DAEMON_SOURCES)) $(LIBRARY)
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(DAEMON_LIBS)
 
 # The daemon's modules but its main, so that unit tests can call them.
-$(BUILD)/tests/%: $(BUILD)/objects/tests/unit/%.o $(call objects,$(UNIT_SHARED_SOURCES) $(filter-out enforcer/service/main.c,$(DAEMON_SOURCES))) $(LIBRARY)
+$(BUILD)/tests/%: $(BUILD)/objects/tests/unit/%.o $(call objects,$(UNIT_SHARED) $(filter-out enforcer/service/main.c,$(DAEMON_SOURCES))) $(LIBRARY)
 	@mkdir -p $(@D)
 	@echo "  LD  $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(DAEMON_LIBS)

@@ -415,17 +415,6 @@ static void name_workload(struct comparing *comparing, struct end *end)
 					 labels_text(comparing->arena, &workload->labels));
 }
 
-static void find_isolations(const struct comparing *comparing, struct end *end, enum version version)
-{
-	size_t count;
-	const size_t *numbers =
-	    selecting_find(comparing->selecting[version], comparing->arena, end->workloads[version], &count);
-	end->isolations[version] = arena_alloc(comparing->arena, (count + 1) * sizeof(struct isolation *));
-	for (size_t i = 0; i < count; i++)
-		end->isolations[version][i] = comparing->worlds[version]->policy->isolations[numbers[i]];
-	end->isolation_counts[version] = count;
-}
-
 static void finish(struct comparing *comparing, struct end *end)
 {
 	const struct inventory *inventories[] = {comparing->worlds[VERSION_OLD]->inventory,
@@ -433,7 +422,9 @@ static void finish(struct comparing *comparing, struct end *end)
 	switch (end->kind) {
 	case END_WORKLOAD:
 		for (int version = VERSION_OLD; version <= VERSION_NEW; version++)
-			find_isolations(comparing, end, (enum version)version);
+			end->isolations[version] =
+			    selecting_find(comparing->selecting[version], comparing->arena, end->workloads[version],
+					   &end->isolation_counts[version]);
 		find_touched(comparing, end);
 		name_workload(comparing, end);
 		break;
@@ -479,14 +470,6 @@ static void add_endpoint(struct arena *arena, struct endpoints *endpoints, struc
 	*arena_push(arena, endpoints->items, endpoints->count) = endpoint;
 }
 
-static void resolve_workload(struct arena *arena, struct endpoints *endpoints, const struct workload *workload)
-{
-	for (size_t i = 0; i < workload->address_count; i++)
-		add_endpoint(arena, endpoints, (struct endpoint){workload, true, workload->addresses[i], PEER_SERVICE});
-	if (workload->address_count == 0)
-		add_endpoint(arena, endpoints, (struct endpoint){.workload = workload});
-}
-
 /* The node that `other` runs on, which stands for itself where nothing is known of it. */
 static void resolve_own_node(struct arena *arena, struct endpoints *endpoints, const struct inventory *inventory,
 			     const struct workload *other)
@@ -519,7 +502,7 @@ struct endpoints ends_resolve(const struct comparing *comparing, struct arena *a
 	struct endpoints endpoints = {0};
 	switch (end->kind) {
 	case END_WORKLOAD:
-		resolve_workload(arena, &endpoints, twin ? end->twins[version] : end->workloads[version]);
+		endpoints_add_workload(arena, &endpoints, twin ? end->twins[version] : end->workloads[version]);
 		break;
 	case END_ADDRESS:
 		add_endpoint(arena, &endpoints, (struct endpoint){.has_address = true, .address = end->address});

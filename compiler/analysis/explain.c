@@ -13,8 +13,7 @@ static void add(struct arena *arena, struct endpoints *endpoints, struct endpoin
 	*arena_push(arena, endpoints->items, endpoints->count) = end;
 }
 
-/* A workload at each of its addresses; without one it is still a workload. */
-static void add_workload(struct arena *arena, struct endpoints *endpoints, const struct workload *workload)
+void endpoints_add_workload(struct arena *arena, struct endpoints *endpoints, const struct workload *workload)
 {
 	for (size_t i = 0; i < workload->address_count; i++)
 		add(arena, endpoints,
@@ -49,7 +48,7 @@ static void add_service(struct arena *arena, const struct world *world, struct e
 		const struct workload *workload = world->inventory->workloads[i];
 		if (strcmp(workload->name_space, service->name_space) == 0 &&
 		    selector_matches(&service->workloads, &workload->labels))
-			add_workload(arena, endpoints, workload);
+			endpoints_add_workload(arena, endpoints, workload);
 	}
 	if (endpoints->count == 0)
 		add(arena, endpoints, endpoint_of_service(arena, service));
@@ -74,7 +73,7 @@ static const char *find_named(struct arena *arena, const struct world *world, co
 		return arena_printf(arena, "`%s` is a workload and a service: write workload:%s or service:%s", kind,
 				    word, word);
 	if (workload != NULL)
-		add_workload(arena, endpoints, workload);
+		endpoints_add_workload(arena, endpoints, workload);
 	else if (service != NULL)
 		add_service(arena, world, endpoints, service);
 	else

@@ -1,9 +1,8 @@
 /* Which isolations select a workload, without asking each: most selectors ask for a value of some label, and are looked
  * up by it. */
-#include "compiler/analysis/selecting.h"
+#include "compiler/analysis/comparing.h"
 
 #include <ringfence/arena.h>
-#include <ringfence/inventory.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -89,8 +88,8 @@ static int compare_numbers(const void *left, const void *right)
 	return (a > b) - (a < b);
 }
 
-const size_t *selecting_find(const struct selecting *selecting, struct arena *arena, const struct workload *workload,
-			     size_t *count)
+const size_t *selecting_numbers(const struct selecting *selecting, struct arena *arena, const struct workload *workload,
+				size_t *count)
 {
 	struct found found = {0};
 	for (size_t i = 0; i < workload->labels.count; i++) {
@@ -106,4 +105,14 @@ const size_t *selecting_find(const struct selecting *selecting, struct arena *ar
 		qsort(found.items, found.count, sizeof *found.items, compare_numbers);
 	*count = found.count;
 	return found.items;
+}
+
+struct isolation **selecting_find(const struct selecting *selecting, struct arena *arena,
+				  const struct workload *workload, size_t *count)
+{
+	const size_t *numbers = selecting_numbers(selecting, arena, workload, count);
+	struct isolation **isolations = arena_alloc(arena, (*count + 1) * sizeof(struct isolation *));
+	for (size_t i = 0; i < *count; i++)
+		isolations[i] = selecting->policy->isolations[numbers[i]];
+	return isolations;
 }

@@ -1,7 +1,7 @@
 /* Runs the tests of a policy: ends and ports of each to flows, each flow to a verdict, and the first that differs.
  *
  * The ends are those that the policy tells apart, so that a test of a network or of a range is about all of it. */
-#include "compiler/analysis/narrow.h"
+#include "compiler/analysis/narrowing.h"
 #include "compiler/analysis/samples.h"
 
 #include <ringfence/arena.h>
@@ -18,8 +18,8 @@ struct running {
 	struct arena *arena;
 	const struct world *world;
 	const struct samples *samples;
-	const struct narrowing *narrowing;
-	struct narrow *narrow; /* what can decide the flows that are asked now */
+	struct narrowing *narrowing;
+	const struct world *asked; /* as much of the world as can decide the flows that are asked now */
 	struct test_result *result;
 };
 
@@ -239,7 +239,7 @@ static void ask(const struct running *running, const struct flow *flow)
 	const struct endpoint *from = &flow->from, *to = &flow->to;
 	if ((from->workload == NULL && to->workload == NULL) || !ends_fit(from, to, flow->protocol))
 		return;
-	struct verdict verdict = verdict_of(&running->narrow->world, flow);
+	struct verdict verdict = verdict_of(running->asked, flow);
 	if (verdict.egress.reason == REASON_SELF)
 		return;
 	bool as_expected = verdict.allowed == result->test->expect_allow;
@@ -348,15 +348,14 @@ static void run(struct running *running)
 	result->passed = true;
 	for (size_t i = 0; i < flows->from_count; i++)
 		add_peer(running, &from, &flows->from[i]);
-	const struct involved sources = narrowing_involve(running->narrowing, running->arena, &from, EGRESS);
+	const struct scope *sources = narrowing_scope(running->narrowing, &from);
 	for (size_t i = 0; i < flows->to_count && result->problem == NULL; i++) {
 		struct endpoints to = {0};
 		add_peer(running, &to, &flows->to[i].peer);
 		for (size_t j = 0; j < to.count; j++)
 			to.items[j] = with_named_ports(running, &flows->to[i], to.items[j]);
-		const struct involved destinations =
-		    narrowing_involve(running->narrowing, running->arena, &to, INGRESS);
-		narrow_to(running->narrow, running->narrowing, &sources, &destinations);
+		const struct scope *destinations = narrowing_scope(running->narrowing, &to);
+		running->asked = narrowing_world(running->narrowing, sources, destinations);
 		for (size_t j = 0; j < from.count; j++)
 			for (size_t k = 0; k < to.count; k++)
 				ask_target(running, &flows->to[i], &from.items[j], &to.items[k]);
@@ -372,13 +371,13 @@ struct test_result *tests_run(struct arena *arena, const struct world *world)
 	struct samples samples;
 	struct test_result *results = arena_alloc(arena, (policy->test_count + 1) * sizeof *results);
 	samples_init(&samples, arena, world);
-	const struct narrowing *narrowing = narrowing_create(arena, world);
-	struct narrow *narrow = narrow_create(arena, narrowing);
+	struct narrowing *narrowing = narrowing_create(arena, world);
 	for (size_t i = 0; i < policy->test_count; i++) {
-		struct running running = {arena, world, &samples, narrowing, narrow, &results[i]};
+		struct running running = {arena, world, &samples, narrowing, NULL, &results[i]};
 		results[i].test = policy->tests[i];
 		results[i].name = test_name(arena, policy->tests[i]);
 		run(&running);
 	}
+	narrowing_finish(narrowing);
 	return results;
 }

@@ -95,6 +95,7 @@ int check_run(const struct arguments *arguments);
 int compile_run(const struct arguments *arguments);
 int explain_run(const struct arguments *arguments);
 int test_run(const struct arguments *arguments);
+int replay_run(const struct arguments *arguments);
 int diff_run(const struct arguments *arguments);
 int reach_run(const struct arguments *arguments);
 int apply_run(const struct arguments *arguments);

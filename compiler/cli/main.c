@@ -17,13 +17,12 @@ const struct subcommand subcommands[] = {
     {"compile", "[--node NAME] [-o FILE] " POLICY, "prints a node's ruleset as text for `nft -f`",
      "Loading the text replaces the table `inet ringfence` in one transaction and touches nothing else.", "inoaDft",
      TEXT_OR_JSON, compile_run},
-    {"explain", POLICY " FROM TO PORT", "says whether a flow is allowed, and which statement decides",
-     "FROM and TO are NAMESPACE/NAME of a workload or service (`workload:` or `service:` before it decides), an "
-     "address, or\n"
-     "a built-in peer. PORT is 8080/tcp, icmp, or a name that the destination declares. `explain POLICY... -` reads "
-     "FROM TO "
-     "PORT\n"
-     "lines from standard input and prints one JSON object a line.",
+    {"explain", POLICY " FROM TO PORT | LINE", "says whether a flow is allowed, and which statement decides",
+     "FROM and TO are NAMESPACE/NAME of a workload or service (`workload:` or `service:` before it decides), an\n"
+     "address, or a built-in peer. PORT is 8080/tcp, icmp, or a name that the destination declares. LINE stands for "
+     "all\n"
+     "three: a line of a flow log such as '{\"src\": \"a/b\", \"dst\": \"a/c\", \"proto\": \"tcp\", \"dport\": 80}'.\n"
+     "`explain POLICY... -` reads either from standard input, one a line, and prints one JSON object a line.",
      "iNDft", TEXT_OR_JSON, explain_run},
     {"reach", POLICY, "lists who may reach whom, on which ports",
      "Services, or with --workloads the workloads of the inventory.", "iDftw", TEXT_OR_JSON, reach_run},
@@ -36,6 +35,12 @@ const struct subcommand subcommands[] = {
      "They need no inventory: a service stands for a workload that carries just the labels it requires, and with an\n"
      "inventory for its workloads too. Exit status 1 means that a test failed.",
      "iDftv", "text|json|junit|tap", test_run},
+    {"replay", "[-i INVENTORY]... FLOWS OLD NEW", "says which recorded flows a change would cut, and which newly pass",
+     "FLOWS is a file of lines, or - for standard input: lines of a flow log, or FROM TO PORT. OLD and NEW are as in\n"
+     "`diff`. `-` is a flow that OLD allows and NEW denies, `+` the other way round, `?` one whose ends are not "
+     "known.\n"
+     "Exit status 1 means that there is a `-` or `+`, 2 that a line could not be read or judged; the rest is judged.",
+     "iNDft", TEXT_OR_JSON, replay_run},
     {"apply", "[--node NAME] [--dry-run] " POLICY, "loads a node's ruleset into the kernel once",
      "Exit status 1 with --dry-run means that there is a difference.", "indDft", TEXT_OR_JSON, apply_run},
     {"status", "[--socket PATH]", "asks the local daemon what it enforces",

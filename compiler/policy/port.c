@@ -42,6 +42,16 @@ static const char *parse_number(uint16_t *number, const char **at, const char *s
 	return NULL;
 }
 
+bool protocol_parse(uint16_t *protocol, const char *name)
+{
+	for (size_t i = 0; i < PROTOCOL_COUNT; i++)
+		if (strcmp(protocols[i].name, name) == 0) {
+			*protocol = protocols[i].protocol;
+			return true;
+		}
+	return false;
+}
+
 /* icmp, icmpv6, or one of their requests. Returns false when the text begins with neither. */
 static bool parse_icmp(struct port_range *port, const char *text, const char **problem)
 {
@@ -104,7 +114,7 @@ const char *port_range_parse(struct port_range *port, const char *text)
 
 char *port_range_format(const struct port_range *port, char *text)
 {
-	const char *protocol = "", *request = NULL;
+	const char *protocol = NULL, *request = NULL;
 	bool typed = false;
 	for (size_t i = 0; i < PROTOCOL_COUNT; i++) {
 		if (protocols[i].protocol != port->protocol)
@@ -117,6 +127,8 @@ char *port_range_format(const struct port_range *port, char *text)
 			request = requests[i].name;
 	if (port->protocol == PROTOCOL_ANY)
 		snprintf(text, 48, "any");
+	else if (protocol == NULL) /* of a flow that was observed: no statement names it */
+		snprintf(text, 48, "protocol %u", port->protocol);
 	else if (typed && port->first != port->last)
 		snprintf(text, 48, "%s", protocol);
 	else if (typed && request != NULL)

@@ -63,7 +63,7 @@ json_t *verdict_because_json(const struct verdict *verdict)
 	return json_pack("[o, o]", side_json("egress", &verdict->egress), side_json("ingress", &verdict->ingress));
 }
 
-static void print_side(FILE *stream, const char *name, const struct side *side, const char *indent)
+void side_print(FILE *stream, const char *name, const struct side *side, const char *indent)
 {
 	struct span span;
 	char rate[48];
@@ -108,8 +108,8 @@ void verdict_print(FILE *stream, struct arena *arena, const struct flow *flow, c
 	fputc(' ', stream);
 	print_text(stream, port);
 	fputc('\n', stream);
-	print_side(stream, "egress", &verdict->egress, indent);
-	print_side(stream, "ingress", &verdict->ingress, indent);
+	side_print(stream, "egress", &verdict->egress, indent);
+	side_print(stream, "ingress", &verdict->ingress, indent);
 }
 
 void nearest_print(FILE *stream, const struct nearest *nearest, const char *indent)

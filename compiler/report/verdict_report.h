@@ -20,6 +20,9 @@ const char *text_escaped(struct arena *arena, const char *input);
 void verdict_print(FILE *stream, struct arena *arena, const struct flow *flow, const struct verdict *verdict,
 		   const char *port, const char *indent, bool color);
 
+/* Prints the line of one side. */
+void side_print(FILE *stream, const char *name, const struct side *side, const char *indent);
+
 /* The reasons of both sides: [{"side", "verdict", "file", "line", "rule", "why", "owner", "rate"}, ...], the last
  * three where the statement says them. */
 json_t *verdict_because_json(const struct verdict *verdict);

@@ -202,6 +202,9 @@ bool network_contains(const struct network *network, const struct address *addre
 /* Reads PORT/PROTOCOL, FIRST-LAST/PROTOCOL, icmp, icmp/TYPE, icmpv6, icmpv6/TYPE or any. Returns NULL, or why not. */
 const char *port_range_parse(struct port_range *port, const char *text);
 
+/* Reads tcp, udp, sctp, icmp or icmpv6. Returns false where it is none of them. */
+bool protocol_parse(uint16_t *protocol, const char *name);
+
 /* Writes a port the way port_range_parse reads it, and returns `text`, which has room for 48 bytes. */
 char *port_range_format(const struct port_range *port, char *text);
 

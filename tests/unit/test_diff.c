@@ -1,8 +1,10 @@
 /* What a change means: a table of changes with what is told of them, and small random policies of which everything is
  * asked in both versions. */
-#include "tests/unit/universe.h"
+#include "tests/unit/random_policy.h"
 
+#include <ringfence/arena.h>
 #include <ringfence/diff.h>
+#include <ringfence/frontend.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +14,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { NOW = 1800057599 }; /* 2027-01-15T23:59:59Z */
+
+struct reading {
+	struct arena *arena;
+	struct diagnostics diagnostics;
+	struct frontend frontend;
+};
+
+static struct world read_world(struct reading *reading, const char *name, const char *text)
+{
+	reading->arena = arena_create();
+	diagnostics_init(&reading->diagnostics, reading->arena);
+	frontend_init(&reading->frontend, reading->arena, &reading->diagnostics);
+	frontend_add_text(&reading->frontend, name, text, strlen(text));
+	frontend_finish(&reading->frontend);
+	if (reading->diagnostics.errors > 0)
+		diagnostics_print(&reading->diagnostics, stderr, false);
+	assert_int_equal(reading->diagnostics.errors, 0);
+	return (struct world){&reading->frontend.policy, &reading->frontend.inventory, NOW};
+}
 
 /* ---- a table ---- */
 
@@ -167,8 +190,8 @@ static void each_change_is_told(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct reading old, new;
-		struct world before = universe_read(&old, "old", cases[i].before);
-		struct world after = universe_read(&new, "new", cases[i].after);
+		struct world before = read_world(&old, "old", cases[i].before);
+		struct world after = read_world(&new, "new", cases[i].after);
 		struct diff diff = diff_compare(new.arena, &before, &after);
 		char *text = told(&diff);
 		if (strcmp(text, cases[i].told) != 0) {
@@ -204,7 +227,7 @@ static bool is_told(const struct diff *diff, bool opened, const struct port_rang
 struct asking {
 	const struct world *worlds[2];
 	const struct diff *diff;
-	bool pairs[2][UNIVERSE_WORKLOADS][UNIVERSE_WORKLOADS]; /* closed, opened */
+	bool pairs[2][RANDOM_WORKLOADS][RANDOM_WORKLOADS]; /* closed, opened */
 	size_t untold;
 };
 
@@ -212,24 +235,24 @@ static void ask(struct asking *asking, size_t from, size_t to, const struct port
 {
 	bool allowed[2];
 	for (int i = 0; i < 2; i++) {
-		const struct flow flow = {universe_end(asking->worlds[i], from), universe_end(asking->worlds[i], to),
+		const struct flow flow = {random_end(asking->worlds[i], from), random_end(asking->worlds[i], to),
 					  port->protocol, port->first};
-		if (!universe_fits(&flow))
+		if (!random_fits(&flow))
 			return;
 		allowed[i] = verdict_of(asking->worlds[i], &flow).allowed;
 	}
 	if (allowed[0] == allowed[1])
 		return;
 	asking->untold += !is_told(asking->diff, allowed[1], port);
-	if (from < UNIVERSE_PLACES && to < UNIVERSE_PLACES)
+	if (from < 2 * RANDOM_WORKLOADS && to < 2 * RANDOM_WORKLOADS)
 		asking->pairs[allowed[1]][from / 2][to / 2] = true;
 }
 
 static size_t count_pairs(const struct asking *asking, bool opened)
 {
 	size_t count = 0;
-	for (size_t i = 0; i < UNIVERSE_WORKLOADS; i++)
-		for (size_t j = 0; j < UNIVERSE_WORKLOADS; j++)
+	for (size_t i = 0; i < RANDOM_WORKLOADS; i++)
+		for (size_t j = 0; j < RANDOM_WORKLOADS; j++)
 			count += asking->pairs[opened][i][j];
 	return count;
 }
@@ -251,13 +274,14 @@ static void examples_hold(const struct asking *asking, const char *before, const
 static bool compare_with_everything(const char *before_text, const char *after_text)
 {
 	struct reading old, new;
-	struct world before = universe_read(&old, "old", before_text), after = universe_read(&new, "new", after_text);
+	struct world before = read_world(&old, "old", before_text), after = read_world(&new, "new", after_text);
 	const struct diff diff = diff_compare(new.arena, &before, &after);
 	struct asking asking = {.worlds = {&before, &after}, .diff = &diff};
-	for (size_t i = 0; i < UNIVERSE_ENDS; i++)
-		for (size_t j = 0; j < UNIVERSE_ENDS; j++)
-			for (size_t k = 0; k < UNIVERSE_PORTS && (i < UNIVERSE_PLACES || j < UNIVERSE_PLACES); k++)
-				ask(&asking, i, j, &universe_ports[k]);
+	for (size_t i = 0; i < 2 * RANDOM_WORKLOADS + RANDOM_STRANGERS; i++)
+		for (size_t j = 0; j < 2 * RANDOM_WORKLOADS + RANDOM_STRANGERS; j++)
+			for (size_t k = 0; k < RANDOM_PORTS && (i < 2 * RANDOM_WORKLOADS || j < 2 * RANDOM_WORKLOADS);
+			     k++)
+				ask(&asking, i, j, &random_ports[k]);
 	size_t gained = count_pairs(&asking, true), lost = count_pairs(&asking, false);
 	if (gained != diff.pairs_gained || lost != diff.pairs_lost || asking.untold > 0)
 		fail_msg("%zu gained and %zu told, %zu lost and %zu told, %zu other flows untold:\n%s\n======\n%s",
@@ -275,13 +299,9 @@ static void nothing_is_missed(void **state)
 	size_t different = 0;
 	(void)state;
 	for (uint32_t round = 1; round <= PAIRS; round++) {
-		uint32_t seed = round * 7919, before[UNIVERSE_PARTS], after[UNIVERSE_PARTS];
-		for (size_t i = 0; i < UNIVERSE_PARTS; i++) {
-			before[i] = universe_next(&seed);
-			after[i] = universe_next(&seed) % 5 == 0 ? universe_next(&seed) : before[i];
-		}
-		after[UNIVERSE_PARTS - 1] += before[UNIVERSE_PARTS - 1] % 3 - after[UNIVERSE_PARTS - 1] % 3;
-		char *texts[] = {universe_policy(before), universe_policy(after)};
+		uint32_t before[RANDOM_PARTS], after[RANDOM_PARTS];
+		random_change(round * 7919, before, after);
+		char *texts[] = {random_policy(before), random_policy(after)};
 		different += compare_with_everything(texts[0], texts[1]);
 		free(texts[0]);
 		free(texts[1]);

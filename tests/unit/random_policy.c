@@ -1,6 +1,5 @@
-/* Random policies over one small universe: two services, three allows, two NetworkPolicies, and workloads with every
- * set of labels that these can tell apart. */
-#include "tests/unit/universe.h"
+/* Small random policies with an inventory, whose parts may be the same in two of them. */
+#include "tests/unit/random_policy.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,29 +7,15 @@
 #include <cmocka.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-struct world universe_read(struct reading *reading, const char *name, const char *text)
-{
-	reading->arena = arena_create();
-	diagnostics_init(&reading->diagnostics, reading->arena);
-	frontend_init(&reading->frontend, reading->arena, &reading->diagnostics);
-	frontend_add_text(&reading->frontend, name, text, strlen(text));
-	frontend_finish(&reading->frontend);
-	if (reading->diagnostics.errors > 0)
-		diagnostics_print(&reading->diagnostics, stderr, false);
-	assert_int_equal(reading->diagnostics.errors, 0);
-	return (struct world){&reading->frontend.policy, &reading->frontend.inventory, UNIVERSE_NOW};
-}
-
-uint32_t universe_next(uint32_t *seed)
+uint32_t random_next(uint32_t *seed)
 {
 	*seed = *seed * 1664525 + 1013904223;
 	return *seed >> 8;
 }
 
-#define PICK(seed, array) ((array)[universe_next(seed) % (sizeof(array) / sizeof *(array))])
+#define PICK(seed, array) ((array)[random_next(seed) % (sizeof(array) / sizeof *(array))])
 
 static const char *const native_selectors[] = {
     "a: x", "a: y",	  "a: [x, y]", "a: {not: [x]}", "a: {not: [x, y]}", "a: {exists: true}", "a: {exists: false}",
@@ -51,7 +36,7 @@ static void write_peer(FILE *stream, uint32_t *seed)
 					    "{cidr: \"fd00::/124\"}"};
 	static const char *const scopes[] = {"", ", namespaces: [n1]", ", namespaces: any",
 					     ", namespaces: {labels: {team: t}}"};
-	if (universe_next(seed) % 3 > 0)
+	if (random_next(seed) % 3 > 0)
 		fputs(PICK(seed, names), stream);
 	else
 		fprintf(stream, "{labels: {%s}%s}", PICK(seed, native_selectors), PICK(seed, scopes));
@@ -64,7 +49,7 @@ static void write_allow(FILE *stream, uint32_t seed)
 	write_peer(stream, &seed);
 	fputs(", to: [", stream);
 	write_peer(stream, &seed);
-	if (universe_next(&seed) % 2 == 0) {
+	if (random_next(&seed) % 2 == 0) {
 		fputs(", ", stream);
 		write_peer(stream, &seed);
 	}
@@ -84,26 +69,26 @@ static void write_network_policy(FILE *stream, uint32_t seed, int number)
 	    "{ipBlock: {cidr: 10.0.0.0/8, except: [10.0.0.8/29]}}",
 	    "{podSelector: {matchLabels: {a: x}}}, {podSelector: {matchLabels: {b: x}}}"};
 	static const char *const ports[] = {"", "{port: 1}", "{port: 2, endPort: 3}", "{port: p}", "{protocol: UDP}"};
-	bool ingress = universe_next(&seed) % 3 > 0, egress = !ingress || universe_next(&seed) % 3 == 0;
+	bool ingress = random_next(&seed) % 3 > 0, egress = !ingress || random_next(&seed) % 3 == 0;
 	fprintf(stream,
 		"---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: np%d, namespace: n%u}\n"
 		"spec:\n  podSelector: %s\n  policyTypes: [%s%s%s]\n",
-		number, universe_next(&seed) % 2, PICK(&seed, selectors), ingress ? "Ingress" : "",
+		number, random_next(&seed) % 2, PICK(&seed, selectors), ingress ? "Ingress" : "",
 		ingress && egress ? ", " : "", egress ? "Egress" : "");
-	if (ingress && universe_next(&seed) % 4 > 0)
+	if (ingress && random_next(&seed) % 4 > 0)
 		fprintf(stream, "  ingress: [{from: [%s], ports: [%s]}]\n", PICK(&seed, peers), PICK(&seed, ports));
-	if (egress && universe_next(&seed) % 4 > 0)
+	if (egress && random_next(&seed) % 4 > 0)
 		fprintf(stream, "  egress: [{to: [%s], ports: [%s]}]\n", PICK(&seed, peers), PICK(&seed, ports));
 }
 
 static void write_inventory(FILE *stream, uint32_t seed)
 {
 	static const char *const values[] = {"", "x", "y"};
-	bool pool = universe_next(&seed) % 3 == 0, other_labels = universe_next(&seed) % 3 == 0;
+	bool pool = random_next(&seed) % 3 == 0, other_labels = random_next(&seed) % 3 == 0;
 	fprintf(stream,
 		"---\nringfence: v1\nnamespaces: {n0: {labels: {team: t}}, n1: {labels: {team: %s}}}\n"
 		"nodes: {na: {addresses: [10.0.1.1]%s}, nb: {addresses: [192.0.2.1]}}\nworkloads:\n",
-		universe_next(&seed) % 8 == 0 ? "t" : "u", pool ? ", workload_networks: [10.0.0.64/26]" : "");
+		random_next(&seed) % 8 == 0 ? "t" : "u", pool ? ", workload_networks: [10.0.0.64/26]" : "");
 	for (int i = 0; i < 20; i++) { /* each label set in each namespace, and two again */
 		int kind = other_labels && i == 3 ? 4 : i % 18;
 		const char *a = values[kind % 3], *b = values[kind / 3 % 3];
@@ -117,20 +102,20 @@ static void write_inventory(FILE *stream, uint32_t seed)
 	}
 }
 
-char *universe_policy(const uint32_t parts[UNIVERSE_PARTS])
+char *random_policy(const uint32_t parts[RANDOM_PARTS])
 {
 	static const char *const networks[] = {"[10.0.0.0/30]", "[10.0.0.0/29]", "[203.0.113.0/24, 10.0.0.16/28]",
 					       "{cidrs: [0.0.0.0/0], except: [10.0.0.0/28]}"};
 	static const char *const settings[] = {"", "settings: {unmatched: allow}\n", "settings: {unmatched: deny}\n"};
 	char *text = NULL;
 	size_t size = 0;
-	uint32_t seed[UNIVERSE_PARTS];
+	uint32_t seed[RANDOM_PARTS];
 	FILE *stream = open_memstream(&text, &size);
 	assert_non_null(stream);
 	memcpy(seed, parts, sizeof seed);
 	fprintf(stream, "ringfence: v1\nnamespace: n0\n%snetworks: {net: %s}\n", PICK(&seed[0], settings),
 		PICK(&seed[1], networks));
-	bool native = parts[UNIVERSE_PARTS - 1] % 3 > 0; /* the last stays as it is */
+	bool native = parts[RANDOM_PARTS - 1] % 3 > 0; /* the last stays as it is */
 	for (int i = 0; i < 2 && native; i++)
 		fprintf(stream, "%s  s%d: {workloads: {%s}}\n", i == 0 ? "services:\n" : "", i,
 			PICK(&seed[2 + i], native_selectors));
@@ -138,27 +123,28 @@ char *universe_policy(const uint32_t parts[UNIVERSE_PARTS])
 		fputs(i == 0 ? "allow:\n" : "", stream);
 		write_allow(stream, seed[4 + i]);
 	}
-	if (universe_next(&seed[7]) % 3 == 0)
-		fprintf(stream, "quarantine: [{workload: n0/w%u}]\n", universe_next(&seed[7]) % 9);
+	if (random_next(&seed[7]) % 3 == 0)
+		fprintf(stream, "quarantine: [{workload: n0/w%u}]\n", random_next(&seed[7]) % 9);
 	for (int i = 0; i < 2; i++)
-		if (!native || universe_next(&seed[8 + i]) % 3 == 0)
+		if (!native || random_next(&seed[8 + i]) % 3 == 0)
 			write_network_policy(stream, seed[8 + i], i);
 	write_inventory(stream, seed[10]);
 	assert_int_equal(fclose(stream), 0);
 	return text;
 }
 
-const struct port_range universe_ports[UNIVERSE_PORTS] = {
+const struct port_range random_ports[RANDOM_PORTS] = {
     {PROTOCOL_TCP, 1, 1}, {PROTOCOL_TCP, 2, 2}, {PROTOCOL_TCP, 3, 3},	     {PROTOCOL_TCP, 4, 4},
     {PROTOCOL_UDP, 2, 2}, {PROTOCOL_UDP, 3, 3}, {PROTOCOL_ICMP, 2048, 2048},
 };
-struct endpoint universe_end(const struct world *world, size_t number)
+
+struct endpoint random_end(const struct world *world, size_t number)
 {
-	static const char *const strangers[UNIVERSE_STRANGERS] = {"10.0.0.100",	  "10.0.0.25", "10.0.1.7",
-								  "10.0.1.1",	  "192.0.2.1", "203.0.113.9",
-								  "198.51.100.1", "fd00::f",   "2001:db8::1"};
+	static const char *const strangers[RANDOM_STRANGERS] = {"10.0.0.100",	"10.0.0.25", "10.0.1.7",
+								"10.0.1.1",	"192.0.2.1", "203.0.113.9",
+								"198.51.100.1", "fd00::f",   "2001:db8::1"};
 	struct endpoint end = {.has_address = true};
-	if (number < UNIVERSE_PLACES) {
+	if (number < 2 * RANDOM_WORKLOADS) {
 		char name[8];
 		snprintf(name, sizeof name, "w%zu", number / 2);
 		end.workload = inventory_workload(world->inventory, "n0", name);
@@ -168,12 +154,21 @@ struct endpoint universe_end(const struct world *world, size_t number)
 		end.address = end.workload->addresses[number % 2];
 		return end;
 	}
-	assert_null(address_parse(&end.address, strangers[number - UNIVERSE_PLACES]));
+	assert_null(address_parse(&end.address, strangers[number - 2 * RANDOM_WORKLOADS]));
 	return end;
 }
 
-bool universe_fits(const struct flow *flow)
+bool random_fits(const struct flow *flow)
 {
 	return flow->from.address.family == flow->to.address.family &&
 	       (flow->protocol != PROTOCOL_ICMP || flow->from.address.family == 4);
+}
+
+void random_change(uint32_t seed, uint32_t before[RANDOM_PARTS], uint32_t after[RANDOM_PARTS])
+{
+	for (size_t i = 0; i < RANDOM_PARTS; i++) {
+		before[i] = random_next(&seed);
+		after[i] = random_next(&seed) % 5 == 0 ? random_next(&seed) : before[i];
+	}
+	after[RANDOM_PARTS - 1] += before[RANDOM_PARTS - 1] % 3 - after[RANDOM_PARTS - 1] % 3;
 }
