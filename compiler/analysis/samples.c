@@ -303,6 +303,11 @@ static void sample_workloads(struct samples *samples, struct arena *arena, const
 		qsort(kinds, count, sizeof *kinds, compare_kinds);
 	for (size_t i = 0; i < count; i++)
 		kinds[i].kept = i < ALIKE_KEPT || !same_kind(&kinds[i - ALIKE_KEPT], &kinds[i]);
+	samples->kinds = arena_alloc(arena, (count + 1) * sizeof *samples->kinds);
+	for (size_t i = 0; i < count; i++) {
+		samples->kind_count += i == 0 || !same_kind(&kinds[i - 1], &kinds[i]);
+		samples->kinds[kinds[i].place] = samples->kind_count - 1;
+	}
 	if (count > 1)
 		qsort(kinds, count, sizeof *kinds, compare_places);
 	for (size_t i = 0; i < count; i++)

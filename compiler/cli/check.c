@@ -1,5 +1,6 @@
 /* ringfence check: is this policy sound? */
 #include "compiler/cli/cli.h"
+#include "compiler/report/blast_report.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -72,6 +73,23 @@ static void print_text(const struct frontend *f)
 	if (f->policy.audit)
 		printf("; mode audit: denied flows are let through");
 	putchar('\n');
+}
+
+/* Services whose breach reaches more than --max-blast-radius says, each where it is defined. */
+static int check_radius(struct input *input, struct radii *radii)
+{
+	size_t most = input->arguments->most_radius;
+	*radii = radii_find(input->arena, &input->world, most);
+	for (size_t i = 0; i < radii->count; i++) {
+		const struct radius *radius = &radii->items[i];
+		diagnostics_error(&input->diagnostics, radius->service->span,
+				  "a breach of %s/%s reaches %zu service%s, and %zu may be", radius->service->name_space,
+				  radius->service->name, radius->services, radius->services == 1 ? "" : "s", most);
+		diagnostics_rule(&input->diagnostics, DIAGNOSTIC_RADIUS);
+		diagnostics_help(&input->diagnostics, "a longest path: %s",
+				 path_text(input->arena, radius->furthest, false));
+	}
+	return radii->count > 0 ? EXIT_NO : EXIT_YES;
 }
 
 int check_run(const struct arguments *arguments)
