@@ -67,6 +67,9 @@ void input_finish(struct input *input);
 bool git_is_word(const char *word);
 void git_add(struct frontend *frontend, const char *word);
 
+/* Prints the diagnostics that are new, where they are text. */
+void input_show(struct input *input);
+
 /* Reports the diagnostics that are new: text is printed at once. Returns 0, or EXIT_PROBLEM when there is an error
  * among them. */
 int input_report(struct input *input);
