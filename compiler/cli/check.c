@@ -89,8 +89,8 @@ static json_t *sizes_json(const struct answers *answers)
 	for (size_t i = 0; i < answers->size_count; i++) {
 		const struct ruleset_size *size = &answers->sizes[i];
 		json_t *over = json_array();
-		for (enum measure j = MEASURE_ELEMENTS; j < MEASURES; j++)
-			if (is_over(&answers->budget, size, j))
+		for (int j = 0; j < MEASURES; j++)
+			if (is_over(&answers->budget, size, (enum measure)j))
 				json_array_append_new(over, json_string(measure_names[j]));
 		json_t *object = json_pack("{s:o}", "over", over);
 		json_object_set_new(object, "node", size->node != NULL ? text_json(size->node) : json_null());
@@ -162,16 +162,16 @@ static const char *contributors_text(struct arena *arena, const struct ruleset_s
 
 static void report_over(struct input *input, const struct ruleset_budget *budget, const struct ruleset_size *size)
 {
-	for (enum measure i = MEASURE_ELEMENTS; i < MEASURES; i++) {
-		if (!is_over(budget, size, i))
+	for (int i = 0; i < MEASURES; i++) {
+		if (!is_over(budget, size, (enum measure)i))
 			continue;
-		const struct limit *limit = budget_limit(budget, size->node, i);
+		const struct limit *limit = budget_limit(budget, size->node, (enum measure)i);
 		const char *who = size->node != NULL ? arena_printf(input->arena, "node %s", size->node)
 						     : "with every workload local, the ruleset";
 		diagnostics_error(&input->diagnostics, limit->span, "%s has %" PRIu64 " %s, and %" PRIu64 " may be",
 				  who, size->amounts[i], measure_names[i], limit->most);
 		diagnostics_rule(&input->diagnostics, DIAGNOSTIC_BUDGET);
-		diagnostics_help(&input->diagnostics, "%s", contributors_text(input->arena, size, i));
+		diagnostics_help(&input->diagnostics, "%s", contributors_text(input->arena, size, (enum measure)i));
 	}
 }
 
