@@ -15,7 +15,7 @@ struct walk {
 	const char *name;	       /* of that; NULL: each workload has its own */
 	int *steps;		       /* to each end, 0 for those that are breached at the start, or NOT_REACHED */
 	const struct hop_end **before; /* where the last hop to an end comes from */
-	struct hop *hops_to;	       /* the last hop to each end; `from` NULL where it is not described yet */
+	struct hop **hops_to;	       /* the last hop to each end, described when it is first asked for */
 	uint64_t *reached, *frontier, *next;
 };
 
@@ -128,15 +128,16 @@ static void start_endpoints(struct walk *walk)
 
 /* ---- what is told ---- */
 
-/* The last hop to an end, described when it is first asked for. */
 static const struct hop *hop_to(struct walk *walk, size_t number)
 {
-	struct hop *hop = &walk->hops_to[number];
-	if (hop->from == NULL)
-		hops_describe(walk->hops, walk->before[number], &walk->hops->ends[number], hop);
-	if (walk->steps[number] == 1 && walk->name != NULL)
-		hop->from = walk->name;
-	return hop;
+	struct hop **hop = &walk->hops_to[number];
+	if (*hop == NULL) {
+		*hop = arena_alloc(walk->hops->arena, sizeof **hop);
+		hops_describe(walk->hops, walk->before[number], &walk->hops->ends[number], *hop);
+		if (walk->steps[number] == 1 && walk->name != NULL)
+			(*hop)->from = walk->name;
+	}
+	return *hop;
 }
 
 static void find_path(struct walk *walk, size_t number, struct reached *reached)

@@ -327,25 +327,104 @@ static bool may_match(const struct world *world, const struct peer *peer, const 
 	return false;
 }
 
+static bool speaks(const struct hops *hops, const struct allow *allow, const struct hop_end *end,
+		   enum direction direction, bool services_too)
+{
+	const struct flows *flows = &allow->flows;
+	size_t count = direction == EGRESS ? flows->from_count : flows->to_count;
+	for (size_t i = 0; i < count; i++) {
+		const struct peer *peer = direction == EGRESS ? &flows->from[i] : &flows->to[i].peer;
+		if ((services_too || peer->kind != PEER_SERVICE) && may_match(hops->world, peer, end))
+			return true;
+	}
+	return false;
+}
+
+static void make_speaks(const struct hops *hops, struct hop_end *end)
+{
+	size_t words = hops->world->policy->allow_count / 64 + 1;
+	for (int i = EGRESS; i <= INGRESS; i++)
+		end->speaks[i] = arena_alloc(hops->arena, words * sizeof(uint64_t));
+}
+
+/* A service and an end that is of it. */
+struct carrier {
+	const struct service *service;
+	struct hop_end *end;
+};
+
+struct carriers {
+	struct carrier *items; /* sorted by service */
+	size_t count;
+};
+
+static int compare_carriers(const void *left, const void *right)
+{
+	return compare_services(&((const struct carrier *)left)->service, &((const struct carrier *)right)->service);
+}
+
+static void mark_carriers(const struct carriers *carriers, const struct service *service, enum direction direction,
+			  size_t number)
+{
+	size_t low = 0, high = carriers->count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if ((uintptr_t)carriers->items[middle].service < (uintptr_t)service)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < carriers->count && carriers->items[low].service == service; low++)
+		hops_set(carriers->items[low].end->speaks[direction], number);
+}
+
+/* Most peers are services, whose ends are looked up; only the others are compared with each end. */
+static void mark_allow(const struct hops *hops, const struct carriers *carriers, size_t number)
+{
+	const struct allow *allow = hops->world->policy->allows[number];
+	for (int direction = EGRESS; direction <= INGRESS; direction++) {
+		size_t count = direction == EGRESS ? allow->flows.from_count : allow->flows.to_count;
+		bool others = false;
+		for (size_t i = 0; i < count; i++) {
+			const struct peer *peer =
+			    direction == EGRESS ? &allow->flows.from[i] : &allow->flows.to[i].peer;
+			others = others || peer->kind != PEER_SERVICE;
+			if (peer->kind == PEER_SERVICE)
+				mark_carriers(carriers, peer->service, (enum direction)direction, number);
+		}
+		for (size_t i = 0; others && i < hops->end_count; i++)
+			if (speaks(hops, allow, &hops->ends[i], (enum direction)direction, false))
+				hops_set(hops->ends[i].speaks[direction], number);
+	}
+}
+
+static void find_all_speaks(const struct hops *hops)
+{
+	const struct policy *policy = hops->world->policy;
+	struct carriers carriers = {0};
+	for (size_t i = 0; i < hops->end_count; i++) {
+		make_speaks(hops, &hops->ends[i]);
+		for (size_t j = 0; j < hops->ends[i].service_count; j++)
+			*arena_push(hops->arena, carriers.items, carriers.count) =
+			    (struct carrier){hops->ends[i].services[j], &hops->ends[i]};
+	}
+	if (carriers.count > 1)
+		qsort(carriers.items, carriers.count, sizeof *carriers.items, compare_carriers);
+	for (size_t i = 0; i < policy->allow_count; i++)
+		if (is_alive(hops->world, policy->allows[i]->until))
+			mark_allow(hops, &carriers, i);
+}
+
+/* The same for one end beside the others. */
 static void find_speaks(const struct hops *hops, struct hop_end *end)
 {
 	const struct policy *policy = hops->world->policy;
+	make_speaks(hops, end);
 	for (int i = EGRESS; i <= INGRESS; i++)
-		end->speaks[i] = arena_alloc(hops->arena, (policy->allow_count / 64 + 1) * sizeof(uint64_t));
-	for (size_t i = 0; i < policy->allow_count; i++) {
-		const struct flows *flows = &policy->allows[i]->flows;
-		bool from = false, to = false;
-		if (!is_alive(hops->world, policy->allows[i]->until))
-			continue;
-		for (size_t j = 0; j < flows->from_count && !from; j++)
-			from = may_match(hops->world, &flows->from[j], end);
-		for (size_t j = 0; j < flows->to_count && !to; j++)
-			to = may_match(hops->world, &flows->to[j].peer, end);
-		if (from)
-			hops_set(end->speaks[EGRESS], i);
-		if (to)
-			hops_set(end->speaks[INGRESS], i);
-	}
+		for (size_t j = 0; j < policy->allow_count; j++)
+			if (is_alive(hops->world, policy->allows[j]->until) &&
+			    speaks(hops, policy->allows[j], end, (enum direction)i, true))
+				hops_set(end->speaks[i], j);
 }
 
 /* What passes without an allow: asked with none, towards nobody. A node and what is not ours receives all. */
@@ -391,10 +470,9 @@ void hops_find_ends(struct hops *hops, bool possible)
 	hops->workload_ends = hops->end_count;
 	add_strangers(&speaking);
 	qsort(hops->ends, hops->end_count, sizeof *hops->ends, compare_ends);
-	for (size_t i = 0; i < hops->end_count; i++) {
-		find_speaks(hops, &hops->ends[i]);
+	find_all_speaks(hops);
+	for (size_t i = 0; i < hops->end_count; i++)
 		find_open(hops, &hops->ends[i]);
-	}
 }
 
 struct hop_end hops_source(const struct hops *hops, const struct endpoint *endpoint)

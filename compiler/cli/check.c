@@ -140,7 +140,7 @@ static int check_radius(struct input *input, struct radii *radii)
 	for (size_t i = 0; i < radii->count; i++) {
 		const struct radius *radius = &radii->items[i];
 		diagnostics_error(&input->diagnostics, radius->service->span,
-				  "a breach of %s/%s reaches %zu service%s, and %zu may be",
+				  "a breach of %s/%s reaches %zu service%s; at most %zu may be",
 				  radius->service->name_space, radius->service->name, radius->services,
 				  radius->services == 1 ? "" : "s", most);
 		diagnostics_rule(&input->diagnostics, DIAGNOSTIC_RADIUS);
@@ -168,7 +168,7 @@ static void report_over(struct input *input, const struct ruleset_budget *budget
 		const struct limit *limit = budget_limit(budget, size->node, (enum measure)i);
 		const char *who = size->node != NULL ? arena_printf(input->arena, "node %s", size->node)
 						     : "with every workload local, the ruleset";
-		diagnostics_error(&input->diagnostics, limit->span, "%s has %" PRIu64 " %s, and %" PRIu64 " may be",
+		diagnostics_error(&input->diagnostics, limit->span, "%s has %" PRIu64 " %s; its budget is %" PRIu64,
 				  who, size->amounts[i], measure_names[i], limit->most);
 		diagnostics_rule(&input->diagnostics, DIAGNOSTIC_BUDGET);
 		diagnostics_help(&input->diagnostics, "%s", contributors_text(input->arena, size, (enum measure)i));
