@@ -305,7 +305,7 @@ static const char *source_name(struct arena *arena, const struct endpoints *from
 struct blast blast_find(struct arena *arena, const struct world *world, const struct endpoints *from, const char *word,
 			bool workloads)
 {
-	struct blast blast = {0};
+	struct blast blast = {.by_workloads = workloads};
 	struct hops hops;
 	struct walk walk;
 	hops_init(&hops, arena, world, !workloads);

@@ -57,22 +57,29 @@ const char *path_text(struct arena *arena, const struct reached *reached, bool p
 	return copy;
 }
 
-static const char *plural(size_t count)
-{
-	return count == 1 ? "" : "s";
-}
-
 static void print_summary(FILE *stream, const struct blast *blast, const char *name, bool has_inventory)
 {
+	const struct {
+		bool told;
+		size_t count;
+		const char *one, *more;
+	} parts[] = {
+	    {!blast->by_workloads, blast->services, "service", "services"},
+	    {has_inventory, blast->workloads, "workload", "workloads"},
+	    {blast->others > 0, blast->others, "end that is no workload", "ends that are no workloads"},
+	};
+	bool first = true;
 	fputs("blast radius of ", stream);
 	escape_print(stream, name, strlen(name));
-	fprintf(stream, ": %zu service%s in at most %zu hop%s", blast->services, plural(blast->services), blast->depth,
-		plural(blast->depth));
-	if (has_inventory)
-		fprintf(stream, ", %zu workload%s", blast->workloads, plural(blast->workloads));
-	if (blast->others > 0)
-		fprintf(stream, ", %zu end%s that %s no workload", blast->others, plural(blast->others),
-			blast->others == 1 ? "is" : "are");
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+		if (!parts[i].told)
+			continue;
+		fprintf(stream, "%s %zu %s", first ? ":" : ",", parts[i].count,
+			parts[i].count == 1 ? parts[i].one : parts[i].more);
+		if (first && blast->count > 0)
+			fprintf(stream, " in at most %zu hop%s", blast->depth, blast->depth == 1 ? "" : "s");
+		first = false;
+	}
 	fputc('\n', stream);
 }
 

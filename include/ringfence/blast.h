@@ -29,6 +29,7 @@ struct reached {
 };
 
 struct blast {
+	bool by_workloads;     /* and not by services */
 	struct reached *items; /* by number of hops, then name */
 	size_t count;
 	size_t services, workloads, others; /* reached; workloads are counted with an inventory, others are outside */
