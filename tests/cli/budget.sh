@@ -55,10 +55,10 @@ expect "JSON has them always" 0 "\"nodes\":\[\{\"over\":\[\],\"node\":\"big\",\"
 
 budget exact.yaml "nodes: {big: {elements: $elements, rules: $rules, netlink-bytes: $bytes}}"
 expect "as much as may be" 0 '^ok: ' '' check --budget exact.yaml "${P[@]}"
-budget elements.yaml "every-node: {elements: $((elements - 1))}"
-expect "one element more" 1 '' "^elements.yaml:2:24: error: node big has $elements elements; its budget is $((elements - 1))$" check --budget elements.yaml "${P[@]}"
+budget elements.yaml "nodes: {big: {elements: $((elements - 1))}}"
+expect "one element more" 1 '' "^elements.yaml:2:25: error: node big has $elements elements; its budget is $((elements - 1))$" check --budget elements.yaml "${P[@]}"
 holds "with what makes most" grep -qE '^help: most come from .*\([0-9]+ elements\)' err
-holds "and not the smaller node" lacks 'node small' err
+holds "and not the other node" lacks 'node small' err
 budget rules.yaml "every-node: {rules: $((rules - 1))}"
 expect "one rule more" 1 '' "node big has $rules rules; its budget is $((rules - 1))$" check --budget rules.yaml "${P[@]}"
 budget bytes.yaml "every-node: {netlink-bytes: $((bytes - 1))}"
