@@ -52,6 +52,10 @@ void hops_init(struct hops *hops, struct arena *arena, const struct world *world
 /* The part of hops_init that finds the ends, with what holds for each (hop_ends.c). */
 void hops_find_ends(struct hops *hops, bool possible);
 
+/* Fills what statements say of the ends, or of one that stands beside them (hop_statements.c). */
+void hops_find_statements(struct hops *hops);
+void hops_find_statements_of(const struct hops *hops, struct hop_end *end);
+
 /* An end that is one workload, or no workload of ours, as a source beside the others. */
 struct hop_end hops_source(const struct hops *hops, const struct endpoint *endpoint);
 

@@ -258,8 +258,8 @@ static char *random_universe(uint32_t seed)
 	for (int i = 0; i < WORKLOADS; i++) {
 		const char *a = PICK(&seed, as), *b = PICK(&seed, bs);
 		bool both = next(&seed) % 2 == 0, ported = next(&seed) % 4 == 0;
-		fprintf(stream, "  - {name: w%d, node: n%c, labels: {%s%s%s}, addresses: [", i, i % 2 == 0 ? 'a' : 'b',
-			a, *a != 0 && *b != 0 ? ", " : "", b);
+		fprintf(stream, "  - {name: w%d, node: n%c, labels: {pod: w%d, %s%s%s}, addresses: [", i,
+			i % 2 == 0 ? 'a' : 'b', i, a, *a != 0 && *b != 0 ? ", " : "", b);
 		fprintf(stream,
 			both	     ? "10.0.0.%d, \"fd00::%d\"]"
 			: i % 3 == 0 ? "\"fd00::%d\"]"
