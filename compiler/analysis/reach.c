@@ -17,6 +17,9 @@ struct party {
 	uint64_t *speaks[2];	       /* by direction, a bit for each allow: whether it may speak of this party */
 	bool closed[2];		       /* by direction: nothing passes without an allow */
 	const struct network *network; /* the party is this one, or NULL */
+	const struct service *service; /* the same */
+	bool asked_for;		       /* as a source */
+	bool only_source;
 };
 
 struct parties {
@@ -49,6 +52,7 @@ static void add_services(struct parties *parties)
 		const struct service *service = policy->services[i];
 		struct party *party =
 		    add(parties, arena_printf(parties->arena, "%s/%s", service->name_space, service->name));
+		party->service = service;
 		*arena_push(parties->arena, party->from.items, party->from.count) =
 		    endpoint_of_service(parties->arena, service);
 		*arena_push(parties->arena, party->to.items, party->to.count) =
@@ -326,7 +330,39 @@ static int compare(const void *left, const void *right)
 	return order != 0 ? order : a->ports.last - b->ports.last;
 }
 
-struct reach reach_list(struct arena *arena, const struct world *world, bool workloads)
+/* Whether a party is what `from` stands for: with workloads one of them, else the service or the built-in peer. */
+static bool is_asked_for(const struct party *party, const struct endpoints *from, const char *word)
+{
+	const struct workload *workload = party->from.items[0].workload;
+	if (party->service != NULL)
+		return party->service == from->service;
+	for (size_t i = 0; workload != NULL && i < from->count; i++)
+		if (from->items[i].workload == workload)
+			return true;
+	return workload == NULL && party->network == NULL && strcmp(party->name, word) == 0;
+}
+
+/* Marks the parties that are asked for; adds one where there is none, such as an address. */
+static void find_sources(struct parties *parties, const struct endpoints *from, const char *word)
+{
+	bool found = from == NULL;
+	for (size_t i = 0; i < parties->count; i++) {
+		struct party *party = &parties->items[i];
+		party->asked_for = from == NULL || is_asked_for(party, from, word);
+		found = found || party->asked_for;
+	}
+	if (found)
+		return;
+	const struct workload *workload = from->items[0].workload;
+	struct party *party = add(parties, word);
+	if (workload != NULL && from->service == NULL)
+		party->name = arena_printf(parties->arena, "%s/%s", workload->name_space, workload->name);
+	party->from = party->to = *from;
+	party->asked_for = party->only_source = true;
+}
+
+struct reach reach_list(struct arena *arena, const struct world *world, bool workloads, const struct endpoints *from,
+			const char *word)
 {
 	struct reach reach = {0};
 	struct parties parties = {.arena = arena, .world = world};
@@ -336,15 +372,16 @@ struct reach reach_list(struct arena *arena, const struct world *world, bool wor
 	else
 		add_services(&parties);
 	policy_each_flows(world, add_named, &parties);
+	find_sources(&parties, from, word);
 	for (size_t i = 0; i < parties.count; i++) {
 		find_allows(&parties, &parties.items[i]);
 		find_isolation(&parties, &parties.items[i]);
 	}
 	for (size_t i = 0; i < parties.count; i++) {
-		for (size_t j = 0; j < parties.count; j++) {
+		for (size_t j = 0; parties.items[i].asked_for && j < parties.count; j++) {
 			struct pair pair = {.from = &parties.items[i], .to = &parties.items[j]};
 			pair.closed = pair.from->closed[EGRESS] || pair.to->closed[INGRESS];
-			if (may_reach(&parties, &pair))
+			if (!pair.to->only_source && may_reach(&parties, &pair))
 				reach_pair(&parties, &reach, &pair);
 		}
 	}

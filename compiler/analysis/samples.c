@@ -229,6 +229,54 @@ struct kind {
 	bool kept;
 };
 
+/* The keys of labels that some selector asks for. Others tell nobody apart, and often each workload has its own value.
+ */
+struct keys {
+	struct arena *arena;
+	const char **items; /* sorted, each once */
+	size_t count;
+};
+
+static int compare_keys(const void *left, const void *right)
+{
+	return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+static void add_keys(struct keys *keys, const struct selector *selector)
+{
+	for (size_t i = 0; i < selector->count; i++)
+		*arena_push(keys->arena, keys->items, keys->count) = selector->items[i].key;
+}
+
+static void add_flows_keys(void *context, const struct flows *flows)
+{
+	for (size_t i = 0; i < flows->from_count; i++)
+		add_keys(context, &flows->from[i].labels);
+	for (size_t i = 0; i < flows->to_count; i++)
+		add_keys(context, &flows->to[i].peer.labels);
+}
+
+static struct keys find_keys(struct arena *arena, const struct world *world)
+{
+	struct keys keys = {.arena = arena};
+	size_t kept = 0;
+	for (size_t i = 0; i < world->policy->isolation_count; i++)
+		add_keys(&keys, &world->policy->isolations[i]->workloads);
+	policy_each_flows(world, add_flows_keys, &keys);
+	if (keys.count > 1)
+		qsort(keys.items, keys.count, sizeof *keys.items, compare_keys);
+	for (size_t i = 0; i < keys.count; i++)
+		if (kept == 0 || strcmp(keys.items[kept - 1], keys.items[i]) != 0)
+			keys.items[kept++] = keys.items[i];
+	keys.count = kept;
+	return keys;
+}
+
+static bool is_asked_for(const struct keys *keys, const char *key)
+{
+	return keys->count > 0 && bsearch(&key, keys->items, keys->count, sizeof *keys->items, compare_keys) != NULL;
+}
+
 static int compare_labels(const void *left, const void *right)
 {
 	const struct label *a = left, *b = right;
@@ -237,15 +285,17 @@ static int compare_labels(const void *left, const void *right)
 
 /* The node counts by where its addresses lie, not by its name: a statement can only say `node`, or an address. */
 static void write_kind(FILE *stream, const struct samples *samples, const struct world *world,
-		       const struct workload *workload, struct label *labels)
+		       const struct workload *workload, const struct keys *keys, struct label *labels)
 {
+	size_t count = 0;
 	const struct node *node = workload->node != NULL ? inventory_node(world->inventory, workload->node) : NULL;
 	for (size_t i = 0; i < workload->labels.count; i++)
-		labels[i] = workload->labels.items[i];
-	qsort(labels, workload->labels.count, sizeof *labels, compare_labels);
+		if (is_asked_for(keys, workload->labels.items[i].key))
+			labels[count++] = workload->labels.items[i];
+	qsort(labels, count, sizeof *labels, compare_labels);
 	fprintf(stream, "%s%c%d%d%c", workload->name_space, 0, workload->conflict,
 		quarantine_of(world, workload) != NULL, 0);
-	for (size_t i = 0; i < workload->labels.count; i++)
+	for (size_t i = 0; i < count; i++)
 		fprintf(stream, "%s%c%s%c", labels[i].key, 0, labels[i].value, 0);
 	fputc('\n', stream);
 	for (size_t i = 0; i < workload->port_count; i++)
@@ -285,6 +335,7 @@ static void sample_workloads(struct samples *samples, struct arena *arena, const
 	const struct inventory *inventory = world->inventory;
 	size_t count = inventory->workload_count;
 	struct kind *kinds = arena_alloc(arena, (count + 1) * sizeof *kinds);
+	const struct keys keys = find_keys(arena, world);
 	for (size_t i = 0; i < count; i++) {
 		const struct workload *workload = inventory->workloads[i];
 		struct label *labels = arena_alloc(arena, (workload->labels.count + 1) * sizeof *labels);
@@ -293,7 +344,7 @@ static void sample_workloads(struct samples *samples, struct arena *arena, const
 		FILE *stream = open_memstream(&text, &size);
 		if (stream == NULL)
 			abort();
-		write_kind(stream, samples, world, workload, labels);
+		write_kind(stream, samples, world, workload, &keys, labels);
 		if (fclose(stream) != 0)
 			abort();
 		kinds[i] = (struct kind){arena_copy(arena, text, size), size, workload, i, false};
@@ -303,6 +354,11 @@ static void sample_workloads(struct samples *samples, struct arena *arena, const
 		qsort(kinds, count, sizeof *kinds, compare_kinds);
 	for (size_t i = 0; i < count; i++)
 		kinds[i].kept = i < ALIKE_KEPT || !same_kind(&kinds[i - ALIKE_KEPT], &kinds[i]);
+	samples->kinds = arena_alloc(arena, (count + 1) * sizeof *samples->kinds);
+	for (size_t i = 0; i < count; i++) {
+		samples->kind_count += i == 0 || !same_kind(&kinds[i - 1], &kinds[i]);
+		samples->kinds[kinds[i].place] = samples->kind_count - 1;
+	}
 	if (count > 1)
 		qsort(kinds, count, sizeof *kinds, compare_places);
 	for (size_t i = 0; i < count; i++)

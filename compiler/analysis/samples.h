@@ -24,6 +24,8 @@ struct samples {
 	struct port_list ports;		   /* pieces, cut by every port that the policy or a workload names */
 	const struct workload **workloads; /* at most two of each kind, in the order of the inventory */
 	size_t workload_count;
+	size_t *kinds; /* of each workload of the inventory: equal for those of one kind, below kind_count */
+	size_t kind_count;
 };
 
 /* Fills `samples` from all statements of the policy; it lives as long as `arena`. */

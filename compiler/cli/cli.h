@@ -12,7 +12,7 @@
 /* Exit statuses (cli.md): the answer is yes, it is no, or the question could not be answered. */
 enum { EXIT_YES = 0, EXIT_NO = 1, EXIT_PROBLEM = 2 };
 
-enum { PATHS_MAX = 1024, NEAREST_MOST = 1000 };
+enum { PATHS_MAX = 1024, NEAREST_MOST = 1000, RADIUS_MOST = 1000000 };
 
 /* The command line, read by the option table. */
 struct arguments {
@@ -20,9 +20,10 @@ struct arguments {
 	size_t word_count;
 	const char *inventories[PATHS_MAX];
 	size_t inventory_count;
-	const char *node, *output, *format, *color, *at, *socket, *nearest_text, *diagnostics;
-	bool all_nodes, dry_run, workloads, verbose;
-	size_t nearest;
+	const char *node, *output, *format, *color, *at, *socket, *nearest_text, *diagnostics, *from,
+	    *radius_text, *budget;
+	bool all_nodes, dry_run, workloads, verbose, transitive;
+	size_t nearest, most_radius;
 };
 
 /* Which options a subcommand takes; the letters are those of the table in options.c. */
@@ -65,6 +66,9 @@ void input_finish(struct input *input);
 /* Whether `word` is git:REV[:PATH]; and reads what it names. Problems become diagnostics. */
 bool git_is_word(const char *word);
 void git_add(struct frontend *frontend, const char *word);
+
+/* Prints the diagnostics that are new, where they are text. */
+void input_show(struct input *input);
 
 /* Reports the diagnostics that are new: text is printed at once. Returns 0, or EXIT_PROBLEM when there is an error
  * among them. */

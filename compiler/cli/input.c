@@ -66,8 +66,7 @@ bool input_speaks_text(const struct input *input)
 	return input->arguments->diagnostics == NULL || strcmp(input->arguments->diagnostics, "text") == 0;
 }
 
-/* Prints as text what is not printed yet. */
-static void print_new(struct input *input)
+void input_show(struct input *input)
 {
 	struct diagnostics fresh = input->diagnostics;
 	if (input_speaks_text(input) && fresh.count > input->reported) {
@@ -82,7 +81,7 @@ int input_report(struct input *input)
 {
 	if (input->reported == 0)
 		diagnostics_sort(&input->diagnostics);
-	print_new(input);
+	input_show(input);
 	if (input->diagnostics.errors == 0)
 		return 0;
 	if (input_speaks_text(input))
@@ -98,7 +97,7 @@ int input_prove(struct input *input, struct proof *proof)
 	if (proof != NULL)
 		*proof = made;
 	invariants_report(&input->diagnostics, &made);
-	print_new(input);
+	input_show(input);
 	if (made.broken_count == 0)
 		return made.cut ? EXIT_PROBLEM : 0;
 	if (input_speaks_text(input))

@@ -10,10 +10,11 @@
 #define POLICY "[-i INVENTORY]... POLICY..."
 
 const struct subcommand subcommands[] = {
-    {"check", POLICY, "reads a policy and says what is wrong with it",
+    {"check", "[--max-blast-radius N] [--budget FILE] " POLICY, "reads a policy and says what is wrong with it",
      "POLICY is files or directories, read recursively. Every error is shown with its place, and every `never` is\n"
-     "proved; exit status 1 means that one is broken.",
-     "iDftv", TEXT_OR_JSON, check_run},
+     "proved; exit status 1 means that one is broken, or a limit of --max-blast-radius or --budget passed. A blast\n"
+     "radius is counted as `reach --transitive` does; `ringfence help reach` says how.",
+     "iBbDftv", TEXT_OR_JSON, check_run},
     {"compile", "[--node NAME] [-o FILE] " POLICY, "prints a node's ruleset as text for `nft -f`",
      "Loading the text replaces the table `inet ringfence` in one transaction and touches nothing else.", "inoaDft",
      TEXT_OR_JSON, compile_run},
@@ -24,8 +25,13 @@ const struct subcommand subcommands[] = {
      "three: a line of a flow log such as '{\"src\": \"a/b\", \"dst\": \"a/c\", \"proto\": \"tcp\", \"dport\": 80}'.\n"
      "`explain POLICY... -` reads either from standard input, one a line, and prints one JSON object a line.",
      "iNDft", TEXT_OR_JSON, explain_run},
-    {"reach", POLICY, "lists who may reach whom, on which ports",
-     "Services, or with --workloads the workloads of the inventory.", "iDftw", TEXT_OR_JSON, reach_run},
+    {"reach", "[--from WHO [--transitive]] " POLICY, "lists who may reach whom, on which ports",
+     "Services, or with --workloads the workloads of the inventory. --from WHO is what starts at one, as `explain` takes\n"
+     "it. With --transitive it is the blast radius: what a breach of WHO reaches, of what that reaches, and so on, each\n"
+     "with a shortest path. A breach goes on from workloads only: networks, `world` and nodes are reached, and it ends\n"
+     "there. A service is its workloads in the inventory, and a workload that is in two services may do what either may,\n"
+     "so the breach goes on with both. Without an inventory a service is a workload with just the labels it requires.",
+     "iFTDftw", TEXT_OR_JSON, reach_run},
     {"diff", "[-i INVENTORY]... OLD NEW", "says what a change opens and closes",
      "OLD and NEW are files or directories, or git:REV[:PATH] for what is committed. Only the meaning counts: `+` is a "
      "flow\n"

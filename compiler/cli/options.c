@@ -25,6 +25,10 @@ static const struct {
     {'c', "color", "WHEN", "auto (default), always or never"},
     {'s', "socket", "PATH", "the daemon's control socket (" DEFAULT_SOCKET ")"},
     {'N', "nearest", "N", "of a denied flow, the N allows that come nearest (1); 0: none"},
+    {'F', "from", "WHO", "only what this reaches: a workload, service, address or built-in peer"},
+    {'T', "transitive", NULL, "all that a breach of --from reaches, hop by hop, with a shortest path to each"},
+    {'B', "max-blast-radius", "N", "fail where a breach of a service reaches more than N other services"},
+    {'b', "budget", "FILE", "fail where a node's ruleset exceeds what FILE allows"},
     {'v', "verbose", NULL, "say what was passed over, or what passed"},
 };
 enum { OPTION_COUNT = sizeof options / sizeof *options };
@@ -107,6 +111,8 @@ static int store(struct arguments *arguments, char letter, const char *value)
 	    {'a', NULL, &arguments->all_nodes},	   {'d', NULL, &arguments->dry_run},
 	    {'w', NULL, &arguments->workloads},	   {'v', NULL, &arguments->verbose},
 	    {'N', &arguments->nearest_text, NULL}, {'D', &arguments->diagnostics, NULL},
+	    {'F', &arguments->from, NULL},	   {'T', NULL, &arguments->transitive},
+	    {'B', &arguments->radius_text, NULL},  {'b', &arguments->budget, NULL},
 	};
 	if (letter == 'i') {
 		if (arguments->inventory_count == PATHS_MAX)
@@ -145,16 +151,21 @@ static int wrong_option(const struct subcommand *subcommand, const char *word)
 	return EXIT_PROBLEM;
 }
 
-/* How many near allows to show: 1 unless it is said. */
-static int read_nearest(struct arguments *arguments)
+/* A number from 0 to `most`. */
+static int read_number(const char *option, const char *text, size_t most, size_t *number)
 {
-	const char *text = arguments->nearest_text != NULL ? arguments->nearest_text : "1";
 	size_t length = strlen(text);
-	arguments->nearest = length > 0 && length <= 4 && strspn(text, "0123456789") == length ? strtoul(text, NULL, 10)
-											       : NEAREST_MOST + 1;
-	if (arguments->nearest > NEAREST_MOST)
-		return problem("--nearest is a number from 0 to %d, and not `%s`", NEAREST_MOST, text);
-	return 0;
+	bool is_number = length > 0 && length <= 7 && strspn(text, "0123456789") == length;
+	*number = is_number ? strtoul(text, NULL, 10) : most + 1;
+	return *number <= most ? 0 : problem("--%s is a number from 0 to %zu, and not `%s`", option, most, text);
+}
+
+static int read_numbers(struct arguments *arguments)
+{
+	const char *nearest = arguments->nearest_text != NULL ? arguments->nearest_text : "1";
+	const char *radius = arguments->radius_text != NULL ? arguments->radius_text : "0";
+	int status = read_number("nearest", nearest, NEAREST_MOST, &arguments->nearest);
+	return status != 0 ? status : read_number("max-blast-radius", radius, RADIUS_MOST, &arguments->most_radius);
 }
 
 static int check_values(struct arguments *arguments, const struct subcommand *subcommand)
@@ -169,7 +180,7 @@ static int check_values(struct arguments *arguments, const struct subcommand *su
 	for (size_t i = 0; i < sizeof chosen / sizeof *chosen; i++)
 		if (chosen[i].value != NULL && !is_choice(chosen[i].choices, chosen[i].value))
 			return wrong_choice(chosen[i].option, chosen[i].choices, chosen[i].value);
-	return read_nearest(arguments);
+	return read_numbers(arguments);
 }
 
 int arguments_read(struct arguments *arguments, const struct subcommand *subcommand, int count, char **words)

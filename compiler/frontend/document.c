@@ -38,6 +38,8 @@ static void add_document(struct frontend *frontend, const struct yaml_node *root
 		return;
 	}
 	const struct yaml_node *version = yaml_get(root, "ringfence");
+	if (yaml_get(root, BUDGET_KEY) != NULL)
+		return; /* it may stand beside the policy; budget.c reads it when it is asked for */
 	if (kubernetes_is_object(root)) {
 		kubernetes_add(frontend, root);
 		return;
@@ -55,7 +57,8 @@ static void add_document(struct frontend *frontend, const struct yaml_node *root
 	document->name_space = "default";
 }
 
-void frontend_add_text(struct frontend *frontend, const char *name, const char *text, size_t length)
+/* Makes a text known to the diagnostics, without a byte order mark. */
+static struct source *add_source(struct frontend *frontend, const char *name, const char *text, size_t length)
 {
 	static const char byte_order_mark[] = {'\xef', '\xbb', '\xbf'};
 	if (length >= sizeof byte_order_mark && memcmp(text, byte_order_mark, sizeof byte_order_mark) == 0) {
@@ -66,16 +69,26 @@ void frontend_add_text(struct frontend *frontend, const char *name, const char *
 	*source = (struct source){name, text, length};
 	diagnostics_add_source(frontend->diagnostics, source);
 	frontend->file_count++;
+	return source;
+}
+
+static void add_documents(struct frontend *frontend, const struct source *source)
+{
 	/* The name below the given path counts, since reports name it; lengths, so that no byte moves from one to the
 	 * next. */
-	const char *below = name + (strlen(name) > frontend->root_length ? frontend->root_length : 0);
+	const char *below = source->file + (strlen(source->file) > frontend->root_length ? frontend->root_length : 0);
 	hash_bytes(frontend, below, strlen(below) + 1);
-	hash_bytes(frontend, &length, sizeof length);
-	hash_bytes(frontend, text, length);
+	hash_bytes(frontend, &source->length, sizeof source->length);
+	hash_bytes(frontend, source->text, source->length);
 	size_t count = 0;
 	struct yaml_node **roots = yaml_read(frontend->arena, source, frontend->diagnostics, &count);
 	for (size_t i = 0; i < count; i++)
 		add_document(frontend, roots[i]);
+}
+
+void frontend_add_text(struct frontend *frontend, const char *name, const char *text, size_t length)
+{
+	add_documents(frontend, add_source(frontend, name, text, length));
 }
 
 /* An error that concerns a file and no place in it. */
@@ -85,12 +98,13 @@ static void path_error(struct frontend *frontend, const char *path, const char *
 	diagnostics_rule(frontend->diagnostics, DIAGNOSTIC_FILE);
 }
 
-static void add_file(struct frontend *frontend, const char *path)
+const struct source *file_read(struct frontend *frontend, const char *path)
 {
+	struct source *source = NULL;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0) {
 		path_error(frontend, path, strerror(errno));
-		return;
+		return NULL;
 	}
 	struct stat status;
 	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
@@ -108,9 +122,17 @@ static void add_file(struct frontend *frontend, const char *path)
 		if (got < 0)
 			path_error(frontend, path, strerror(errno));
 		else
-			frontend_add_text(frontend, arena_copy(frontend->arena, path, strlen(path)), text, length);
+			source = add_source(frontend, arena_copy(frontend->arena, path, strlen(path)), text, length);
 	}
 	close(fd);
+	return source;
+}
+
+static void add_file(struct frontend *frontend, const char *path)
+{
+	const struct source *source = file_read(frontend, path);
+	if (source != NULL)
+		add_documents(frontend, source);
 }
 
 bool frontend_has_document_name(const char *name)

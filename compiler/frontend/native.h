@@ -5,6 +5,12 @@
 #include <ringfence/frontend.h>
 #include <ringfence/yaml.h>
 
+/* The key that a budget starts with (budget.c). */
+#define BUDGET_KEY "ringfence-budget"
+
+/* Reads a file and makes it known to the diagnostics. NULL after an error. */
+const struct source *file_read(struct frontend *frontend, const char *path);
+
 /* One key that a mapping may have. The tables of these are the language: reading and checking go by them. */
 struct key {
 	const char *name;

@@ -20,6 +20,8 @@ static const struct {
     [DIAGNOSTIC_UNPROVED] = {"never-unproved", "A `never` could not be proved."},
     [DIAGNOSTIC_QUARANTINE] = {"quarantine-of-nobody", "A quarantine names a workload that the inventory has not."},
     [DIAGNOSTIC_LIMIT] = {"limit", "A ruleset would be larger than is loaded."},
+    [DIAGNOSTIC_RADIUS] = {"blast-radius", "A breach of a service reaches more services than it may."},
+    [DIAGNOSTIC_BUDGET] = {"budget", "A node's ruleset is larger than its budget."},
     [DIAGNOSTIC_COMMAND] = {"command", "What the command was asked for cannot be done."},
 };
 

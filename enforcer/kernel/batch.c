@@ -365,14 +365,19 @@ static int send_batch(struct kernel *kernel, const struct batch *batch)
 	}
 }
 
+static void write_transaction(struct batch *batch, const struct transaction *transaction, int64_t at)
+{
+	write_mark(batch, NFNL_MSG_BATCH_BEGIN);
+	for (size_t i = 0; i < transaction->count; i++)
+		write_operation(batch, &transaction->operations[i], at);
+	write_mark(batch, NFNL_MSG_BATCH_END);
+}
+
 static int apply_transaction(struct kernel *kernel, const struct transaction *transaction, int64_t at,
 			     struct answer *answer)
 {
 	struct batch batch = {.first = kernel->sequence, .next = kernel->sequence};
-	write_mark(&batch, NFNL_MSG_BATCH_BEGIN);
-	for (size_t i = 0; i < transaction->count; i++)
-		write_operation(&batch, &transaction->operations[i], at);
-	write_mark(&batch, NFNL_MSG_BATCH_END);
+	write_transaction(&batch, transaction, at);
 	kernel->sequence = batch.next;
 	answer->error = send_batch(kernel, &batch);
 	if (answer->error != 0)
@@ -402,4 +407,17 @@ struct answer kernel_apply(struct kernel *kernel, const struct plan *plan, int64
 		apply_transaction(kernel, &plan->transactions[i], at, &answer);
 	}
 	return answer;
+}
+
+uint64_t plan_bytes(const struct plan *plan, int64_t at)
+{
+	uint64_t bytes = 0;
+	for (size_t i = 0; i < plan->count; i++) {
+		struct batch batch = {0};
+		write_transaction(&batch, &plan->transactions[i], at);
+		bytes += batch.size;
+		free(batch.bytes);
+		free(batch.origins);
+	}
+	return bytes;
 }

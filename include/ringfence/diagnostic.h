@@ -26,6 +26,8 @@ enum diagnostic_rule {
 	DIAGNOSTIC_UNPROVED,   /* a `never` that could not be proved */
 	DIAGNOSTIC_QUARANTINE, /* a quarantine of nobody */
 	DIAGNOSTIC_LIMIT,      /* a ruleset that would be too large */
+	DIAGNOSTIC_RADIUS,     /* a blast radius that is too large */
+	DIAGNOSTIC_BUDGET,     /* a ruleset that is larger than the budget */
 	DIAGNOSTIC_COMMAND,    /* what the command was asked for cannot be done */
 	DIAGNOSTIC_RULES
 };

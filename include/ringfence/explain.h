@@ -85,7 +85,9 @@ struct reach {
 };
 
 /* Lists what may reach what, sorted by names: services, networks and built-in peers, or with `workloads` the workloads
- * of the inventory. Each line was asked of verdict_of. */
-struct reach reach_list(struct arena *arena, const struct world *world, bool workloads);
+ * of the inventory. Each line was asked of verdict_of. With `from` (not NULL), which `word` names, only what that may
+ * reach. */
+struct reach reach_list(struct arena *arena, const struct world *world, bool workloads, const struct endpoints *from,
+			const char *word);
 
 #endif

@@ -83,6 +83,9 @@ uint32_t kernel_port(const struct kernel *kernel);
 /* Applies a plan, transaction by transaction; the first that is refused ends it. `at`: Unix time in seconds, now. */
 struct answer kernel_apply(struct kernel *kernel, const struct plan *plan, int64_t at);
 
+/* The bytes of the netlink batches that kernel_apply would send for a plan. */
+uint64_t plan_bytes(const struct plan *plan, int64_t at);
+
 /* Reads the kernel's table into `*actual`, all in `arena`; a table that is not there gives a ruleset without chains and
  * sets. Rules that none of ours look like come back as rules that equal none. Returns 0 or a negative errno; a change
  * in the middle of the reading is read again. */
