@@ -66,6 +66,14 @@ void native_read_definitions(struct frontend *frontend);
 /* The second pass: statements, with every name resolved. Sorts the allows, those of NetworkPolicies among them. */
 void native_read_statements(struct frontend *frontend);
 
+/* Reads a peer behind those that `peers`, a struct reading_peers, holds. Every name is known by then. */
+struct reading_peers {
+	const char *name_space; /* of the document */
+	struct peer *items;
+	size_t count;
+};
+void native_peer_read(struct frontend *frontend, const struct yaml_node *node, void *peers);
+
 /* What the readers of statements share with those of definitions. */
 enum { PEER_KINDS = PEER_NODE + 1 };
 extern const char *const built_in_names[PEER_KINDS];   /* NULL for kinds that are none */
