@@ -83,6 +83,37 @@ void keys_read(struct frontend *frontend, const struct yaml_node *node, const st
 	}
 }
 
+const char *choice_name(const struct value_type *type, size_t index)
+{
+	return index < type->choice_count
+		   ? *(const char *const *)(const void *)((const char *)type->choices + index * type->stride)
+		   : NULL;
+}
+
+int choice_read(struct frontend *frontend, const struct yaml_node *node, const char *what,
+		const struct value_type *type)
+{
+	char known[512] = "";
+	const char *text = scalar_read(frontend, node, arena_printf(frontend->arena, "`%s`", what));
+	if (text == NULL)
+		return -1;
+	for (size_t i = 0; i < type->choice_count; i++) {
+		const char *name = choice_name(type, i);
+		if (name != NULL && strcmp(name, text) == 0)
+			return (int)i;
+		size_t used = strlen(known);
+		if (name != NULL)
+			snprintf(known + used, sizeof known - used, "%s%s", used > 0 ? " or " : "", name);
+	}
+	diagnostics_error(frontend->diagnostics, node->span, "`%s` must be %s", what, known);
+	return -1;
+}
+
+const struct value_type any_text_type = {
+    .kind = VALUE_TEXT, .title = "a text", .plain = PLAIN_NUMBER | PLAIN_NEGATIVE | PLAIN_TRUTH};
+
+const struct value_type truth_type = {.kind = VALUE_TRUTH, .title = "true or false"};
+
 const char *scalar_read(struct frontend *frontend, const struct yaml_node *node, const char *what)
 {
 	if (node->kind != YAML_SCALAR || yaml_is_null(node)) {
@@ -90,12 +121,18 @@ const char *scalar_read(struct frontend *frontend, const struct yaml_node *node,
 				  kind_name(node));
 		return NULL;
 	}
-	if (strlen(node->text) > 4096) {
-		diagnostics_error(frontend->diagnostics, head(node), "%s is longer than 4096 bytes", what);
+	if (strlen(node->text) > TEXT_MAX) {
+		diagnostics_error(frontend->diagnostics, head(node), "%s is longer than %d bytes", what, TEXT_MAX);
 		return NULL;
 	}
 	return node->text;
 }
+
+const struct value_type name_type = {.kind = VALUE_TEXT,
+				     .name = "name",
+				     .title = "a name: 1 to 63 of a-z, 0-9 and `-`",
+				     .pattern = NAME_PATTERN,
+				     .plain = PLAIN_NUMBER | PLAIN_TRUTH};
 
 bool is_label_name(const char *text)
 {
@@ -160,6 +197,9 @@ static bool label_text(const char *text, size_t most, bool slash)
 	return strlen(text) <= most;
 }
 
+static const struct value_type label_key_type = {
+    .kind = VALUE_TEXT, .name = "label_key", .title = "the key of a label", .pattern = "[A-Za-z0-9._/-]{1,317}"};
+
 const char *label_key_read(struct frontend *frontend, const struct yaml_node *node)
 {
 	if (node->kind == YAML_SCALAR && node->text[0] != 0 && label_text(node->text, 317, true))
@@ -167,6 +207,13 @@ const char *label_key_read(struct frontend *frontend, const struct yaml_node *no
 	diagnostics_error(frontend->diagnostics, head(node), "a label key has letters, digits and `._-/` only");
 	return NULL;
 }
+
+static const struct value_type label_value_type = {.kind = VALUE_TEXT,
+						   .name = "label_value",
+						   .title = "the value of a label",
+						   .pattern = "[A-Za-z0-9._-]{0,63}",
+						   .plain = PLAIN_NUMBER | PLAIN_NEGATIVE | PLAIN_TRUTH};
+static const struct value_type label_values_type = {.kind = VALUE_ONE_OR_MORE, .of = &label_value_type};
 
 const char *label_value_read(struct frontend *frontend, const struct yaml_node *node)
 {
@@ -217,9 +264,32 @@ static void exists_read(struct frontend *frontend, const struct yaml_node *node,
 }
 
 static const struct key requirement_keys[] = {
-    {"not", false, not_read},
-    {"exists", false, exists_read},
+    {"not", false, not_read, &label_values_type, "None of these values. A workload without the label passes."},
+    {"exists", false, exists_read, &truth_type,
+     "true: the label is there, whatever its value. false: it is not there."},
 };
+
+static const struct value_type requirement_type = {VALUE_BY_KEYS(requirement_keys),
+						   .title = "{not: [...]} or {exists: true}", .one_key = true};
+static const struct value_type *const selector_values[] = {&label_values_type, &requirement_type, NULL};
+static const struct value_type selector_value_type = {.kind = VALUE_EITHER, .either = selector_values};
+const struct value_type selector_type = {
+    .kind = VALUE_MAP,
+    .name = "selector",
+    .title = "a label selector: every entry must hold, and {} is the whole namespace",
+    .names = &label_key_type,
+    .of = &selector_value_type,
+};
+
+/* Inventory's labels are read as a selector, and so a list of one value is one. */
+static const struct value_type single_value_type = {.kind = VALUE_LIST, .of = &label_value_type, .least = 1, .most = 1};
+static const struct value_type *const labels_values[] = {&label_value_type, &single_value_type, NULL};
+static const struct value_type labels_value_type = {.kind = VALUE_EITHER, .either = labels_values};
+const struct value_type labels_type = {.kind = VALUE_MAP,
+				       .name = "labels",
+				       .title = "labels, each with one value",
+				       .names = &label_key_type,
+				       .of = &labels_value_type};
 
 void selector_read(struct frontend *frontend, const struct yaml_node *node, struct selector *selector)
 {
@@ -249,6 +319,11 @@ void selector_read(struct frontend *frontend, const struct yaml_node *node, stru
 	}
 }
 
+const struct value_type numbered_port_type = {.kind = VALUE_TEXT,
+					      .title = "PORT/PROTOCOL or FIRST-LAST/PROTOCOL",
+					      .example = "8080/tcp",
+					      .write_pattern = port_pattern};
+
 void port_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
 	const char *text = scalar_read(frontend, node, "a port");
@@ -258,6 +333,27 @@ void port_read(struct frontend *frontend, const struct yaml_node *node, void *ob
 	if (problem != NULL)
 		diagnostics_error(frontend->diagnostics, node->span, "`%s` is no port: %s", text, problem);
 }
+
+/* The forms of IPv6 but for those that address.c refuses, as far as a pattern can tell. */
+#define OCTET "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+#define IPV4 OCTET "(\\." OCTET "){3}"
+#define IPV6                                                                                                      \
+	"(?=[^/]*:[^/]*:)(?!.*::.*::)(?!.*:::)(?!:[^:])(?![0:]*:[Ff]{4}:[0-9])(?![^/]*[^:]:(/|$))(?!::[0-9]+\\.)" \
+	"[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f]{0,4}){1,7}(:" IPV4 ")?"
+
+static const struct value_type prefix_type = {
+    .kind = VALUE_TEXT,
+    .name = "network",
+    .title = "a network such as 192.0.2.0/24 or 2001:db8::/32",
+    .example = "192.0.2.0/24",
+    .pattern = "(" IPV4 "(/([12]?[0-9]|3[0-2]))?|" IPV6 "(/([1-9]?[0-9]|1[01][0-9]|12[0-8]))?)",
+};
+const struct value_type prefixes_type = {.kind = VALUE_ONE_OR_MORE, .of = &prefix_type};
+static const struct value_type address_type = {.kind = VALUE_TEXT,
+					       .name = "address",
+					       .title = "an address such as 192.0.2.1 or 2001:db8::1",
+					       .pattern = "(" IPV4 "|" IPV6 ")"};
+const struct value_type addresses_type = {.kind = VALUE_LIST, .of = &address_type};
 
 static void prefix_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
@@ -276,6 +372,21 @@ void prefixes_read(struct frontend *frontend, const struct yaml_node *node, stru
 {
 	one_or_more_read(frontend, node, "the list of networks", prefix_read, prefixes);
 }
+
+static const struct value_type port_name_type = {.kind = VALUE_TEXT,
+						 .name = "port_name",
+						 .title = "a port's name, with a letter in it",
+						 .pattern = "(?!(any|icmp|icmpv6)$)(?=.*[a-z])" NAME_PATTERN};
+static const struct value_type port_word_type = {.kind = VALUE_CHOICE,
+						 .title = "ICMP",
+						 .choices = &port_words[1].text, /* but for `any` */
+						 .choice_count = PORT_WORDS - 1,
+						 .stride = sizeof *port_words};
+static const struct value_type *const port_types[] = {&numbered_port_type, &port_word_type, NULL};
+static const struct value_type port_type = {
+    .kind = VALUE_EITHER, .name = "port", .title = "a port such as 8080/tcp, 8000-8100/udp or icmp", .either = port_types};
+const struct value_type named_ports_type = {
+    .kind = VALUE_MAP, .name = "named_ports", .title = "ports by name", .names = &port_name_type, .of = &port_type};
 
 void named_ports_read(struct frontend *frontend, const struct yaml_node *node, struct named_port **ports, size_t *count)
 {

@@ -85,14 +85,22 @@ static void scope_labels_read(struct frontend *frontend, const struct yaml_node 
 	selector_read(frontend, node, &peer->namespace_labels);
 }
 
-static const struct key scope_keys[] = {{"labels", true, scope_labels_read}};
+static const struct key scope_keys[] = {
+    {"labels", true, scope_labels_read, &selector_type, "The namespaces that carry these labels."}};
+static const struct value_type scope_keys_type = {VALUE_BY_KEYS(scope_keys), .title = "namespaces by their labels"};
+
+static const char *const scope_words[] = {"any"};
+static const struct value_type scope_word_type = {VALUE_BY_CHOICE(scope_words)};
+static const struct value_type scope_names_type = {.kind = VALUE_ONE_OR_MORE, .of = &name_type};
+static const struct value_type *const scopes[] = {&scope_word_type, &scope_names_type, &scope_keys_type, NULL};
+static const struct value_type scope_type = {.kind = VALUE_EITHER, .either = scopes};
 
 static void peer_namespaces_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
 	struct peer *peer = object;
 	if (node->kind == YAML_MAPPING)
 		KEYS_READ(frontend, node, scope_keys, "`namespaces`", peer);
-	else if (node->kind == YAML_SCALAR && strcmp(node->text, "any") == 0)
+	else if (node->kind == YAML_SCALAR && strcmp(node->text, scope_words[0]) == 0)
 		peer->scope = NAMESPACES_ANY;
 	else
 		one_or_more_read(frontend, node, "`namespaces`", scope_name_read, peer);
@@ -111,14 +119,29 @@ static void peer_except_read(struct frontend *frontend, const struct yaml_node *
 }
 
 static const struct key label_peer_keys[] = {
-    {"labels", true, peer_labels_read},
-    {"namespaces", false, peer_namespaces_read},
+    {"labels", true, peer_labels_read, &selector_type, "The workloads that carry these labels."},
+    {"namespaces", false, peer_namespaces_read, &scope_type,
+     "Where they are: any, names, or {labels: ...} of namespaces. Left out: the document's own namespace."},
 };
 
 static const struct key cidr_peer_keys[] = {
-    {"cidr", true, peer_cidr_read},
-    {"except", false, peer_except_read},
+    {"cidr", true, peer_cidr_read, &prefixes_type, "These addresses: one prefix or a list."},
+    {"except", false, peer_except_read, &prefixes_type, "But not these."},
 };
+
+static const struct value_type label_peer_type = {VALUE_BY_KEYS(label_peer_keys), .title = "a peer by labels"};
+static const struct value_type cidr_peer_type = {VALUE_BY_KEYS(cidr_peer_keys), .title = "a peer by address"};
+static const struct value_type named_peer_type = {.kind = VALUE_TEXT,
+						  .title = "a service or network: NAME or NAMESPACE/NAME",
+						  .pattern = NAME_PATTERN "(/" NAME_PATTERN ")?",
+						  .plain = PLAIN_NUMBER | PLAIN_TRUTH};
+static const struct value_type *const peer_types[] = {&built_in_type, &named_peer_type, &label_peer_type,
+						      &cidr_peer_type, NULL};
+static const struct value_type peer_type = {.kind = VALUE_EITHER,
+					    .name = "peer",
+					    .title = "a peer: a name, {labels: ...} or {cidr: ...}",
+					    .either = peer_types};
+const struct value_type peers_type = {.kind = VALUE_ONE_OR_MORE, .of = &peer_type};
 
 /* cidr 10.0.0.0/8, 192.0.2.0/24 except 10.1.0.0/16, as far as there is room */
 static const char *network_text(struct arena *arena, const struct network *network)

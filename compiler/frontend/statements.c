@@ -150,22 +150,71 @@ static void rate_read(struct frontend *frontend, const struct yaml_node *node, v
 		diagnostics_error(frontend->diagnostics, node->span, "`%s` is no rate: %s", text, problem);
 }
 
+static const char *const expectations[] = {"allow", "deny"};
+static const struct value_type expect_type = {VALUE_BY_CHOICE(expectations)};
+
 static void expect_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
-	const char *text = scalar_read(frontend, node, "`expect`");
-	if (text == NULL)
-		return;
-	((struct reading *)object)->expect_allow = strcmp(text, "allow") == 0;
-	if (strcmp(text, "allow") != 0 && strcmp(text, "deny") != 0)
-		diagnostics_error(frontend->diagnostics, node->span, "`expect` must be allow or deny");
+	((struct reading *)object)->expect_allow = choice_read(frontend, node, "expect", &expect_type) == 0;
 }
 
 /* ---- statements ---- */
 
-static const struct key allow_keys[] = {
-    {"from", true, from_read}, {"to", true, to_read},	     {"ports", false, ports_read}, {"until", false, until_read},
-    {"why", false, why_read},  {"owner", false, owner_read}, {"log", false, log_read},	   {"rate", false, rate_read},
+/* Ports of a statement. The name of a port need be no name of the language: Kubernetes' are taken as they are. */
+static const struct value_type port_word_type = {.kind = VALUE_CHOICE,
+						 .choices = &port_words[0].text,
+						 .choice_count = PORT_WORDS,
+						 .stride = sizeof *port_words,
+						 .title = "any port, or ICMP"};
+static const struct value_type port_name_type = {.kind = VALUE_TEXT,
+						 .title = "the name of a port that the destination declares",
+						 .pattern = "(?=.*[a-z])[a-z0-9-]+",
+						 .plain = PLAIN_TRUTH};
+static const struct value_type *const flow_ports[] = {&port_name_type, &numbered_port_type, &port_word_type, NULL};
+static const struct value_type flow_port_type = {.kind = VALUE_EITHER,
+						 .name = "flow_port",
+						 .title = "a port such as http, 8080/tcp, 8000-8100/udp, icmp or any",
+						 .either = flow_ports};
+static const struct value_type flow_ports_type = {.kind = VALUE_ONE_OR_MORE, .of = &flow_port_type};
+
+static const struct value_type until_type = {
+    .kind = VALUE_TEXT,
+    .title = "a date or a time of RFC 3339",
+    .example = "2027-03-31",
+    .pattern =
+	"(19[7-9][0-9]|[2-9][0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+	"([Tt ]([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\\.[0-9]+)?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9]))?",
 };
+
+static const struct value_type rate_type = {.kind = VALUE_TEXT,
+					    .title = "COUNT/UNIT per source",
+					    .example = "50/second per source",
+					    .write_pattern = rate_pattern};
+
+#define WHY                                                                             \
+	{                                                                               \
+		"why", false, why_read, &any_text_type, "The reason, kept for reports." \
+	}
+#define OWNER                                                                                         \
+	{                                                                                             \
+		"owner", false, owner_read, &any_text_type, "Whom to ask about it, kept for reports." \
+	}
+
+static const struct key allow_keys[] = {
+    {"from", true, from_read, &peers_type, "Who opens the connection: one peer or a list."},
+    {"to", true, to_read, &peers_type, "Whom it reaches: one peer or a list."},
+    {"ports", false, ports_read, &flow_ports_type,
+     "On which ports. Left out: those that the destination declares; one that declares none needs them."},
+    {"until", false, until_read, &until_type,
+     "When it ends: a date, valid to its end (UTC), or a time. The kernel ends it then."},
+    WHY,
+    OWNER,
+    {"log", false, log_read, &truth_type, "true: the first packet of each such connection is logged, as denials are."},
+    {"rate", false, rate_read, &rate_type,
+     "New connections of one source over this are denied and logged, on each node by itself."},
+};
+static const struct value_type allow_type = {VALUE_BY_KEYS(allow_keys), .name = "allow", .title = "an allow"};
+const struct value_type allows_type = {.kind = VALUE_LIST, .of = &allow_type};
 
 static void allow_read(struct frontend *frontend, const struct yaml_node *node, const struct document *document)
 {
@@ -195,9 +244,14 @@ static void allow_read(struct frontend *frontend, const struct yaml_node *node, 
 }
 
 static const struct key never_keys[] = {
-    {"from", true, from_read}, {"to", true, to_read},	     {"ports", false, ports_read},
-    {"why", false, why_read},  {"owner", false, owner_read},
+    {"from", true, from_read, &peers_type, "Who must never reach it: one peer or a list."},
+    {"to", true, to_read, &peers_type, "What must never be reached: one peer or a list."},
+    {"ports", false, ports_read, &flow_ports_type, "On which ports. Left out: on any."},
+    WHY,
+    OWNER,
 };
+static const struct value_type never_type = {VALUE_BY_KEYS(never_keys), .name = "never", .title = "a never"};
+const struct value_type nevers_type = {.kind = VALUE_LIST, .of = &never_type};
 
 /* Ports left out are all ports: what must never be open is not less when less is said. */
 static void never_read(struct frontend *frontend, const struct yaml_node *node, const struct document *document)
@@ -215,9 +269,15 @@ static void never_read(struct frontend *frontend, const struct yaml_node *node, 
 }
 
 static const struct key test_keys[] = {
-    {"from", true, from_read},	   {"to", true, to_read},    {"ports", false, ports_read},
-    {"expect", true, expect_read}, {"why", false, why_read},
+    {"from", true, from_read, &peers_type, "Who opens the connections: one peer or a list."},
+    {"to", true, to_read, &peers_type, "Whom they reach: one peer or a list."},
+    {"ports", false, ports_read, &flow_ports_type,
+     "On which ports. Left out: those that the destination declares; one that declares none needs them."},
+    {"expect", true, expect_read, &expect_type, "allow: every such flow is allowed. deny: every one is denied."},
+    WHY,
 };
+static const struct value_type test_type = {VALUE_BY_KEYS(test_keys), .name = "test", .title = "a test"};
+const struct value_type tests_type = {.kind = VALUE_LIST, .of = &test_type};
 
 static void test_read(struct frontend *frontend, const struct yaml_node *node, const struct document *document)
 {
@@ -254,11 +314,20 @@ static void workload_read(struct frontend *frontend, const struct yaml_node *nod
 	}
 }
 
+static const struct value_type workload_type = {.kind = VALUE_TEXT,
+						.title = "a workload: NAMESPACE/NAME, or NAME in this namespace",
+						.example = "shop/web-7",
+						.pattern = "(" NAME_PATTERN "/)?" NAME_PATTERN "(\\." NAME_PATTERN ")*",
+						.plain = PLAIN_NUMBER | PLAIN_TRUTH};
+
 static const struct key quarantine_keys[] = {
-    {"workload", true, workload_read},
-    {"until", false, until_read},
-    {"why", false, why_read},
+    {"workload", true, workload_read, &workload_type, "Who has no allowed flow: NAMESPACE/NAME, or NAME here."},
+    {"until", false, until_read, &until_type, "When it ends: a date, valid to its end (UTC), or a time."},
+    WHY,
 };
+static const struct value_type quarantine_type = {VALUE_BY_KEYS(quarantine_keys), .name = "quarantine",
+						  .title = "a quarantine"};
+const struct value_type quarantines_type = {.kind = VALUE_LIST, .of = &quarantine_type};
 
 static void quarantine_read(struct frontend *frontend, const struct yaml_node *node, const struct document *document)
 {
