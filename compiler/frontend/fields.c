@@ -343,7 +343,7 @@ void port_read(struct frontend *frontend, const struct yaml_node *node, void *ob
 
 static const struct value_type prefix_type = {
     .kind = VALUE_TEXT,
-    .name = "network",
+    .name = "prefix",
     .title = "a network such as 192.0.2.0/24 or 2001:db8::/32",
     .example = "192.0.2.0/24",
     .pattern = "(" IPV4 "(/([12]?[0-9]|3[0-2]))?|" IPV6 "(/([1-9]?[0-9]|1[01][0-9]|12[0-8]))?)",
