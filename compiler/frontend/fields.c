@@ -132,7 +132,7 @@ const struct value_type name_type = {.kind = VALUE_TEXT,
 				     .name = "name",
 				     .title = "a name: 1 to 63 of a-z, 0-9 and `-`",
 				     .pattern = NAME_PATTERN,
-				     .plain = PLAIN_NUMBER | PLAIN_TRUTH};
+				     .plain = PLAIN_WHOLE | PLAIN_TRUTH};
 
 bool is_label_name(const char *text)
 {
@@ -334,12 +334,18 @@ void port_read(struct frontend *frontend, const struct yaml_node *node, void *ob
 		diagnostics_error(frontend->diagnostics, node->span, "`%s` is no port: %s", text, problem);
 }
 
-/* The forms of IPv6 but for those that address.c refuses, as far as a pattern can tell. */
+/* What address.c reads: IPv6 has eight groups, or fewer and `::`; the last two may be an IPv4 address, but what only
+ * wraps one (mapped and compatible addresses, but for :: and ::1) is refused. */
 #define OCTET "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 #define IPV4 OCTET "(\\." OCTET "){3}"
-#define IPV6                                                                                                      \
-	"(?=[^/]*:[^/]*:)(?!.*::.*::)(?!.*:::)(?!:[^:])(?![0:]*:[Ff]{4}:[0-9])(?![^/]*[^:]:(/|$))(?!::[0-9]+\\.)" \
-	"[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f]{0,4}){1,7}(:" IPV4 ")?"
+#define GROUP "[0-9A-Fa-f]{1,4}"
+#define WRAPS_IPV4 "[0:]*:((" GROUP ":)?" GROUP "|([Ff]{4}:)?" IPV4 "|[Ff]{4}:" GROUP ":" GROUP ")(/|$)"
+#define ONE_OR_NONE "[0:]*(1|0\\.0\\.0\\.[01])?(/|$)"
+#define EIGHT "(:?:?(" GROUP "::?){7}" GROUP "|:?:?(" GROUP "::?){6}[0-9]+\\.)"
+#define IPV6                                             \
+	"(?=" ONE_OR_NONE "|(?!" WRAPS_IPV4 "))"         \
+	"((" GROUP ":){6}(" GROUP ":" GROUP "|" IPV4 ")" \
+	"|(?!" EIGHT ")(" GROUP "(:" GROUP ")*)?::((" GROUP ":)*(" GROUP "|" IPV4 "))?)"
 
 static const struct value_type prefix_type = {
     .kind = VALUE_TEXT,
@@ -383,8 +389,10 @@ static const struct value_type port_word_type = {.kind = VALUE_CHOICE,
 						 .choice_count = PORT_WORDS - 1,
 						 .stride = sizeof *port_words};
 static const struct value_type *const port_types[] = {&numbered_port_type, &port_word_type, NULL};
-static const struct value_type port_type = {
-    .kind = VALUE_EITHER, .name = "port", .title = "a port such as 8080/tcp, 8000-8100/udp or icmp", .either = port_types};
+static const struct value_type port_type = {.kind = VALUE_EITHER,
+					    .name = "port",
+					    .title = "a port such as 8080/tcp, 8000-8100/udp or icmp",
+					    .either = port_types};
 const struct value_type named_ports_type = {
     .kind = VALUE_MAP, .name = "named_ports", .title = "ports by name", .names = &port_name_type, .of = &port_type};
 

@@ -19,7 +19,7 @@ enum value_kind {
 
 /* What else than a text in quotes is one: to a schema a plain 5 or true is none, and the language reads it as written.
  */
-enum { PLAIN_NUMBER = 1, PLAIN_NEGATIVE = 2, PLAIN_TRUTH = 4 };
+enum { PLAIN_WHOLE = 1, PLAIN_NUMBER = 2, PLAIN_NEGATIVE = 4, PLAIN_TRUTH = 8 };
 
 struct value_type {
 	enum value_kind kind;
@@ -28,7 +28,7 @@ struct value_type {
 	const char *example;
 	const char *pattern; /* of ECMA-262, not anchored */
 	void (*write_pattern)(FILE *stream);
-	unsigned plain;		    /* PLAIN_... */
+	unsigned plain;		    /* PLAIN_..., one of the first two at most */
 	const char *const *choices; /* the first; the next is `stride` bytes behind, and NULL is none */
 	size_t choice_count, stride;
 	size_t least, most;

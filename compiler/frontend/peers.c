@@ -134,7 +134,7 @@ static const struct value_type cidr_peer_type = {VALUE_BY_KEYS(cidr_peer_keys), 
 static const struct value_type named_peer_type = {.kind = VALUE_TEXT,
 						  .title = "a service or network: NAME or NAMESPACE/NAME",
 						  .pattern = NAME_PATTERN "(/" NAME_PATTERN ")?",
-						  .plain = PLAIN_NUMBER | PLAIN_TRUTH};
+						  .plain = PLAIN_WHOLE | PLAIN_TRUTH};
 static const struct value_type *const peer_types[] = {&built_in_type, &named_peer_type, &label_peer_type,
 						      &cidr_peer_type, NULL};
 static const struct value_type peer_type = {.kind = VALUE_EITHER,

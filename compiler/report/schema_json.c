@@ -16,8 +16,8 @@ static json_t *type_json(json_t *definitions, const struct value_type *type);
 static void text_json_schema(json_t *schema, const struct value_type *type)
 {
 	json_t *kinds = json_pack("[s]", "string");
-	if (type->plain & PLAIN_NUMBER)
-		json_array_append_new(kinds, json_string("number"));
+	if (type->plain & (PLAIN_WHOLE | PLAIN_NUMBER))
+		json_array_append_new(kinds, json_string(type->plain & PLAIN_WHOLE ? "integer" : "number"));
 	if (type->plain & PLAIN_TRUTH)
 		json_array_append_new(kinds, json_string("boolean"));
 	bool one = json_array_size(kinds) == 1;
@@ -38,7 +38,7 @@ static void text_json_schema(json_t *schema, const struct value_type *type)
 		json_object_set_new(schema, "pattern", json_sprintf("^(%s)$", text));
 	free(text);
 	json_object_set_new(schema, "maxLength", json_integer(TEXT_MAX));
-	if ((type->plain & PLAIN_NUMBER) && !(type->plain & PLAIN_NEGATIVE))
+	if ((type->plain & (PLAIN_WHOLE | PLAIN_NUMBER)) && !(type->plain & PLAIN_NEGATIVE))
 		json_object_set_new(schema, "minimum", json_integer(0));
 }
 
