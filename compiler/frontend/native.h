@@ -50,7 +50,7 @@ struct key {
 };
 
 /* A key of a format that the schema does not describe: Kubernetes' and the daemon's. */
-#define PLAIN_KEY(name, required, read)                \
+#define UNTYPED_KEY(name, required, read)              \
 	{                                              \
 		(name), (required), (read), NULL, NULL \
 	}

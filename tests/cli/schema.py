@@ -139,12 +139,27 @@ def whole():
                 problems.append(f"{path}: `{name}` has no description")
         if "properties" in node and node.get("additionalProperties") is not False:
             problems.append(f"{path}: takes unknown keys")
-        # A plain true is no text to a schema: where the pattern has it, it must be named beside it.
-        if re.search(node.get("pattern", "^$").replace("$", r"\Z"), "true") and "boolean" not in node.get("type", []) and "propertyNames" not in path and not path.endswith(("_name", "_key", "definition")):
-            problems.append(f"{path}: `true` is a text to the language")
     defined = {f"#/definitions/{name}" for name in SCHEMA["definitions"]}
     problems += [f"{name}: not both defined and used" for name in defined ^ used]
     fail(problems)
+
+
+def covers(name):
+    """A document uses every key, so that a new one is tried by the tests of whole documents too."""
+    keys = {key for _, node in schemas(SCHEMA) for key in node.get("properties", {})}
+    used = {key for root in documents(Path(name).read_text()) for path in places(root) for key in path}
+    fail([f"{name} does not use the key `{key}`" for key in sorted(keys - used)])
+
+
+def editor(directory):
+    """The settings of VS Code (yaml.schemas: path to patterns of files, from the workspace) reach each native document."""
+    root = Path(directory)
+    settings = json.loads((root / ".vscode/settings.json").read_text())["yaml.schemas"]
+    (schema, patterns), = settings.items()
+    reached = {path for pattern in patterns for path in root.glob(pattern)}
+    native = {path for path in root.rglob("*.yaml") if documents(path.read_text())}
+    problems = [f"{path}: only one of native and reached by the settings" for path in sorted(native ^ reached)]
+    fail(problems if (root / schema).is_file() else problems + [f"no {schema}"])
 
 
 def accepts(files):
@@ -302,13 +317,12 @@ def spells(count, seed):
 
 if __name__ == "__main__":
     what, rest = sys.argv[3], sys.argv[4:]
-    if what == "whole":
-        whole()
-    elif what == "accepts":
-        accepts(rest)
-    elif what == "refuses":
-        refuses(rest[1:], int(rest[0]))
-    elif what == "agrees":
-        agrees(rest[2:], int(rest[0]), int(rest[1]))
-    elif what == "spells":
-        spells(int(rest[0]), int(rest[1]))
+    {
+        "whole": whole,
+        "covers": lambda: covers(rest[0]),
+        "editor": lambda: editor(rest[0]),
+        "accepts": lambda: accepts(rest),
+        "refuses": lambda: refuses(rest[1:], int(rest[0])),
+        "spells": lambda: spells(int(rest[0]), int(rest[1])),
+        "agrees": lambda: agrees(rest[2:], int(rest[0]), int(rest[1])),
+    }[what]()
