@@ -17,8 +17,7 @@ enum value_kind {
 	VALUE_EITHER,	   /* one of the types `either`, of which the last is NULL */
 };
 
-/* What else than a text in quotes is one: to a schema a plain 5 or true is none, and the language reads it as written.
- */
+/* What is a text to the language and none to a schema: a plain 5 or true. */
 enum { PLAIN_WHOLE = 1, PLAIN_NUMBER = 2, PLAIN_NEGATIVE = 4, PLAIN_TRUTH = 8 };
 
 struct value_type {

@@ -114,17 +114,17 @@ static json_t *body_json(json_t *definitions, const struct value_type *type)
 		json_object_update_new(schema, list_json(definitions, type, type->least));
 		break;
 	case VALUE_ONE_OR_MORE:
-		json_object_set_new(
-		    schema, "anyOf",
-		    json_pack("[o, o]", type_json(definitions, type->of), list_json(definitions, type, 1)));
+		either = json_pack("[o]", type_json(definitions, type->of));
+		json_array_append_new(either, list_json(definitions, type, 1));
+		json_object_set_new(schema, "anyOf", either);
 		break;
 	case VALUE_KEYS:
 		keys_json(schema, definitions, type);
 		break;
 	case VALUE_MAP:
-		json_object_update_new(schema, json_pack("{s:s, s:o, s:o}", "type", "object", "propertyNames",
-							 type_json(definitions, type->names), "additionalProperties",
-							 type_json(definitions, type->of)));
+		json_object_set_new(schema, "type", json_string("object"));
+		json_object_set_new(schema, "propertyNames", type_json(definitions, type->names));
+		json_object_set_new(schema, "additionalProperties", type_json(definitions, type->of));
 		break;
 	case VALUE_EITHER:
 		either = json_array();
@@ -138,7 +138,9 @@ static json_t *body_json(json_t *definitions, const struct value_type *type)
 	return schema;
 }
 
-/* The type in place, or where it has a name a reference to its definition, which is made when it is met first. */
+/* Definitions stand in the order in which they are met, so no two arguments of one call may make them.
+ *
+ * The type in place, or where it has a name a reference to its definition, which is made when it is met first. */
 static json_t *type_json(json_t *definitions, const struct value_type *type)
 {
 	if (type->name == NULL)

@@ -3,6 +3,8 @@
 # form. schema.py says how.
 . "$(dirname "$0")/lib.sh"
 
+: >"$WORK/out" 2>"$WORK/err"
+
 judge() { # SUBCOMMAND ARGUMENTS...
 	/usr/bin/python3 -W ignore tests/cli/schema.py "$WORK/schema.json" "$RINGFENCE" "$@" >"$WORK/out" 2>"$WORK/err"
 }
