@@ -92,6 +92,10 @@ bool format_is(const struct arguments *arguments, const char *format);
 /* Says what is wrong on stderr and returns EXIT_PROBLEM. */
 int problem(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Has `print` write `object` to a file, whole or not at all. Returns NULL, or what went wrong, in `arena`. */
+const char *output_write(struct arena *arena, const char *path, void (*print)(FILE *stream, const void *object),
+			 const void *object);
+
 /* Whether the inventory knows `node` (NULL: all). Returns 0, or EXIT_PROBLEM after saying so. */
 int node_check(struct input *input, const char *node);
 
@@ -102,6 +106,7 @@ int test_run(const struct arguments *arguments);
 int replay_run(const struct arguments *arguments);
 int diff_run(const struct arguments *arguments);
 int reach_run(const struct arguments *arguments);
+int schema_run(const struct arguments *arguments);
 int apply_run(const struct arguments *arguments);
 int status_run(const struct arguments *arguments);
 int drift_run(const struct arguments *arguments);

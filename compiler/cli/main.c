@@ -47,6 +47,11 @@ const struct subcommand subcommands[] = {
      "known.\n"
      "Exit status 1 means that there is a `-` or `+`, 2 that a line could not be read or judged; the rest is judged.",
      "iNDft", TEXT_OR_JSON, replay_run},
+    {"schema", "[-o FILE]", "prints the JSON Schema of native documents, for editors",
+     "It is of draft-07 and describes every key. Put it outside of the policy's directory, where a .json file is "
+     "policy:\n"
+     "`# yaml-language-server: $schema=../ringfence.schema.json` in a document's first line names it.",
+     "o", NULL, schema_run},
     {"apply", "[--node NAME] [--dry-run] " POLICY, "loads a node's ruleset into the kernel once",
      "Exit status 1 with --dry-run means that there is a difference.", "indDft", TEXT_OR_JSON, apply_run},
     {"status", "[--socket PATH]", "asks the local daemon what it enforces",

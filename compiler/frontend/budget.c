@@ -65,9 +65,9 @@ static void bytes_read(struct frontend *frontend, const struct yaml_node *node, 
 }
 
 static const struct key limit_keys[] = {
-    {"elements", false, elements_read},
-    {"rules", false, rules_read},
-    {"netlink-bytes", false, bytes_read},
+    UNTYPED_KEY("elements", false, elements_read),
+    UNTYPED_KEY("rules", false, rules_read),
+    UNTYPED_KEY("netlink-bytes", false, bytes_read),
 };
 
 static void limits_read(struct frontend *frontend, const struct yaml_node *node, const char *what,
@@ -125,9 +125,9 @@ static void version_read(struct frontend *frontend, const struct yaml_node *node
 }
 
 static const struct key budget_keys[] = {
-    {BUDGET_KEY, true, version_read},
-    {"every-node", false, every_read},
-    {"nodes", false, nodes_budget_read},
+    UNTYPED_KEY(BUDGET_KEY, true, version_read),
+    UNTYPED_KEY("every-node", false, every_read),
+    UNTYPED_KEY("nodes", false, nodes_budget_read),
 };
 
 void budget_read(struct frontend *frontend, const char *path, struct ruleset_budget *budget)

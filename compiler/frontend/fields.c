@@ -3,7 +3,6 @@
 
 #include <ringfence/arena.h>
 
-#include <stdlib.h>
 #include <string.h>
 
 static const char *kind_name(const struct yaml_node *node)
@@ -83,6 +82,37 @@ void keys_read(struct frontend *frontend, const struct yaml_node *node, const st
 	}
 }
 
+const char *choice_name(const struct value_type *type, size_t index)
+{
+	return index < type->choice_count
+		   ? *(const char *const *)(const void *)((const char *)type->choices + index * type->stride)
+		   : NULL;
+}
+
+int choice_read(struct frontend *frontend, const struct yaml_node *node, const char *what,
+		const struct value_type *type)
+{
+	char known[512] = "";
+	const char *text = scalar_read(frontend, node, arena_printf(frontend->arena, "`%s`", what));
+	if (text == NULL)
+		return -1;
+	for (size_t i = 0; i < type->choice_count; i++) {
+		const char *name = choice_name(type, i);
+		if (name != NULL && strcmp(name, text) == 0)
+			return (int)i;
+		size_t used = strlen(known);
+		if (name != NULL)
+			snprintf(known + used, sizeof known - used, "%s%s", used > 0 ? " or " : "", name);
+	}
+	diagnostics_error(frontend->diagnostics, node->span, "`%s` must be %s", what, known);
+	return -1;
+}
+
+const struct value_type any_text_type = {
+    .kind = VALUE_TEXT, .title = "a text", .plain = PLAIN_NUMBER | PLAIN_NEGATIVE | PLAIN_TRUTH};
+
+const struct value_type truth_type = {.kind = VALUE_TRUTH, .title = "true or false"};
+
 const char *scalar_read(struct frontend *frontend, const struct yaml_node *node, const char *what)
 {
 	if (node->kind != YAML_SCALAR || yaml_is_null(node)) {
@@ -90,12 +120,18 @@ const char *scalar_read(struct frontend *frontend, const struct yaml_node *node,
 				  kind_name(node));
 		return NULL;
 	}
-	if (strlen(node->text) > 4096) {
-		diagnostics_error(frontend->diagnostics, head(node), "%s is longer than 4096 bytes", what);
+	if (strlen(node->text) > TEXT_MAX) {
+		diagnostics_error(frontend->diagnostics, head(node), "%s is longer than %d bytes", what, TEXT_MAX);
 		return NULL;
 	}
 	return node->text;
 }
+
+const struct value_type name_type = {.kind = VALUE_TEXT,
+				     .name = "name",
+				     .title = "a name: 1 to 63 of a-z, 0-9 and `-`",
+				     .pattern = NAME_PATTERN,
+				     .plain = PLAIN_WHOLE | PLAIN_TRUTH};
 
 bool is_label_name(const char *text)
 {
@@ -160,6 +196,9 @@ static bool label_text(const char *text, size_t most, bool slash)
 	return strlen(text) <= most;
 }
 
+static const struct value_type label_key_type = {
+    .kind = VALUE_TEXT, .name = "label_key", .title = "the key of a label", .pattern = "[A-Za-z0-9._/-]{1,317}"};
+
 const char *label_key_read(struct frontend *frontend, const struct yaml_node *node)
 {
 	if (node->kind == YAML_SCALAR && node->text[0] != 0 && label_text(node->text, 317, true))
@@ -167,6 +206,13 @@ const char *label_key_read(struct frontend *frontend, const struct yaml_node *no
 	diagnostics_error(frontend->diagnostics, head(node), "a label key has letters, digits and `._-/` only");
 	return NULL;
 }
+
+static const struct value_type label_value_type = {.kind = VALUE_TEXT,
+						   .name = "label_value",
+						   .title = "the value of a label",
+						   .pattern = "[A-Za-z0-9._-]{0,63}",
+						   .plain = PLAIN_NUMBER | PLAIN_NEGATIVE | PLAIN_TRUTH};
+static const struct value_type label_values_type = {.kind = VALUE_ONE_OR_MORE, .of = &label_value_type};
 
 const char *label_value_read(struct frontend *frontend, const struct yaml_node *node)
 {
@@ -217,9 +263,32 @@ static void exists_read(struct frontend *frontend, const struct yaml_node *node,
 }
 
 static const struct key requirement_keys[] = {
-    {"not", false, not_read},
-    {"exists", false, exists_read},
+    {"not", false, not_read, &label_values_type, "None of these values. A workload without the label passes."},
+    {"exists", false, exists_read, &truth_type,
+     "true: the label is there, whatever its value. false: it is not there."},
 };
+
+static const struct value_type requirement_type = {VALUE_BY_KEYS(requirement_keys),
+						   .title = "{not: [...]} or {exists: true}", .one_key = true};
+static const struct value_type *const selector_values[] = {&label_values_type, &requirement_type, NULL};
+static const struct value_type selector_value_type = {.kind = VALUE_EITHER, .either = selector_values};
+const struct value_type selector_type = {
+    .kind = VALUE_MAP,
+    .name = "selector",
+    .title = "a label selector: every entry must hold, and {} is the whole namespace",
+    .names = &label_key_type,
+    .of = &selector_value_type,
+};
+
+/* Inventory's labels are read as a selector, and so a list of one value is one. */
+static const struct value_type single_value_type = {.kind = VALUE_LIST, .of = &label_value_type, .least = 1, .most = 1};
+static const struct value_type *const labels_values[] = {&label_value_type, &single_value_type, NULL};
+static const struct value_type labels_value_type = {.kind = VALUE_EITHER, .either = labels_values};
+const struct value_type labels_type = {.kind = VALUE_MAP,
+				       .name = "labels",
+				       .title = "labels, each with one value",
+				       .names = &label_key_type,
+				       .of = &labels_value_type};
 
 void selector_read(struct frontend *frontend, const struct yaml_node *node, struct selector *selector)
 {
@@ -249,6 +318,11 @@ void selector_read(struct frontend *frontend, const struct yaml_node *node, stru
 	}
 }
 
+const struct value_type numbered_port_type = {.kind = VALUE_TEXT,
+					      .title = "PORT/PROTOCOL or FIRST-LAST/PROTOCOL",
+					      .example = "8080/tcp",
+					      .write_pattern = port_pattern};
+
 void port_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
 	const char *text = scalar_read(frontend, node, "a port");
@@ -258,6 +332,33 @@ void port_read(struct frontend *frontend, const struct yaml_node *node, void *ob
 	if (problem != NULL)
 		diagnostics_error(frontend->diagnostics, node->span, "`%s` is no port: %s", text, problem);
 }
+
+/* What address.c reads: IPv6 has eight groups, or fewer and `::`; the last two may be an IPv4 address, but what only
+ * wraps one (mapped and compatible addresses, but for :: and ::1) is refused. */
+#define OCTET "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+#define IPV4 OCTET "(\\." OCTET "){3}"
+#define GROUP "[0-9A-Fa-f]{1,4}"
+#define WRAPS_IPV4 "[0:]*:((" GROUP ":)?" GROUP "|([Ff]{4}:)?" IPV4 "|[Ff]{4}:" GROUP ":" GROUP ")(/|$)"
+#define ONE_OR_NONE "[0:]*(1|0\\.0\\.0\\.[01])?(/|$)"
+#define EIGHT "(:?:?(" GROUP "::?){7}" GROUP "|:?:?(" GROUP "::?){6}[0-9]+\\.)"
+#define IPV6                                             \
+	"(?=" ONE_OR_NONE "|(?!" WRAPS_IPV4 "))"         \
+	"((" GROUP ":){6}(" GROUP ":" GROUP "|" IPV4 ")" \
+	"|(?!" EIGHT ")(" GROUP "(:" GROUP ")*)?::((" GROUP ":)*(" GROUP "|" IPV4 "))?)"
+
+static const struct value_type prefix_type = {
+    .kind = VALUE_TEXT,
+    .name = "prefix",
+    .title = "a network such as 192.0.2.0/24 or 2001:db8::/32",
+    .example = "192.0.2.0/24",
+    .pattern = "(" IPV4 "(/([12]?[0-9]|3[0-2]))?|" IPV6 "(/([1-9]?[0-9]|1[01][0-9]|12[0-8]))?)",
+};
+const struct value_type prefixes_type = {.kind = VALUE_ONE_OR_MORE, .of = &prefix_type};
+static const struct value_type address_type = {.kind = VALUE_TEXT,
+					       .name = "address",
+					       .title = "an address such as 192.0.2.1 or 2001:db8::1",
+					       .pattern = "(" IPV4 "|" IPV6 ")"};
+const struct value_type addresses_type = {.kind = VALUE_LIST, .of = &address_type};
 
 static void prefix_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
@@ -276,6 +377,23 @@ void prefixes_read(struct frontend *frontend, const struct yaml_node *node, stru
 {
 	one_or_more_read(frontend, node, "the list of networks", prefix_read, prefixes);
 }
+
+static const struct value_type port_name_type = {.kind = VALUE_TEXT,
+						 .name = "port_name",
+						 .title = "a port's name, with a letter in it",
+						 .pattern = "(?!(any|icmp|icmpv6)$)(?=.*[a-z])" NAME_PATTERN};
+static const struct value_type port_word_type = {.kind = VALUE_CHOICE,
+						 .title = "ICMP",
+						 .choices = &port_words[1].text, /* but for `any` */
+						 .choice_count = PORT_WORDS - 1,
+						 .stride = sizeof *port_words};
+static const struct value_type *const port_types[] = {&numbered_port_type, &port_word_type, NULL};
+static const struct value_type port_type = {.kind = VALUE_EITHER,
+					    .name = "port",
+					    .title = "a port such as 8080/tcp, 8000-8100/udp or icmp",
+					    .either = port_types};
+const struct value_type named_ports_type = {
+    .kind = VALUE_MAP, .name = "named_ports", .title = "ports by name", .names = &port_name_type, .of = &port_type};
 
 void named_ports_read(struct frontend *frontend, const struct yaml_node *node, struct named_port **ports, size_t *count)
 {
@@ -297,69 +415,4 @@ void named_ports_read(struct frontend *frontend, const struct yaml_node *node, s
 		if (port.name != NULL)
 			*arena_push(frontend->arena, *ports, *count) = port;
 	}
-}
-
-static void write_node(FILE *stream, const struct yaml_node *node)
-{
-	if (node->kind == YAML_SCALAR)
-		fprintf(stream, "%zu:%s", strlen(node->text), node->text);
-	else
-		fputs(node->kind == YAML_MAPPING ? "{" : "[", stream);
-	for (size_t i = 0; i < node->count; i++)
-		write_node(stream, node->items[i]);
-	if (node->kind != YAML_SCALAR)
-		fputs("}", stream);
-}
-
-const char *node_text(struct arena *arena, const char *prefix, const struct yaml_node *const *nodes, size_t count)
-{
-	char *text = NULL;
-	size_t size = 0;
-	FILE *stream = open_memstream(&text, &size);
-	if (stream == NULL)
-		abort();
-	fputs(prefix, stream);
-	for (size_t i = 0; i < count; i++) {
-		fputc(' ', stream);
-		if (nodes[i] != NULL)
-			write_node(stream, nodes[i]);
-	}
-	fclose(stream);
-	const char *copy = arena_copy(arena, text, size);
-	free(text);
-	return copy;
-}
-
-static void write_flow(FILE *stream, const struct yaml_node *node)
-{
-	if (node->kind == YAML_SCALAR)
-		fputs(node->text, stream);
-	else
-		fputs(node->kind == YAML_MAPPING ? "{" : "[", stream);
-	for (size_t i = 0; i < node->count; i++) {
-		bool value = node->kind == YAML_MAPPING && i % 2 == 1;
-		fputs(i == 0 ? "" : value ? ": " : ", ", stream);
-		write_flow(stream, node->items[i]);
-	}
-	if (node->kind != YAML_SCALAR)
-		fputs(node->kind == YAML_MAPPING ? "}" : "]", stream);
-}
-
-const char *flow_text(struct arena *arena, const struct yaml_node *node)
-{
-	enum { MOST = 100 };
-	char *text = NULL;
-	size_t size = 0;
-	FILE *stream = open_memstream(&text, &size);
-	if (stream == NULL)
-		abort();
-	write_flow(stream, node);
-	fclose(stream);
-	size_t end = size;
-	if (size > MOST) /* cut before a whole character */
-		for (end = MOST; end > 0 && ((unsigned char)text[end] & 0xc0) == 0x80;)
-			end--;
-	const char *copy = arena_printf(arena, "%.*s%s", (int)end, text, size > MOST ? "..." : "");
-	free(text);
-	return copy;
 }

@@ -52,7 +52,12 @@ static void space_labels_read(struct frontend *frontend, const struct yaml_node 
 	labels_read(frontend, node, &((struct name_space *)object)->labels);
 }
 
-static const struct key namespace_keys[] = {{"labels", false, space_labels_read}};
+static const struct key namespace_keys[] = {
+    {"labels", false, space_labels_read, &labels_type,
+     "Its labels. Every namespace has kubernetes.io/metadata.name: NAME besides."}};
+static const struct value_type namespace_type = {VALUE_BY_KEYS(namespace_keys), .name = "namespace",
+						 .title = "a namespace"};
+const struct value_type namespaces_type = {.kind = VALUE_MAP, .names = &name_type, .of = &namespace_type};
 
 /* Every namespace has its name as a label, and none can have another's. */
 static void space_name_label(struct frontend *frontend, struct name_space *space)
@@ -89,6 +94,12 @@ void namespaces_read(struct frontend *frontend, const struct yaml_node *node, vo
 
 /* ---- nodes ---- */
 
+static const struct value_type host_name_type = {.kind = VALUE_TEXT,
+						 .name = "host_name",
+						 .title = "a host name: 1 to 253 letters, digits and `._-`",
+						 .pattern = "[A-Za-z0-9_][A-Za-z0-9._-]{0,252}",
+						 .plain = PLAIN_NUMBER | PLAIN_TRUTH};
+
 /* A host name, which also names a file of `compile --all-nodes`. */
 const char *host_name_read(struct frontend *frontend, const struct yaml_node *node, const char *what)
 {
@@ -120,9 +131,13 @@ static void node_pools_read(struct frontend *frontend, const struct yaml_node *v
 }
 
 static const struct key node_keys[] = {
-    {"addresses", false, node_addresses_read},
-    {"workload_networks", false, node_pools_read},
+    {"addresses", false, node_addresses_read, &addresses_type,
+     "The machine's own addresses, which the peer `node` means."},
+    {"workload_networks", false, node_pools_read, &prefixes_type,
+     "The addresses that it gives to workloads. One that no source knows is closed."},
 };
+static const struct value_type node_type = {VALUE_BY_KEYS(node_keys), .name = "node", .title = "a node"};
+const struct value_type nodes_type = {.kind = VALUE_MAP, .names = &host_name_type, .of = &node_type};
 
 void nodes_read(struct frontend *frontend, const struct yaml_node *value, void *document)
 {
@@ -191,15 +206,25 @@ static void workload_ports_read(struct frontend *frontend, const struct yaml_nod
 	named_ports_read(frontend, node, &workload->ports, &workload->port_count);
 }
 
+static const struct value_type interface_type = {.kind = VALUE_TEXT,
+						 .title = "an interface: 1 to 15 characters",
+						 .pattern = "(?!\\.{1,2}$)[!#-)+-.0-9;-\\[\\]-~]{1,15}",
+						 .plain = PLAIN_NUMBER | PLAIN_NEGATIVE | PLAIN_TRUTH};
+
 static const struct key workload_keys[] = {
-    {"name", true, workload_name_read},
-    {"namespace", false, workload_namespace_read},
-    {"node", false, workload_node_read},
-    {"labels", false, workload_labels_read},
-    {"addresses", false, workload_addresses_read},
-    {"interface", false, workload_interface_read},
-    {"ports", false, workload_ports_read},
+    {"name", true, workload_name_read, &name_type, "Its name, once in its namespace."},
+    {"namespace", false, workload_namespace_read, &name_type, "Its namespace. Left out: the document's."},
+    {"node", false, workload_node_read, &host_name_type, "The node that it runs on."},
+    {"labels", false, workload_labels_read, &labels_type, "Its labels, by which services select it."},
+    {"addresses", false, workload_addresses_read, &addresses_type,
+     "Its addresses. No other workload or node has them."},
+    {"interface", false, workload_interface_read, &interface_type,
+     "The host's side of its interface: packets from there with another source are dropped."},
+    {"ports", false, workload_ports_read, &named_ports_type, "Its own named ports, for peers by labels."},
 };
+static const struct value_type workload_type = {VALUE_BY_KEYS(workload_keys), .name = "workload",
+						.title = "a workload"};
+const struct value_type workloads_type = {.kind = VALUE_LIST, .of = &workload_type};
 
 void workloads_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {

@@ -25,6 +25,25 @@ bool built_in(const char *name, enum peer_kind *kind)
 
 /* ---- first pass: names ---- */
 
+const struct value_type built_in_type = {
+    VALUE_BY_CHOICE(built_in_names), .title = "any (everything), cluster (every known workload), world (every other "
+					      "address but the nodes'), node (the machine of the other end)"};
+
+/* A name but that of a built-in peer. */
+static void definition_pattern(FILE *stream)
+{
+	fputs("(?!(", stream);
+	for (size_t i = 0, written = 0; i < PEER_KINDS; i++)
+		if (built_in_names[i] != NULL)
+			fprintf(stream, "%s%s", written++ > 0 ? "|" : "", built_in_names[i]);
+	fputs(")$)" NAME_PATTERN, stream);
+}
+
+static const struct value_type definition_type = {.kind = VALUE_TEXT,
+						  .name = "definition",
+						  .title = "a name: 1 to 63 of a-z, 0-9 and `-`, and no built-in peer",
+						  .write_pattern = definition_pattern};
+
 /* Reads the name a service or network is defined by. */
 static const char *defined_name(struct frontend *frontend, const struct yaml_node *key, const char *what)
 {
@@ -48,9 +67,14 @@ static void service_ports_read(struct frontend *frontend, const struct yaml_node
 }
 
 static const struct key service_keys[] = {
-    {"workloads", true, service_workloads_read},
-    {"ports", false, service_ports_read},
+    {"workloads", true, service_workloads_read, &selector_type,
+     "Which workloads of the namespace are this service: whatever carries these labels."},
+    {"ports", false, service_ports_read, &named_ports_type,
+     "The ports it serves, by name. A statement that names no ports means all of them."},
 };
+
+static const struct value_type service_type = {VALUE_BY_KEYS(service_keys), .name = "service", .title = "a service"};
+static const struct value_type services_type = {.kind = VALUE_MAP, .names = &definition_type, .of = &service_type};
 
 static void not_a_mapping(struct frontend *frontend, const struct yaml_node *node, const char *what)
 {
@@ -93,9 +117,14 @@ void network_except_read(struct frontend *frontend, const struct yaml_node *node
 }
 
 static const struct key network_keys[] = {
-    {"cidrs", true, network_cidrs_read},
-    {"except", false, network_except_read},
+    {"cidrs", true, network_cidrs_read, &prefixes_type, "What the network holds: one prefix or a list."},
+    {"except", false, network_except_read, &prefixes_type, "What of that it does not hold."},
 };
+
+static const struct value_type network_keys_type = {VALUE_BY_KEYS(network_keys), .title = "{cidrs: ..., except: ...}"};
+static const struct value_type *const network_types[] = {&prefixes_type, &network_keys_type, NULL};
+static const struct value_type network_type = {.kind = VALUE_EITHER, .either = network_types};
+static const struct value_type networks_type = {.kind = VALUE_MAP, .names = &definition_type, .of = &network_type};
 
 static void networks_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
@@ -124,45 +153,52 @@ static void given_twice(struct frontend *frontend, const char *what, struct span
 	diagnostics_help(frontend->diagnostics, "it stands at %s:%u already", first.file, first.line);
 }
 
+static const char *const unmatched_names[] = {[UNMATCHED_DENY] = "deny", [UNMATCHED_ALLOW] = "allow"};
+static const struct value_type unmatched_type = {VALUE_BY_CHOICE(unmatched_names)};
+
 static void unmatched_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
 	(void)object;
 	struct policy *policy = &frontend->policy;
-	const char *text = scalar_read(frontend, node, "`unmatched`");
-	if (text == NULL)
+	int value = choice_read(frontend, node, "unmatched", &unmatched_type);
+	if (value < 0)
 		return;
-	enum unmatched value = strcmp(text, "deny") == 0 ? UNMATCHED_DENY : UNMATCHED_ALLOW;
-	if (strcmp(text, "deny") != 0 && strcmp(text, "allow") != 0) {
-		diagnostics_error(frontend->diagnostics, node->span, "`unmatched` must be deny or allow");
-	} else if (policy->unmatched != UNMATCHED_DEFAULT) {
+	if (policy->unmatched != UNMATCHED_DEFAULT) {
 		given_twice(frontend, "unmatched", node->span, policy->unmatched_span);
 	} else {
-		policy->unmatched = value;
+		policy->unmatched = (enum unmatched)value;
 		policy->unmatched_span = node->span;
 	}
 }
+
+static const char *const mode_names[] = {"enforce", "audit"};
+static const struct value_type mode_type = {VALUE_BY_CHOICE(mode_names)};
 
 static void mode_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
 	(void)object;
 	struct policy *policy = &frontend->policy;
-	const char *text = scalar_read(frontend, node, "`mode`");
-	if (text == NULL)
+	int value = choice_read(frontend, node, "mode", &mode_type);
+	if (value < 0)
 		return;
-	if (strcmp(text, "enforce") != 0 && strcmp(text, "audit") != 0) {
-		diagnostics_error(frontend->diagnostics, node->span, "`mode` must be enforce or audit");
-	} else if (policy->mode_span.file != NULL) {
+	if (policy->mode_span.file != NULL) {
 		given_twice(frontend, "mode", node->span, policy->mode_span);
 	} else {
-		policy->audit = strcmp(text, "audit") == 0;
+		policy->audit = value == 1;
 		policy->mode_span = node->span;
 	}
 }
 
 static const struct key settings_keys[] = {
-    {"unmatched", false, unmatched_read},
-    {"mode", false, mode_read},
+    {"unmatched", false, unmatched_read, &unmatched_type,
+     "What holds for workloads that no service selects: deny isolates them (the default where there is any service), "
+     "allow leaves them open."},
+    {"mode", false, mode_read, &mode_type,
+     "enforce (the default), or audit: what would be denied is logged and let through, quarantines excepted."},
 };
+
+static const struct value_type settings_type = {VALUE_BY_KEYS(settings_keys), .name = "settings",
+						.title = "settings of the whole input"};
 
 static void settings_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
@@ -177,20 +213,30 @@ static void document_namespace_read(struct frontend *frontend, const struct yaml
 		document->name_space = name;
 }
 
+static const char *const versions[] = {"v1"};
+static const struct value_type version_type = {VALUE_BY_CHOICE(versions)};
+
 static const struct key document_keys[] = {
-    {"ringfence", true, NULL},
-    {"namespace", false, NULL}, /* read before the others */
-    {"services", false, services_read},
-    {"networks", false, networks_read},
-    {"allow", false, NULL}, /* these four: statements.c, when all names are known */
-    {"never", false, NULL},
-    {"tests", false, NULL},
-    {"quarantine", false, NULL},
-    {"settings", false, settings_read},
-    {"namespaces", false, namespaces_read},
-    {"nodes", false, nodes_read},
-    {"workloads", false, workloads_read},
+    {"ringfence", true, NULL, &version_type, "The version of the language: v1."},
+    {"namespace", false, NULL /* read before the others */, &name_type,
+     "The namespace that the names in this document belong to; `default` when left out."},
+    {"services", false, services_read, &services_type,
+     "Services by name. A workload that a service selects sends and receives only what an allow says."},
+    {"networks", false, networks_read, &networks_type,
+     "Networks by name, each a set of addresses: a prefix, a list of them, or {cidrs: ..., except: ...}."},
+    /* These four: statements.c, when all names are known. */
+    {"allow", false, NULL, &allows_type,
+     "Who may call whom. Nothing is open that no allow opens; the order means nothing."},
+    {"never", false, NULL, &nevers_type, "What no allow may ever open. `ringfence check` proves it."},
+    {"tests", false, NULL, &tests_type, "What is open and what is not. `ringfence test` runs them."},
+    {"quarantine", false, NULL, &quarantines_type, "Workloads that have no allowed flow, whatever any allow says."},
+    {"settings", false, settings_read, &settings_type, "What holds for the whole input. Each may be given once in it."},
+    {"namespaces", false, namespaces_read, &namespaces_type, "Inventory: namespaces by name, with their labels."},
+    {"nodes", false, nodes_read, &nodes_type, "Inventory: machines by name, with their addresses."},
+    {"workloads", false, workloads_read, &workloads_type, "Inventory: who runs where."},
 };
+
+const struct value_type document_type = {VALUE_BY_KEYS(document_keys), .title = "Ringfence policy and inventory"};
 
 /* Refuses policy in a file that whoever starts workloads may write (inventory_only). */
 static void refuse_policy(struct frontend *frontend, const struct yaml_node *root)

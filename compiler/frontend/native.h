@@ -11,12 +11,69 @@
 /* Reads a file and makes it known to the diagnostics. NULL after an error. */
 const struct source *file_read(struct frontend *frontend, const char *path);
 
-/* One key that a mapping may have. The tables of these are the language: reading and checking go by them. */
+/* The form of a value, as `ringfence schema` tells it to editors. Readers decide; what they accept has this form. */
+enum value_kind {
+	VALUE_TEXT,	   /* of `pattern` or `write_pattern`, where there is one */
+	VALUE_CHOICE,	   /* one of `choices` */
+	VALUE_TRUTH,	   /* true or false */
+	VALUE_LIST,	   /* of `of`, between `least` and `most` of them; most 0: no limit */
+	VALUE_ONE_OR_MORE, /* one of `of`, or a list of them that is not empty */
+	VALUE_KEYS,	   /* a mapping by the table `keys` */
+	VALUE_MAP,	   /* a mapping of `names` to `of` */
+	VALUE_EITHER,	   /* one of the types `either`, of which the last is NULL */
+};
+
+/* What is a text to the language and none to a schema: a plain 5 or true. */
+enum { PLAIN_WHOLE = 1, PLAIN_NUMBER = 2, PLAIN_NEGATIVE = 4, PLAIN_TRUTH = 8 };
+
+struct value_type {
+	enum value_kind kind;
+	const char *name;  /* where the schema defines it once, by this name */
+	const char *title; /* what it is, such as `a label selector` */
+	const char *example;
+	const char *pattern; /* of ECMA-262, not anchored */
+	void (*write_pattern)(FILE *stream);
+	unsigned plain;		    /* PLAIN_..., one of the first two at most */
+	const char *const *choices; /* the first; the next is `stride` bytes behind, and NULL is none */
+	size_t choice_count, stride;
+	size_t least, most;
+	bool one_key; /* of `keys`, just one */
+	const struct value_type *names, *of;
+	const struct key *keys;
+	size_t key_count;
+	const struct value_type *const *either;
+};
+
+/* One key that a mapping may have. The tables of these are the language: reading, checking and the schema go by them,
+ * and a key without a type and a description does not compile. */
 struct key {
 	const char *name;
 	bool required;
 	void (*read)(struct frontend *frontend, const struct yaml_node *value, void *object);
+	const struct value_type *type;
+	const char *about; /* for whoever writes a document: sentences */
 };
+
+/* A key of a format that the schema does not describe: Kubernetes' and the daemon's. */
+#define UNTYPED_KEY(name, required, read)              \
+	{                                              \
+		(name), (required), (read), NULL, NULL \
+	}
+
+#define VALUE_BY_KEYS(table) .kind = VALUE_KEYS, .keys = (table), .key_count = sizeof(table) / sizeof *(table)
+#define VALUE_BY_CHOICE(table)                                                                     \
+	.kind = VALUE_CHOICE, .choices = (table), .choice_count = sizeof(table) / sizeof *(table), \
+	.stride = sizeof *(table)
+
+/* What scalar_read takes, and a name. */
+enum { TEXT_MAX = 4096 };
+#define NAME_PATTERN "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+
+/* Types of more than one file. */
+extern const struct value_type any_text_type, truth_type, name_type, built_in_type, selector_type, labels_type,
+    prefixes_type, addresses_type, numbered_port_type, named_ports_type;
+extern const struct value_type document_type, allows_type, nevers_type, tests_type, quarantines_type, namespaces_type,
+    nodes_type, workloads_type, peers_type;
 
 /* Reads a mapping by its table: wrong kind, unknown keys (with a suggestion) and missing ones are errors. */
 void keys_read(struct frontend *frontend, const struct yaml_node *node, const struct key *keys, size_t count,
@@ -27,6 +84,13 @@ void keys_read(struct frontend *frontend, const struct yaml_node *node, const st
 /* Only checks a mapping by its table. Returns false when it is none. */
 bool keys_check(struct frontend *frontend, const struct yaml_node *node, const struct key *keys, size_t count,
 		const char *what);
+
+/* Which of the choices of a type the text is, or -1 after an error. `what` is the key. */
+int choice_read(struct frontend *frontend, const struct yaml_node *node, const char *what,
+		const struct value_type *type);
+
+/* A choice of a type; NULL where there is none by that number. */
+const char *choice_name(const struct value_type *type, size_t index);
 
 /* A text that is not empty, or NULL after an error. */
 const char *scalar_read(struct frontend *frontend, const struct yaml_node *node, const char *what);
@@ -71,6 +135,14 @@ void native_read_definitions(struct frontend *frontend);
 
 /* The second pass: statements, with every name resolved. Sorts the allows, those of NetworkPolicies among them. */
 void native_read_statements(struct frontend *frontend);
+
+/* Reads a peer behind those that `peers`, a struct reading_peers, holds. Every name is known by then. */
+struct reading_peers {
+	const char *name_space; /* of the document */
+	struct peer *items;
+	size_t count;
+};
+void native_peer_read(struct frontend *frontend, const struct yaml_node *node, void *peers);
 
 /* What the readers of statements share with those of definitions. */
 enum { PEER_KINDS = PEER_NODE + 1 };

@@ -15,8 +15,8 @@ struct selector_parts {
 KEEPS(match_labels_read, struct selector_parts, labels)
 KEEPS(match_expressions_read, struct selector_parts, expressions)
 static const struct key selector_keys[] = {
-    {"matchLabels", false, match_labels_read},
-    {"matchExpressions", false, match_expressions_read},
+    UNTYPED_KEY("matchLabels", false, match_labels_read),
+    UNTYPED_KEY("matchExpressions", false, match_expressions_read),
 };
 
 struct expression_parts {
@@ -26,9 +26,9 @@ KEEPS(expression_key_read, struct expression_parts, key)
 KEEPS(expression_operator_read, struct expression_parts, operator)
 KEEPS(expression_values_read, struct expression_parts, values)
 static const struct key expression_keys[] = {
-    {"key", true, expression_key_read},
-    {"operator", true, expression_operator_read},
-    {"values", false, expression_values_read},
+    UNTYPED_KEY("key", true, expression_key_read),
+    UNTYPED_KEY("operator", true, expression_operator_read),
+    UNTYPED_KEY("values", false, expression_values_read),
 };
 
 static const struct {
@@ -120,8 +120,8 @@ struct block_parts {
 KEEPS(block_cidr_read, struct block_parts, cidr)
 KEEPS(block_except_read, struct block_parts, except)
 static const struct key block_keys[] = {
-    {"cidr", true, block_cidr_read},
-    {"except", false, block_except_read},
+    UNTYPED_KEY("cidr", true, block_cidr_read),
+    UNTYPED_KEY("except", false, block_except_read),
 };
 
 /* The API takes host bits that are set, and means the network. Returns false after an error. */
@@ -175,9 +175,9 @@ KEEPS(peer_block_read, struct peer_parts, block)
 KEEPS(peer_pods_read, struct peer_parts, pods)
 KEEPS(peer_namespaces_read, struct peer_parts, namespaces)
 static const struct key peer_keys[] = {
-    {"ipBlock", false, peer_block_read},
-    {"podSelector", false, peer_pods_read},
-    {"namespaceSelector", false, peer_namespaces_read},
+    UNTYPED_KEY("ipBlock", false, peer_block_read),
+    UNTYPED_KEY("podSelector", false, peer_pods_read),
+    UNTYPED_KEY("namespaceSelector", false, peer_namespaces_read),
 };
 
 /* The pods of a policy's own namespace that a selector means. */
@@ -225,9 +225,9 @@ KEEPS(port_number_read, struct port_parts, port)
 KEEPS(port_end_read, struct port_parts, end)
 KEEPS(port_protocol_read, struct port_parts, protocol)
 static const struct key port_keys[] = {
-    {"port", false, port_number_read},
-    {"endPort", false, port_end_read},
-    {"protocol", false, port_protocol_read},
+    UNTYPED_KEY("port", false, port_number_read),
+    UNTYPED_KEY("endPort", false, port_end_read),
+    UNTYPED_KEY("protocol", false, port_protocol_read),
 };
 
 /* What YAML or JSON readers take for a number or a truth value, and we for a name: refused, since they would disagree.
@@ -313,10 +313,10 @@ KEEPS(spec_ingress_read, struct policy_parts, ingress)
 KEEPS(spec_egress_read, struct policy_parts, egress)
 KEEPS(spec_types_read, struct policy_parts, types)
 static const struct key spec_keys[] = {
-    {"podSelector", false, spec_pods_read},
-    {"ingress", false, spec_ingress_read},
-    {"egress", false, spec_egress_read},
-    {"policyTypes", false, spec_types_read},
+    UNTYPED_KEY("podSelector", false, spec_pods_read),
+    UNTYPED_KEY("ingress", false, spec_ingress_read),
+    UNTYPED_KEY("egress", false, spec_egress_read),
+    UNTYPED_KEY("policyTypes", false, spec_types_read),
 };
 
 struct rule_parts {
@@ -324,8 +324,10 @@ struct rule_parts {
 };
 KEEPS(rule_peers_read, struct rule_parts, peers)
 KEEPS(rule_ports_read, struct rule_parts, ports)
-static const struct key ingress_keys[] = {{"from", false, rule_peers_read}, {"ports", false, rule_ports_read}};
-static const struct key egress_keys[] = {{"to", false, rule_peers_read}, {"ports", false, rule_ports_read}};
+static const struct key ingress_keys[] = {UNTYPED_KEY("from", false, rule_peers_read),
+					  UNTYPED_KEY("ports", false, rule_ports_read)};
+static const struct key egress_keys[] = {UNTYPED_KEY("to", false, rule_peers_read),
+					 UNTYPED_KEY("ports", false, rule_ports_read)};
 
 /* An absent or empty list of peers is everyone. */
 static struct peer *rule_peers(struct frontend *frontend, const struct policy_parts *policy,
@@ -413,8 +415,8 @@ static void types_read(struct frontend *frontend, const struct policy_parts *pol
 }
 
 static const struct key policy_keys[] = {
-    {"apiVersion", false, NULL}, {"kind", false, NULL},	  {"metadata", false, NULL},
-    {"spec", false, NULL},	 {"status", false, NULL},
+    UNTYPED_KEY("apiVersion", false, NULL), UNTYPED_KEY("kind", false, NULL),	UNTYPED_KEY("metadata", false, NULL),
+    UNTYPED_KEY("spec", false, NULL),	    UNTYPED_KEY("status", false, NULL),
 };
 
 void network_policy_read(struct frontend *frontend, const struct yaml_node *root)

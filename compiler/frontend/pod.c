@@ -39,14 +39,15 @@ KEEPS(pod_ips_read, struct pod_parts, pod_ips)
 KEEPS(pod_host_ip_read, struct pod_parts, host_ip)
 KEEPS(pod_host_ips_read, struct pod_parts, host_ips)
 static const struct key pod_spec_keys[] = {
-    {"nodeName", false, pod_node_name_read},
-    {"hostNetwork", false, pod_host_network_read},
-    {"containers", false, pod_containers_read},
-    {"initContainers", false, pod_init_containers_read},
+    UNTYPED_KEY("nodeName", false, pod_node_name_read),
+    UNTYPED_KEY("hostNetwork", false, pod_host_network_read),
+    UNTYPED_KEY("containers", false, pod_containers_read),
+    UNTYPED_KEY("initContainers", false, pod_init_containers_read),
 };
 static const struct key pod_status_keys[] = {
-    {"phase", false, pod_phase_read},	 {"podIP", false, pod_ip_read},		{"podIPs", false, pod_ips_read},
-    {"hostIP", false, pod_host_ip_read}, {"hostIPs", false, pod_host_ips_read},
+    UNTYPED_KEY("phase", false, pod_phase_read),      UNTYPED_KEY("podIP", false, pod_ip_read),
+    UNTYPED_KEY("podIPs", false, pod_ips_read),	      UNTYPED_KEY("hostIP", false, pod_host_ip_read),
+    UNTYPED_KEY("hostIPs", false, pod_host_ips_read),
 };
 
 struct container_parts {
@@ -55,8 +56,8 @@ struct container_parts {
 KEEPS(container_ports_read, struct container_parts, ports)
 KEEPS(container_restart_read, struct container_parts, restart_policy)
 static const struct key container_keys[] = {
-    {"ports", false, container_ports_read},
-    {"restartPolicy", false, container_restart_read},
+    UNTYPED_KEY("ports", false, container_ports_read),
+    UNTYPED_KEY("restartPolicy", false, container_restart_read),
 };
 
 struct container_port_parts {
@@ -66,9 +67,9 @@ KEEPS(container_port_name_read, struct container_port_parts, name)
 KEEPS(container_port_number_read, struct container_port_parts, port)
 KEEPS(container_port_protocol_read, struct container_port_parts, protocol)
 static const struct key container_port_keys[] = {
-    {"name", false, container_port_name_read},
-    {"containerPort", false, container_port_number_read},
-    {"protocol", false, container_port_protocol_read},
+    UNTYPED_KEY("name", false, container_port_name_read),
+    UNTYPED_KEY("containerPort", false, container_port_number_read),
+    UNTYPED_KEY("protocol", false, container_port_protocol_read),
 };
 
 static void container_port_read(struct frontend *frontend, const struct yaml_node *node, struct workload *workload)

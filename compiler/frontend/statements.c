@@ -8,173 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- peers ---- */
-
-struct reading_peers {
-	const char *name_space; /* of the document */
-	struct peer *items;
-	size_t count;
-};
-
-/* Suggests a name of the namespace, or says that there is none. */
-static void suggest_peer(struct frontend *frontend, const char *name_space, const char *name)
-{
-	const struct policy *policy = &frontend->policy;
-	const char **names = NULL;
-	size_t count = 0;
-	for (size_t i = 0; i < policy->service_count; i++)
-		if (strcmp(policy->services[i]->name_space, name_space) == 0)
-			*arena_push(frontend->arena, names, count) = policy->services[i]->name;
-	for (size_t i = 0; i < policy->network_count; i++)
-		if (strcmp(policy->networks[i]->name_space, name_space) == 0)
-			*arena_push(frontend->arena, names, count) = policy->networks[i]->name;
-	if (diagnostics_suggest(frontend->diagnostics, name, names, count))
-		return;
-	for (size_t i = 0; i < policy->service_count; i++) {
-		if (strcmp(policy->services[i]->name, name) == 0) {
-			diagnostics_help(frontend->diagnostics, "there is `%s/%s`", policy->services[i]->name_space,
-					 name);
-			return;
-		}
-	}
-	for (size_t i = 0; i < PEER_KINDS; i++)
-		if (built_in_names[i] != NULL &&
-		    diagnostics_suggest(frontend->diagnostics, name, &built_in_names[i], 1))
-			return;
-	diagnostics_help(frontend->diagnostics, "define it under `services` or `networks` of namespace %s", name_space);
-}
-
-/* Resolves NAME or NAMESPACE/NAME. Returns false after an error. */
-static bool name_peer(struct frontend *frontend, const struct yaml_node *node, const char *own, struct peer *peer)
-{
-	const char *text = scalar_read(frontend, node, "a peer");
-	if (text == NULL)
-		return false;
-	peer->name = text;
-	if (built_in(text, &peer->kind))
-		return true;
-	const char *slash = strchr(text, '/');
-	const char *name_space = slash != NULL ? arena_copy(frontend->arena, text, (size_t)(slash - text)) : own;
-	const char *name = slash != NULL ? slash + 1 : text;
-	peer->name = arena_printf(frontend->arena, "%s/%s", name_space, name);
-	peer->service = find_service(&frontend->policy, name_space, name);
-	peer->network = peer->service == NULL ? find_network(&frontend->policy, name_space, name) : NULL;
-	peer->kind = peer->service != NULL ? PEER_SERVICE : PEER_NETWORK;
-	if (peer->service != NULL || peer->network != NULL)
-		return true;
-	struct address address;
-	if (address_parse(&address, slash != NULL ? name_space : text) == NULL) {
-		diagnostics_error(frontend->diagnostics, node->span, "a peer is a name, and `%s` is an address", text);
-		diagnostics_help(frontend->diagnostics, "an address is written {cidr: %s}", text);
-		return false;
-	}
-	diagnostics_error(frontend->diagnostics, node->span, "no service or network `%s` in namespace `%s`", name,
-			  name_space);
-	suggest_peer(frontend, name_space, name);
-	return false;
-}
-
-static void peer_labels_read(struct frontend *frontend, const struct yaml_node *node, void *object)
-{
-	struct peer *peer = object;
-	peer->kind = PEER_LABELS;
-	selector_read(frontend, node, &peer->labels);
-}
-
-static void scope_name_read(struct frontend *frontend, const struct yaml_node *node, void *object)
-{
-	struct peer *peer = object;
-	const char *name = name_read(frontend, node, "a namespace");
-	if (name != NULL)
-		*arena_push(frontend->arena, peer->namespaces, peer->namespace_count) = name;
-}
-
-static void scope_labels_read(struct frontend *frontend, const struct yaml_node *node, void *object)
-{
-	struct peer *peer = object;
-	peer->scope = NAMESPACES_LABELS;
-	selector_read(frontend, node, &peer->namespace_labels);
-}
-
-static const struct key scope_keys[] = {{"labels", true, scope_labels_read}};
-
-static void peer_namespaces_read(struct frontend *frontend, const struct yaml_node *node, void *object)
-{
-	struct peer *peer = object;
-	if (node->kind == YAML_MAPPING)
-		KEYS_READ(frontend, node, scope_keys, "`namespaces`", peer);
-	else if (node->kind == YAML_SCALAR && strcmp(node->text, "any") == 0)
-		peer->scope = NAMESPACES_ANY;
-	else
-		one_or_more_read(frontend, node, "`namespaces`", scope_name_read, peer);
-}
-
-static void peer_cidr_read(struct frontend *frontend, const struct yaml_node *node, void *object)
-{
-	struct peer *peer = object;
-	network_cidrs_read(frontend, node, (struct network *)peer->network);
-}
-
-static void peer_except_read(struct frontend *frontend, const struct yaml_node *node, void *object)
-{
-	struct peer *peer = object;
-	network_except_read(frontend, node, (struct network *)peer->network);
-}
-
-static const struct key label_peer_keys[] = {
-    {"labels", true, peer_labels_read},
-    {"namespaces", false, peer_namespaces_read},
-};
-
-static const struct key cidr_peer_keys[] = {
-    {"cidr", true, peer_cidr_read},
-    {"except", false, peer_except_read},
-};
-
-/* cidr 10.0.0.0/8, 192.0.2.0/24 except 10.1.0.0/16, as far as there is room */
-static const char *network_text(struct arena *arena, const struct network *network)
-{
-	enum { SHOWN = 4 };
-	char text[ADDRESS_TEXT_SIZE];
-	const char *name = "cidr ";
-	for (size_t i = 0; i < network->cidr_count && i <= SHOWN; i++)
-		name = arena_printf(arena, "%s%s%s", name, i > 0 ? ", " : "",
-				    i < SHOWN ? prefix_format(&network->cidrs[i], text) : "...");
-	for (size_t i = 0; i < network->except_count && i <= SHOWN; i++)
-		name = arena_printf(arena, "%s%s%s", name, i > 0 ? ", " : " except ",
-				    i < SHOWN ? prefix_format(&network->except[i], text) : "...");
-	return name;
-}
-
-static void mapping_peer(struct frontend *frontend, const struct yaml_node *node, const char *own, struct peer *peer)
-{
-	if (yaml_get(node, "cidr") != NULL) {
-		struct network *network = arena_alloc(frontend->arena, sizeof *network);
-		network->span = node->span;
-		peer->kind = PEER_NETWORK;
-		peer->network = network;
-		KEYS_READ(frontend, node, cidr_peer_keys, "a peer by address", peer);
-		peer->name = network_text(frontend->arena, network);
-		return;
-	}
-	peer->kind = PEER_LABELS;
-	peer->name = flow_text(frontend->arena, node);
-	KEYS_READ(frontend, node, label_peer_keys, "a peer by labels", peer);
-	if (yaml_get(node, "namespaces") == NULL)
-		*arena_push(frontend->arena, peer->namespaces, peer->namespace_count) = own;
-}
-
-static void peer_read(struct frontend *frontend, const struct yaml_node *node, void *object)
-{
-	struct reading_peers *reading = object;
-	struct peer peer = {.span = node->span};
-	if (node->kind == YAML_MAPPING)
-		mapping_peer(frontend, node, reading->name_space, &peer);
-	else if (!name_peer(frontend, node, reading->name_space, &peer))
-		return;
-	*arena_push(frontend->arena, reading->items, reading->count) = peer;
-}
-
 /* ---- ends and ports of a statement ---- */
 
 /* What a statement says, whichever kind it is: each table of keys below takes what it knows. */
@@ -192,7 +25,7 @@ static void from_read(struct frontend *frontend, const struct yaml_node *node, v
 {
 	struct reading *reading = object;
 	struct reading_peers peers = {.name_space = reading->name_space};
-	one_or_more_read(frontend, node, "`from`", peer_read, &peers);
+	one_or_more_read(frontend, node, "`from`", native_peer_read, &peers);
 	reading->flows.from = peers.items;
 	reading->flows.from_count = peers.count;
 }
@@ -201,7 +34,7 @@ static void to_read(struct frontend *frontend, const struct yaml_node *node, voi
 {
 	struct reading *reading = object;
 	struct reading_peers peers = {.name_space = reading->name_space};
-	one_or_more_read(frontend, node, "`to`", peer_read, &peers);
+	one_or_more_read(frontend, node, "`to`", native_peer_read, &peers);
 	for (size_t i = 0; i < peers.count; i++)
 		arena_push(frontend->arena, reading->flows.to, reading->flows.to_count)->peer = peers.items[i];
 }
@@ -317,22 +150,71 @@ static void rate_read(struct frontend *frontend, const struct yaml_node *node, v
 		diagnostics_error(frontend->diagnostics, node->span, "`%s` is no rate: %s", text, problem);
 }
 
+static const char *const expectations[] = {"allow", "deny"};
+static const struct value_type expect_type = {VALUE_BY_CHOICE(expectations)};
+
 static void expect_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
-	const char *text = scalar_read(frontend, node, "`expect`");
-	if (text == NULL)
-		return;
-	((struct reading *)object)->expect_allow = strcmp(text, "allow") == 0;
-	if (strcmp(text, "allow") != 0 && strcmp(text, "deny") != 0)
-		diagnostics_error(frontend->diagnostics, node->span, "`expect` must be allow or deny");
+	((struct reading *)object)->expect_allow = choice_read(frontend, node, "expect", &expect_type) == 0;
 }
 
 /* ---- statements ---- */
 
-static const struct key allow_keys[] = {
-    {"from", true, from_read}, {"to", true, to_read},	     {"ports", false, ports_read}, {"until", false, until_read},
-    {"why", false, why_read},  {"owner", false, owner_read}, {"log", false, log_read},	   {"rate", false, rate_read},
+/* Ports of a statement. The name of a port need be no name of the language: Kubernetes' are taken as they are. */
+static const struct value_type port_word_type = {.kind = VALUE_CHOICE,
+						 .choices = &port_words[0].text,
+						 .choice_count = PORT_WORDS,
+						 .stride = sizeof *port_words,
+						 .title = "any port, or ICMP"};
+static const struct value_type port_name_type = {.kind = VALUE_TEXT,
+						 .title = "the name of a port that the destination declares",
+						 .pattern = "(?=.*[a-z])[a-z0-9-]+",
+						 .plain = PLAIN_TRUTH};
+static const struct value_type *const flow_ports[] = {&port_name_type, &numbered_port_type, &port_word_type, NULL};
+static const struct value_type flow_port_type = {.kind = VALUE_EITHER,
+						 .name = "flow_port",
+						 .title = "a port such as http, 8080/tcp, 8000-8100/udp, icmp or any",
+						 .either = flow_ports};
+static const struct value_type flow_ports_type = {.kind = VALUE_ONE_OR_MORE, .of = &flow_port_type};
+
+static const struct value_type until_type = {
+    .kind = VALUE_TEXT,
+    .title = "a date or a time of RFC 3339",
+    .example = "2027-03-31",
+    .pattern =
+	"(19[7-9][0-9]|[2-9][0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+	"([Tt ]([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\\.[0-9]+)?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9]))?",
 };
+
+static const struct value_type rate_type = {.kind = VALUE_TEXT,
+					    .title = "COUNT/UNIT per source",
+					    .example = "50/second per source",
+					    .write_pattern = rate_pattern};
+
+#define WHY                                                                             \
+	{                                                                               \
+		"why", false, why_read, &any_text_type, "The reason, kept for reports." \
+	}
+#define OWNER                                                                                         \
+	{                                                                                             \
+		"owner", false, owner_read, &any_text_type, "Whom to ask about it, kept for reports." \
+	}
+
+static const struct key allow_keys[] = {
+    {"from", true, from_read, &peers_type, "Who opens the connection: one peer or a list."},
+    {"to", true, to_read, &peers_type, "Whom it reaches: one peer or a list."},
+    {"ports", false, ports_read, &flow_ports_type,
+     "On which ports. Left out: those that the destination declares; one that declares none needs them."},
+    {"until", false, until_read, &until_type,
+     "When it ends: a date, valid to its end (UTC), or a time. The kernel ends it then."},
+    WHY,
+    OWNER,
+    {"log", false, log_read, &truth_type, "true: the first packet of each such connection is logged, as denials are."},
+    {"rate", false, rate_read, &rate_type,
+     "New connections of one source over this are denied and logged, on each node by itself."},
+};
+static const struct value_type allow_type = {VALUE_BY_KEYS(allow_keys), .name = "allow", .title = "an allow"};
+const struct value_type allows_type = {.kind = VALUE_LIST, .of = &allow_type};
 
 static void allow_read(struct frontend *frontend, const struct yaml_node *node, const struct document *document)
 {
@@ -362,9 +244,14 @@ static void allow_read(struct frontend *frontend, const struct yaml_node *node, 
 }
 
 static const struct key never_keys[] = {
-    {"from", true, from_read}, {"to", true, to_read},	     {"ports", false, ports_read},
-    {"why", false, why_read},  {"owner", false, owner_read},
+    {"from", true, from_read, &peers_type, "Who must never reach it: one peer or a list."},
+    {"to", true, to_read, &peers_type, "What must never be reached: one peer or a list."},
+    {"ports", false, ports_read, &flow_ports_type, "On which ports. Left out: on any."},
+    WHY,
+    OWNER,
 };
+static const struct value_type never_type = {VALUE_BY_KEYS(never_keys), .name = "never", .title = "a never"};
+const struct value_type nevers_type = {.kind = VALUE_LIST, .of = &never_type};
 
 /* Ports left out are all ports: what must never be open is not less when less is said. */
 static void never_read(struct frontend *frontend, const struct yaml_node *node, const struct document *document)
@@ -382,9 +269,15 @@ static void never_read(struct frontend *frontend, const struct yaml_node *node, 
 }
 
 static const struct key test_keys[] = {
-    {"from", true, from_read},	   {"to", true, to_read},    {"ports", false, ports_read},
-    {"expect", true, expect_read}, {"why", false, why_read},
+    {"from", true, from_read, &peers_type, "Who opens the connections: one peer or a list."},
+    {"to", true, to_read, &peers_type, "Whom they reach: one peer or a list."},
+    {"ports", false, ports_read, &flow_ports_type,
+     "On which ports. Left out: those that the destination declares; one that declares none needs them."},
+    {"expect", true, expect_read, &expect_type, "allow: every such flow is allowed. deny: every one is denied."},
+    WHY,
 };
+static const struct value_type test_type = {VALUE_BY_KEYS(test_keys), .name = "test", .title = "a test"};
+const struct value_type tests_type = {.kind = VALUE_LIST, .of = &test_type};
 
 static void test_read(struct frontend *frontend, const struct yaml_node *node, const struct document *document)
 {
@@ -421,11 +314,20 @@ static void workload_read(struct frontend *frontend, const struct yaml_node *nod
 	}
 }
 
+static const struct value_type workload_type = {.kind = VALUE_TEXT,
+						.title = "a workload: NAMESPACE/NAME, or NAME in this namespace",
+						.example = "shop/web-7",
+						.pattern = "(" NAME_PATTERN "/)?" NAME_PATTERN "(\\." NAME_PATTERN ")*",
+						.plain = PLAIN_NUMBER | PLAIN_TRUTH};
+
 static const struct key quarantine_keys[] = {
-    {"workload", true, workload_read},
-    {"until", false, until_read},
-    {"why", false, why_read},
+    {"workload", true, workload_read, &workload_type, "Who has no allowed flow: NAMESPACE/NAME, or NAME here."},
+    {"until", false, until_read, &until_type, "When it ends: a date, valid to its end (UTC), or a time."},
+    WHY,
 };
+static const struct value_type quarantine_type = {VALUE_BY_KEYS(quarantine_keys), .name = "quarantine",
+						  .title = "a quarantine"};
+const struct value_type quarantines_type = {.kind = VALUE_LIST, .of = &quarantine_type};
 
 static void quarantine_read(struct frontend *frontend, const struct yaml_node *node, const struct document *document)
 {

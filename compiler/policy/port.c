@@ -5,28 +5,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The protocols that have ports. */
 static const struct {
 	const char *name;
 	uint16_t protocol;
-	bool typed; /* has message types and not ports */
-} protocols[] = {
-    {"tcp", PROTOCOL_TCP, false},  {"udp", PROTOCOL_UDP, false},      {"sctp", PROTOCOL_SCTP, false},
-    {"icmp", PROTOCOL_ICMP, true}, {"icmpv6", PROTOCOL_ICMPV6, true},
-};
+} protocols[] = {{"tcp", PROTOCOL_TCP}, {"udp", PROTOCOL_UDP}, {"sctp", PROTOCOL_SCTP}};
 enum { PROTOCOL_COUNT = sizeof protocols / sizeof *protocols };
 
-/* The requests of ICMP: what can start a flow. Everything else is an answer, an error about a flow, or neighbour
+/* Of ICMP the requests: what can start a flow. Everything else is an answer, an error about a flow, or neighbour
  * discovery, none of which needs an allow (net/netfilter/nf_conntrack_proto_icmp.c, icmp_new; ..._icmpv6.c). */
-static const struct {
-	const char *name;
-	uint16_t protocol;
-	uint8_t type;
-} requests[] = {
-    {"echo-request", PROTOCOL_ICMP, 8},	    {"timestamp-request", PROTOCOL_ICMP, 13},
-    {"info-request", PROTOCOL_ICMP, 15},    {"address-mask-request", PROTOCOL_ICMP, 17},
-    {"echo-request", PROTOCOL_ICMPV6, 128}, {"node-information-request", PROTOCOL_ICMPV6, 139},
+#define REQUEST(protocol, type)                      \
+	{                                            \
+		(protocol), (type) << 8, (type) << 8 \
+	}
+const struct port_word port_words[PORT_WORDS] = {
+    {"any", {PROTOCOL_ANY, 0, 65535}},
+    {"icmp", {PROTOCOL_ICMP, 0, 65535}},
+    {"icmp/echo-request", REQUEST(PROTOCOL_ICMP, 8)},
+    {"icmp/timestamp-request", REQUEST(PROTOCOL_ICMP, 13)},
+    {"icmp/info-request", REQUEST(PROTOCOL_ICMP, 15)},
+    {"icmp/address-mask-request", REQUEST(PROTOCOL_ICMP, 17)},
+    {"icmpv6", {PROTOCOL_ICMPV6, 0, 65535}},
+    {"icmpv6/echo-request", REQUEST(PROTOCOL_ICMPV6, 128)},
+    {"icmpv6/node-information-request", REQUEST(PROTOCOL_ICMPV6, 139)},
 };
-enum { REQUEST_COUNT = sizeof requests / sizeof *requests };
 
 /* Reads a port number up to `end`, one of the characters in `stops`. */
 static const char *parse_number(uint16_t *number, const char **at, const char *stops)
@@ -49,45 +51,38 @@ bool protocol_parse(uint16_t *protocol, const char *name)
 			*protocol = protocols[i].protocol;
 			return true;
 		}
+	for (size_t i = 0; i < PORT_WORDS; i++)
+		if (strcmp(port_words[i].text, name) == 0 && strchr(name, '/') == NULL) {
+			*protocol = port_words[i].range.protocol;
+			return *protocol != PROTOCOL_ANY;
+		}
 	return false;
 }
 
-/* icmp, icmpv6, or one of their requests. Returns false when the text begins with neither. */
-static bool parse_icmp(struct port_range *port, const char *text, const char **problem)
+/* Why a text that no word is cannot mean ICMP, or NULL where it does not try. */
+static const char *wrong_request(const char *text)
 {
-	for (size_t i = 0; i < PROTOCOL_COUNT; i++) {
-		size_t length = strlen(protocols[i].name);
-		if (!protocols[i].typed || strncmp(text, protocols[i].name, length) != 0 ||
-		    (text[length] != 0 && text[length] != '/'))
-			continue;
-		*port = (struct port_range){protocols[i].protocol, 0, 65535};
-		*problem = NULL;
-		if (text[length] == 0)
-			return true;
-		for (size_t j = 0; j < REQUEST_COUNT; j++) {
-			if (requests[j].protocol != port->protocol || strcmp(requests[j].name, text + length + 1) != 0)
-				continue;
-			port->first = port->last = (uint16_t)(requests[j].type << 8);
-			return true;
-		}
-		*problem = port->protocol == PROTOCOL_ICMP
-			       ? "the requests are echo-request, timestamp-request, info-request and "
-				 "address-mask-request; answers and errors about a flow pass with it"
-			       : "the requests are echo-request and node-information-request; answers and errors about "
-				 "a flow, and neighbour discovery, pass by themselves";
-		return true;
-	}
-	return false;
+	if (strncmp(text, "icmp/", 5) == 0)
+		return "the requests are echo-request, timestamp-request, info-request and address-mask-request; "
+		       "answers and "
+		       "errors about a flow pass with it";
+	if (strncmp(text, "icmpv6/", 7) == 0)
+		return "the requests are echo-request and node-information-request; answers and errors about a flow, "
+		       "and "
+		       "neighbour discovery, pass by themselves";
+	return NULL;
 }
 
 const char *port_range_parse(struct port_range *port, const char *text)
 {
-	const char *at = text, *problem;
-	if (strcmp(text, "any") == 0) {
-		*port = (struct port_range){PROTOCOL_ANY, 0, 65535};
-		return NULL;
+	const char *at = text, *problem = wrong_request(text);
+	for (size_t i = 0; i < PORT_WORDS; i++) {
+		if (strcmp(text, port_words[i].text) == 0) {
+			*port = port_words[i].range;
+			return NULL;
+		}
 	}
-	if (parse_icmp(port, text, &problem))
+	if (problem != NULL)
 		return problem;
 	problem = parse_number(&port->first, &at, "/-");
 	if (problem != NULL)
@@ -104,7 +99,7 @@ const char *port_range_parse(struct port_range *port, const char *text)
 	if (port->last < port->first)
 		return "the range ends before it starts";
 	for (size_t i = 0; i < PROTOCOL_COUNT; i++) {
-		if (!protocols[i].typed && strcmp(at + 1, protocols[i].name) == 0) {
+		if (strcmp(at + 1, protocols[i].name) == 0) {
 			port->protocol = protocols[i].protocol;
 			return NULL;
 		}
@@ -112,29 +107,32 @@ const char *port_range_parse(struct port_range *port, const char *text)
 	return "the protocol is not one of tcp, udp, sctp; ICMP is written icmp or icmp/echo-request";
 }
 
+/* A piece of ICMP that no word says, as diff cuts them, is told by its protocol, or by the number of its type. */
+static void format_icmp(const struct port_range *port, char *text)
+{
+	const char *protocol = port->protocol == PROTOCOL_ICMP ? "icmp" : "icmpv6";
+	if (port->first == port->last)
+		snprintf(text, 48, "%s/%u", protocol, port->first >> 8);
+	else
+		snprintf(text, 48, "%s", protocol);
+	for (size_t i = 0; i < PORT_WORDS; i++)
+		if (port_words[i].range.protocol == port->protocol && port_words[i].range.first == port->first &&
+		    port_words[i].range.last == port->last)
+			snprintf(text, 48, "%s", port_words[i].text);
+}
+
 char *port_range_format(const struct port_range *port, char *text)
 {
-	const char *protocol = NULL, *request = NULL;
-	bool typed = false;
-	for (size_t i = 0; i < PROTOCOL_COUNT; i++) {
-		if (protocols[i].protocol != port->protocol)
-			continue;
-		protocol = protocols[i].name;
-		typed = protocols[i].typed;
-	}
-	for (size_t i = 0; i < REQUEST_COUNT; i++)
-		if (requests[i].protocol == port->protocol && requests[i].type << 8 == port->first)
-			request = requests[i].name;
+	const char *protocol = NULL;
+	for (size_t i = 0; i < PROTOCOL_COUNT; i++)
+		if (protocols[i].protocol == port->protocol)
+			protocol = protocols[i].name;
 	if (port->protocol == PROTOCOL_ANY)
 		snprintf(text, 48, "any");
+	else if (port->protocol == PROTOCOL_ICMP || port->protocol == PROTOCOL_ICMPV6)
+		format_icmp(port, text);
 	else if (protocol == NULL) /* of a flow that was observed: no statement names it */
 		snprintf(text, 48, "protocol %u", port->protocol);
-	else if (typed && port->first != port->last)
-		snprintf(text, 48, "%s", protocol);
-	else if (typed && request != NULL)
-		snprintf(text, 48, "%s/%s", protocol, request);
-	else if (typed)
-		snprintf(text, 48, "%s/%u", protocol, port->first >> 8);
 	else if (port->first == port->last)
 		snprintf(text, 48, "%u/%s", port->first, protocol);
 	else /* all ports of a protocol begin at 0, which nobody writes */
@@ -157,20 +155,33 @@ bool port_range_holds(const struct port_range *range, uint16_t protocol, uint16_
 	if (range->protocol != protocol || port < range->first || range->last < port)
 		return false;
 	bool known = protocol != PROTOCOL_ICMP && protocol != PROTOCOL_ICMPV6;
-	for (size_t i = 0; i < REQUEST_COUNT && !known; i++)
-		known = requests[i].protocol == protocol && requests[i].type << 8 == port;
+	for (size_t i = 0; i < PORT_WORDS && !known; i++)
+		known = port_words[i].range.protocol == protocol && port_words[i].range.first == port &&
+			port_words[i].range.last == port;
 	return known;
 }
 
 size_t icmp_requests(const struct port_range *range, uint16_t *ports)
 {
 	size_t count = 0;
-	for (size_t i = 0; i < REQUEST_COUNT; i++) {
-		uint16_t port = (uint16_t)(requests[i].type << 8);
-		if (requests[i].protocol == range->protocol && range->first <= port && port <= range->last)
-			ports[count++] = port;
+	for (size_t i = 0; i < PORT_WORDS; i++) {
+		const struct port_range *word = &port_words[i].range;
+		if (word->protocol == range->protocol && word->first == word->last && range->first <= word->first &&
+		    word->first <= range->last)
+			ports[count++] = word->first;
 	}
 	return count;
+}
+
+void port_pattern(FILE *stream)
+{
+	/* Up to five digits, zeros in front among them, from 1 to 65535. */
+	static const char number[] = "(?=[0-9]*[1-9])([0-5]?[0-9]{1,4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|"
+				     "6553[0-5])";
+	fprintf(stream, "%s(-%s)?/(", number, number);
+	for (size_t i = 0; i < PROTOCOL_COUNT; i++)
+		fprintf(stream, "%s%s", i > 0 ? "|" : "", protocols[i].name);
+	fputc(')', stream);
 }
 
 /* ---- rates ---- */
@@ -206,4 +217,12 @@ char *rate_format(const struct rate *rate, char *text)
 		if (units[i].seconds == rate->seconds)
 			snprintf(text, 48, "%u/%s per source", rate->count, units[i].name);
 	return text;
+}
+
+void rate_pattern(FILE *stream)
+{
+	fputs("(?=[0-9]*[1-9])(0?[0-9]{1,6}|1000000)/(", stream);
+	for (size_t i = 0; i < UNIT_COUNT; i++)
+		fprintf(stream, "%s%s", i > 0 ? "|" : "", units[i].name);
+	fputs(") per source", stream);
 }

@@ -33,7 +33,7 @@ static void policy_directory_read(struct frontend *frontend, const struct yaml_n
 	path_read(frontend, node, &((struct config *)object)->policy_directory);
 }
 
-static const struct key policy_keys[] = {{"directory", true, policy_directory_read}};
+static const struct key policy_keys[] = {UNTYPED_KEY("directory", true, policy_directory_read)};
 
 static void policy_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
@@ -59,8 +59,8 @@ static void workload_directory_read(struct frontend *frontend, const struct yaml
 }
 
 static const struct key source_keys[] = {
-    {"source", true, source_read},
-    {"directory", true, workload_directory_read},
+    UNTYPED_KEY("source", true, source_read),
+    UNTYPED_KEY("directory", true, workload_directory_read),
 };
 
 static void source_entry_read(struct frontend *frontend, const struct yaml_node *node, void *object)
@@ -91,7 +91,7 @@ static void socket_read(struct frontend *frontend, const struct yaml_node *node,
 	path_read(frontend, node, &((struct config *)object)->control_socket);
 }
 
-static const struct key control_keys[] = {{"socket", true, socket_read}};
+static const struct key control_keys[] = {UNTYPED_KEY("socket", true, socket_read)};
 
 static void control_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
@@ -99,8 +99,9 @@ static void control_read(struct frontend *frontend, const struct yaml_node *node
 }
 
 static const struct key config_keys[] = {
-    {"node", false, node_name_read}, {"policy", true, policy_read},    {"workloads", false, sources_read},
-    {"drift", false, drift_read},    {"control", false, control_read},
+    UNTYPED_KEY("node", false, node_name_read),	   UNTYPED_KEY("policy", true, policy_read),
+    UNTYPED_KEY("workloads", false, sources_read), UNTYPED_KEY("drift", false, drift_read),
+    UNTYPED_KEY("control", false, control_read),
 };
 
 /* Reads the file's text, or returns NULL after adding why not. */

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct arena;
 
@@ -199,6 +200,14 @@ bool selector_matches(const struct selector *selector, const struct labels *labe
 /* Whether `network` holds `address`. */
 bool network_contains(const struct network *network, const struct address *address);
 
+/* What says a port in one word: any, and ICMP with its requests. */
+struct port_word {
+	const char *text;
+	struct port_range range;
+};
+enum { PORT_WORDS = 9 };
+extern const struct port_word port_words[PORT_WORDS];
+
 /* Reads PORT/PROTOCOL, FIRST-LAST/PROTOCOL, icmp, icmp/TYPE, icmpv6, icmpv6/TYPE or any. Returns NULL, or why not. */
 const char *port_range_parse(struct port_range *port, const char *text);
 
@@ -208,11 +217,14 @@ bool protocol_parse(uint16_t *protocol, const char *name);
 /* Writes a port the way port_range_parse reads it, and returns `text`, which has room for 48 bytes. */
 char *port_range_format(const struct port_range *port, char *text);
 
+/* Writes the regular expression (ECMA-262) of the ports that are no words, not anchored. */
+void port_pattern(FILE *stream);
+
 /* Whether a port may be called so: small letters, digits and `-`, a letter among them, and no port by itself. */
 bool port_is_name(const char *text);
 
-/* Whether `range` holds a port of `protocol`. Of ICMP only requests with code 0 are ports: nothing else is allowed but by
- * `any`. */
+/* Whether `range` holds a port of `protocol`. Of ICMP only requests with code 0 are ports: nothing else is allowed but
+ * by `any`. */
 bool port_range_holds(const struct port_range *range, uint16_t protocol, uint16_t port);
 
 /* Writes the ports of the ICMP requests that `range` (of ICMP or ICMPv6) holds to `ports`, which has room for 8, and
@@ -224,6 +236,9 @@ const char *rate_parse(struct rate *rate, const char *text);
 
 /* Writes a rate the way rate_parse reads it, and returns `text`, which has room for 48 bytes. */
 char *rate_format(const struct rate *rate, char *text);
+
+/* Writes the regular expression (ECMA-262) of what rate_parse reads, not anchored. */
+void rate_pattern(FILE *stream);
 
 /* Reads an RFC 3339 time, or a date, which is valid to its end (UTC). Returns NULL, or why not. */
 const char *time_parse(int64_t *seconds, const char *text);
