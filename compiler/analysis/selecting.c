@@ -1,6 +1,6 @@
 /* Which isolations select a workload, without asking each: most selectors ask for a value of some label, and are looked
  * up by it. */
-#include "compiler/analysis/comparing.h"
+#include "compiler/analysis/selecting.h"
 
 #include <ringfence/arena.h>
 
@@ -88,8 +88,8 @@ static int compare_numbers(const void *left, const void *right)
 	return (a > b) - (a < b);
 }
 
-struct isolation **selecting_find(const struct selecting *selecting, struct arena *arena,
-				  const struct workload *workload, size_t *count)
+const size_t *selecting_numbers(const struct selecting *selecting, struct arena *arena, const struct workload *workload,
+				size_t *count)
 {
 	struct found found = {0};
 	for (size_t i = 0; i < workload->labels.count; i++) {
@@ -103,9 +103,16 @@ struct isolation **selecting_find(const struct selecting *selecting, struct aren
 		try_one(selecting, arena, workload, selecting->others[i], &found);
 	if (found.count > 1)
 		qsort(found.items, found.count, sizeof *found.items, compare_numbers);
-	struct isolation **isolations = arena_alloc(arena, (found.count + 1) * sizeof(struct isolation *));
-	for (size_t i = 0; i < found.count; i++)
-		isolations[i] = selecting->policy->isolations[found.items[i]];
 	*count = found.count;
+	return found.items;
+}
+
+struct isolation **selecting_find(const struct selecting *selecting, struct arena *arena,
+				  const struct workload *workload, size_t *count)
+{
+	const size_t *numbers = selecting_numbers(selecting, arena, workload, count);
+	struct isolation **isolations = arena_alloc(arena, (*count + 1) * sizeof(struct isolation *));
+	for (size_t i = 0; i < *count; i++)
+		isolations[i] = selecting->policy->isolations[numbers[i]];
 	return isolations;
 }
