@@ -21,7 +21,7 @@ struct arguments {
 	const char *inventories[PATHS_MAX];
 	size_t inventory_count;
 	const char *node, *output, *format, *color, *at, *socket, *nearest_text, *diagnostics;
-	bool all_nodes, dry_run, workloads, verbose;
+	bool all_nodes, dry_run, workloads, coverage, verbose;
 	size_t nearest;
 };
 

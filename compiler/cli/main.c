@@ -32,10 +32,15 @@ const struct subcommand subcommands[] = {
      "flow\n"
      "that is open now, `-` one that is closed, `!` what became wider. Exit status 1 means that there is a difference.",
      "iDft", "text|json|markdown", diff_run},
-    {"test", POLICY, "runs the `tests` of a policy",
+    {"test", "[--coverage] " POLICY, "runs the `tests` of a policy",
      "They need no inventory: a service stands for a workload that carries just the labels it requires, and with an\n"
-     "inventory for its workloads too. Exit status 1 means that a test failed.",
-     "iDftv", "text|json|junit|tap", test_run},
+     "inventory for its workloads too. A test that would pass whatever the allows say gets a warning.\n"
+     "--coverage takes each allow away, and puts an allow in the place of each `never`, and lists those without which "
+     "every\n"
+     "test passes still; a rule of a NetworkPolicy is an allow. Exit status 1 means that a test failed, or with "
+     "--coverage\n"
+     "that something is not covered; in JUnit and TAP each statement is a case of its own then.",
+     "iCDftv", "text|json|junit|tap", test_run},
     {"apply", "[--node NAME] [--dry-run] " POLICY, "loads a node's ruleset into the kernel once",
      "Exit status 1 with --dry-run means that there is a difference.", "indDft", TEXT_OR_JSON, apply_run},
     {"status", "[--socket PATH]", "asks the local daemon what it enforces",

@@ -21,6 +21,7 @@ static const struct {
     [DIAGNOSTIC_QUARANTINE] = {"quarantine-of-nobody", "A quarantine names a workload that the inventory has not."},
     [DIAGNOSTIC_LIMIT] = {"limit", "A ruleset would be larger than is loaded."},
     [DIAGNOSTIC_COMMAND] = {"command", "What the command was asked for cannot be done."},
+    [DIAGNOSTIC_PROVES_NOTHING] = {"test-proves-nothing", "A test passes whatever the allows say."},
 };
 
 static const char *const severities[] = {[SEVERITY_ERROR] = "error", [SEVERITY_WARNING] = "warning"};
