@@ -380,7 +380,84 @@ struct tally {
 	size_t allows, allows_covered, nevers, nevers_covered;
 };
 
-static void check_policy(uint64_t seed, struct tally *tally)
+/* Compares what is covered with what is missed by the tests, run again without each statement. */
+static void check_policy(struct reading *reading, const struct world *world, const char *text,
+			 struct coverage *coverage)
+{
+	const struct test_result *results = coverage_run(reading->arena, world, coverage);
+	check_results(world, results);
+	for (size_t i = 0; i < world->policy->allow_count; i++) {
+		const struct span *span = &world->policy->allows[i]->span;
+		bool covered = is_covered(coverage, false, span);
+		if (allow_is_missed(reading->arena, world, i, results) != covered)
+			fail_msg("the allow at line %u is %s in\n%s", span->line,
+				 covered ? "covered and not missed" : "missed and not covered", text);
+	}
+	for (size_t i = 0; i < world->policy->never_count; i++) {
+		const struct span *span = &world->policy->nevers[i]->span;
+		bool covered = is_covered(coverage, true, span);
+		if (never_is_missed(reading->arena, world, i, results) != covered)
+			fail_msg("the never at line %u is %s in\n%s", span->line,
+				 covered ? "covered and not missed" : "missed and not covered", text);
+	}
+}
+
+/* Where a test would ask for other flows without a statement. */
+static const struct {
+	const char *true_is, *policy;
+	size_t covered;
+} corners[] = {
+    {"a namespace that only one allow names is not asked about without it",
+     "ringfence: v1\nservices: {db: {workloads: {app: db}}}\nallow:\n"
+     "- {from: {labels: {k: x}, namespaces: [b]}, to: db, ports: [1/tcp]}\n"
+     "- {from: {labels: {k: x}}, to: db, ports: [1/tcp]}\n"
+     "tests: [{from: {labels: {k: x}, namespaces: any}, to: db, ports: [1/tcp], expect: allow}]\n",
+     1},
+    {"but is where two statements name it",
+     "ringfence: v1\nservices: {db: {workloads: {app: db}}}\nallow:\n"
+     "- {from: {labels: {k: x}, namespaces: [b]}, to: db, ports: [1/tcp]}\n"
+     "- {from: {labels: {k: x}}, to: db, ports: [1/tcp]}\n"
+     "- {from: {labels: {l: z}, namespaces: [b]}, to: db, ports: [2/tcp]}\n"
+     "tests: [{from: {labels: {k: x}, namespaces: any}, to: db, ports: [1/tcp], expect: allow}]\n",
+     2},
+    {"labels that only one allow names are not part of the cluster without it",
+     "ringfence: v1\nservices: {db: {workloads: {app: db}}}\nallow:\n"
+     "- {from: {labels: {k: x}}, to: {cidr: 203.0.113.0/24}, ports: [1/tcp]}\n"
+     "- {from: db, to: {cidr: 203.0.113.0/24}, ports: [1/tcp]}\n"
+     "tests: [{from: cluster, to: {cidr: 203.0.113.0/24}, ports: [1/tcp], expect: allow}]\n",
+     1},
+    {"an allow that brings the only workload of a test is missed",
+     "ringfence: v1\nallow:\n- {from: {labels: {k: x}}, to: {cidr: 203.0.113.0/24}, ports: [1/tcp]}\n"
+     "tests: [{from: cluster, to: {cidr: 203.0.113.0/24}, ports: [1/tcp], expect: allow}]\n",
+     1},
+    {"and is not where another brings one",
+     "ringfence: v1\nallow:\n- {from: {labels: {k: x}}, to: {cidr: 203.0.113.0/24}, ports: [1/tcp]}\n"
+     "- {from: {labels: {k: y}}, to: {cidr: 203.0.113.0/24}, ports: [1/tcp]}\n"
+     "tests: [{from: cluster, to: {cidr: 203.0.113.0/24}, ports: [1/tcp], expect: allow}]\n",
+     0},
+    {"a node's address is asked about where a statement cuts it out",
+     "ringfence: v1\nservices: {db: {workloads: {app: db}}}\nallow:\n"
+     "- {from: {cidr: 192.0.2.7/32}, to: db, ports: [1/tcp]}\n- {from: world, to: db, ports: [1/tcp]}\n"
+     "tests: [{from: {cidr: 192.0.2.0/24}, to: db, ports: [1/tcp], expect: allow}]\n"
+     "---\nringfence: v1\nnodes: {n: {addresses: [192.0.2.7]}}\n",
+     1},
+};
+
+static void test_coverage_where_a_test_would_ask_otherwise(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof corners / sizeof *corners; i++) {
+		struct reading reading;
+		struct coverage coverage;
+		const struct world world = read_world(&reading, corners[i].policy);
+		check_policy(&reading, &world, corners[i].policy, &coverage);
+		if (coverage.allows_covered != corners[i].covered)
+			fail_msg("%s: %zu are covered", corners[i].true_is, coverage.allows_covered);
+		arena_free(reading.arena);
+	}
+}
+
+static void check_random(uint64_t seed, struct tally *tally)
 {
 	struct reading reading;
 	struct coverage coverage;
@@ -388,24 +465,7 @@ static void check_policy(uint64_t seed, struct tally *tally)
 	const struct world world = read_world(&reading, text);
 	struct random random = {~seed};
 	settle_tests(&random, reading.arena, &world);
-	const struct test_result *results = coverage_run(reading.arena, &world, &coverage);
-	check_results(&world, results);
-	for (size_t i = 0; i < world.policy->allow_count; i++) {
-		const struct span *span = &world.policy->allows[i]->span;
-		if (allow_is_missed(reading.arena, &world, i, results) != is_covered(&coverage, false, span))
-			fail_msg("seed %llu: the allow at line %u is %s in\n%s", (unsigned long long)seed, span->line,
-				 is_covered(&coverage, false, span) ? "covered and not missed"
-								    : "missed and not covered",
-				 text);
-	}
-	for (size_t i = 0; i < world.policy->never_count; i++) {
-		const struct span *span = &world.policy->nevers[i]->span;
-		if (never_is_missed(reading.arena, &world, i, results) != is_covered(&coverage, true, span))
-			fail_msg("seed %llu: the never at line %u is %s in\n%s", (unsigned long long)seed, span->line,
-				 is_covered(&coverage, true, span) ? "covered and not missed"
-								   : "missed and not covered",
-				 text);
-	}
+	check_policy(&reading, &world, text, &coverage);
 	tally->allows += coverage.allows;
 	tally->allows_covered += coverage.allows_covered;
 	tally->nevers += coverage.nevers;
@@ -421,7 +481,7 @@ static void test_coverage_is_what_running_all_again_says(void **state)
 	const char *count = getenv("POLICIES");
 	size_t policies = count != NULL ? strtoul(count, NULL, 10) : 600;
 	for (size_t seed = 1; seed <= policies; seed++)
-		check_policy(seed, &tally);
+		check_random(seed, &tally);
 	printf("# %zu of %zu allows and %zu of %zu nevers are covered\n", tally.allows_covered, tally.allows,
 	       tally.nevers_covered, tally.nevers);
 	assert_true(tally.allows_covered > 20 && tally.nevers_covered > 20);
@@ -432,6 +492,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_what_proves_nothing),
+	    cmocka_unit_test(test_coverage_where_a_test_would_ask_otherwise),
 	    cmocka_unit_test(test_coverage_is_what_running_all_again_says),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
