@@ -39,7 +39,6 @@ struct running {
 	size_t *numbers; /* of the allows in `policy` */
 	const struct test_end *ends[2];
 	const struct about *about[2];
-	const struct target *target;
 	const char *port_name; /* as the test calls the port, or NULL */
 };
 
