@@ -4,6 +4,7 @@
 #define COMPILER_ANALYSIS_COMPARING_H
 
 #include "compiler/analysis/samples.h"
+#include "compiler/analysis/selecting.h"
 
 #include <ringfence/diff.h>
 #include <ringfence/explain.h>
@@ -45,9 +46,6 @@ struct end {
 	uint64_t *speaks[VERSIONS][DIRECTIONS]; /* a bit for each allow that may speak of it; made when first needed */
 };
 
-/* Which isolations select a workload; made by selecting.c. */
-struct selecting;
-
 struct comparing {
 	struct arena *arena;
 	const struct world *worlds[VERSIONS];
@@ -72,16 +70,6 @@ void meanings_find(struct comparing *comparing);
 
 /* Compares by text. */
 int meanings_order(const void *left, const void *right);
-
-/* Prepares the isolations of a policy for look-ups. */
-struct selecting *selecting_create(struct arena *arena, const struct policy *policy);
-
-/* The isolations that select `workload`, in the order of the policy: their numbers, NULL where there is none, or they
- * themselves. */
-const size_t *selecting_numbers(const struct selecting *selecting, struct arena *arena, const struct workload *workload,
-				size_t *count);
-struct isolation **selecting_find(const struct selecting *selecting, struct arena *arena,
-				  const struct workload *workload, size_t *count);
 
 /* Fills `ends`, and before it `samples` and what of the inventories differs. */
 void ends_find(struct comparing *comparing);

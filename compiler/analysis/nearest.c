@@ -3,6 +3,7 @@
  * The pass over all allows only counts; words are made for the few that are shown. What matches is asked of the
  * verdict's own functions, so that an allow that misses nothing cannot stand here. */
 #include "compiler/analysis/samples.h"
+#include "compiler/analysis/words.h"
 
 #include <ringfence/arena.h>
 #include <ringfence/explain.h>
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LIST_MOST = 8, KNOWN_SERVICES = 1024 };
+enum { KNOWN_SERVICES = 1024 };
 
 /* ---- counting ---- */
 
@@ -165,21 +166,6 @@ static void search_allows(struct search *search)
 
 /* ---- words ---- */
 
-static const char *append(struct arena *arena, const char *text, const char *separator, const char *piece)
-{
-	return *text == 0 ? piece : arena_printf(arena, "%s%s%s", text, separator, piece);
-}
-
-/* Values or names, the first LIST_MOST of them, each between `quote`. */
-static const char *list_text(struct arena *arena, const char *const *items, size_t count, const char *separator,
-			     const char *quote)
-{
-	const char *text = "";
-	for (size_t i = 0; i < count && i < LIST_MOST; i++)
-		text = append(arena, text, separator, arena_printf(arena, "%s%s%s", quote, items[i], quote));
-	return count <= LIST_MOST ? text : arena_printf(arena, "%s%s%zu more", text, separator, count - LIST_MOST);
-}
-
 static const char *label_value(const struct labels *labels, const char *key)
 {
 	for (size_t i = 0; i < labels->count; i++)
@@ -193,7 +179,7 @@ static const char *requirement_miss(struct arena *arena, const struct requiremen
 				    const struct labels *labels)
 {
 	const char *value = label_value(labels, requirement->key);
-	const char *wanted = list_text(arena, requirement->values, requirement->value_count, " or ", "\"");
+	const char *wanted = text_list(arena, requirement->values, requirement->value_count, " or ", "\"");
 	switch (requirement->kind) {
 	case REQUIRE_IN:
 		if (value == NULL)
@@ -219,7 +205,7 @@ struct end_miss {
 
 static void miss_add(struct end_miss *miss, const char *piece)
 {
-	miss->text = append(miss->arena, miss->text, ", ", piece);
+	miss->text = text_append(miss->arena, miss->text, ", ", piece);
 	miss->count++;
 }
 
@@ -255,7 +241,7 @@ static void scope_miss(struct end_miss *miss, const struct world *world, const s
 		found = strcmp(names[i], workload->name_space) == 0;
 	if (!found)
 		miss_add(miss, arena_printf(miss->arena, "its namespace is %s and not %s", workload->name_space,
-					    list_text(miss->arena, names, count, " or ", "")));
+					    text_list(miss->arena, names, count, " or ", "")));
 }
 
 /* Why `peer` does not match `end`. Of ends that carry labels, the less misses the nearer. */
@@ -345,54 +331,6 @@ static const char *expired_miss(const struct search *search, struct fit *fit)
 {
 	char time[32];
 	return arena_printf(search->arena, "expired since %s", time_print(fit->allow->until, time));
-}
-
-/* A selector as the language writes it. */
-static const char *selector_text(struct arena *arena, const struct selector *selector)
-{
-	static const struct {
-		const char *before, *behind;
-	} forms[] = {[REQUIRE_IN] = {": [", "]"},
-		     [REQUIRE_NOT_IN] = {": {not: [", "]}"},
-		     [REQUIRE_EXISTS] = {": {exists: true", "}"},
-		     [REQUIRE_ABSENT] = {": {exists: false", "}"}};
-	const char *text = "";
-	for (size_t i = 0; i < selector->count; i++) {
-		const struct requirement *item = &selector->items[i];
-		bool one = item->kind == REQUIRE_IN && item->value_count == 1;
-		text = append(arena, text, ", ",
-			      arena_printf(arena, "%s%s%s%s", item->key, one ? ": " : forms[item->kind].before,
-					   list_text(arena, item->values, item->value_count, ", ", ""),
-					   one ? "" : forms[item->kind].behind));
-	}
-	return arena_printf(arena, "{%s}", text);
-}
-
-static const char *peer_text(struct arena *arena, const struct peer *peer)
-{
-	const char *spaces = "any";
-	if (peer->kind != PEER_LABELS)
-		return peer->name;
-	if (peer->scope == NAMESPACES_LISTED)
-		spaces = list_text(arena, peer->namespaces, peer->namespace_count, ", ", "");
-	else if (peer->scope == NAMESPACES_LABELS)
-		spaces = arena_printf(arena, "{labels: %s}", selector_text(arena, &peer->namespace_labels));
-	bool list = peer->scope == NAMESPACES_LISTED && peer->namespace_count > 1;
-	return arena_printf(arena, "{labels: %s, namespaces: %s%s%s}", selector_text(arena, &peer->labels),
-			    list ? "[" : "", spaces, list ? "]" : "");
-}
-
-static const char *ports_text(struct arena *arena, const struct target *target)
-{
-	const char **names = NULL;
-	size_t count = 0;
-	char port[48];
-	for (size_t i = 0; i < target->port_count; i++)
-		*arena_push(arena, names, count) =
-		    arena_printf(arena, "%s", port_range_format(&target->ports[i], port));
-	for (size_t i = 0; i < target->container_port_count; i++)
-		*arena_push(arena, names, count) = target->container_ports[i].name;
-	return list_text(arena, names, count, ", ", "");
 }
 
 static void put_into_words(const struct search *search, struct fit *fit, struct near_allow *near)

@@ -26,47 +26,58 @@ void policy_each_flows(const struct world *world, void (*call)(void *context, co
 
 /* ---- addresses ---- */
 
+/* Where the address space is cut, and by which statement; NULL: by a network, or by nature. */
+struct cut {
+	struct address at;
+	const struct flows *by;
+};
+
 struct cutting {
 	struct arena *arena;
-	struct address *cuts;
+	struct cut *cuts;
 	size_t cut_count;
 	struct port_range *ranges;
 	size_t range_count;
 };
 
-static void cut_prefixes(struct cutting *cutting, const struct prefix *prefixes, size_t count)
+static void cut_at(struct cutting *cutting, struct address at, const struct flows *by)
+{
+	*arena_push(cutting->arena, cutting->cuts, cutting->cut_count) = (struct cut){at, by};
+}
+
+static void cut_prefixes(struct cutting *cutting, const struct prefix *prefixes, size_t count, const struct flows *by)
 {
 	for (size_t i = 0; i < count; i++) {
 		struct address_range range = prefix_range(&prefixes[i]);
-		*arena_push(cutting->arena, cutting->cuts, cutting->cut_count) = range.first;
+		cut_at(cutting, range.first, by);
 		if (address_next(&range.last))
-			*arena_push(cutting->arena, cutting->cuts, cutting->cut_count) = range.last;
+			cut_at(cutting, range.last, by);
 	}
 }
 
-static void cut_network(struct cutting *cutting, const struct network *network)
+static void cut_network(struct cutting *cutting, const struct network *network, const struct flows *by)
 {
 	if (network == NULL)
 		return;
-	cut_prefixes(cutting, network->cidrs, network->cidr_count);
-	cut_prefixes(cutting, network->except, network->except_count);
+	cut_prefixes(cutting, network->cidrs, network->cidr_count, by);
+	cut_prefixes(cutting, network->except, network->except_count, by);
 }
 
 static void cut_flows(void *context, const struct flows *flows)
 {
 	struct cutting *cutting = context;
 	for (size_t i = 0; i < flows->from_count; i++)
-		cut_network(cutting, flows->from[i].network);
+		cut_network(cutting, flows->from[i].network, flows);
 	for (size_t i = 0; i < flows->to_count; i++) {
-		cut_network(cutting, flows->to[i].peer.network);
+		cut_network(cutting, flows->to[i].peer.network, flows);
 		for (size_t j = 0; j < flows->to[i].port_count; j++)
 			*arena_push(cutting->arena, cutting->ranges, cutting->range_count) = flows->to[i].ports[j];
 	}
 }
 
-static int compare_addresses(const void *left, const void *right)
+static int compare_cuts(const void *left, const void *right)
 {
-	return address_compare(left, right);
+	return address_compare(&((const struct cut *)left)->at, &((const struct cut *)right)->at);
 }
 
 static const struct prefix *pool_at(const struct inventory *inventory, const struct address *address)
@@ -119,14 +130,19 @@ static struct address_sample sample_piece(const struct inventory *inventory, str
 static void sample_addresses(struct samples *samples, struct cutting *cutting, const struct inventory *inventory)
 {
 	struct arena *arena = cutting->arena;
-	for (uint8_t family = 4; family <= 6; family += 2)
-		*arena_push(arena, cutting->cuts, cutting->cut_count) = (struct address){.family = family};
-	qsort(cutting->cuts, cutting->cut_count, sizeof *cutting->cuts, compare_addresses);
 	size_t kept = 0;
-	for (size_t i = 0; i < cutting->cut_count; i++)
-		if (kept == 0 || address_compare(&cutting->cuts[kept - 1], &cutting->cuts[i]) != 0)
-			cutting->cuts[kept++] = cutting->cuts[i];
-	samples->cuts = cutting->cuts;
+	for (uint8_t family = 4; family <= 6; family += 2)
+		cut_at(cutting, (struct address){.family = family}, NULL);
+	qsort(cutting->cuts, cutting->cut_count, sizeof *cutting->cuts, compare_cuts);
+	samples->cuts = arena_alloc(arena, cutting->cut_count * sizeof *samples->cuts);
+	samples->cut_by = arena_alloc(arena, cutting->cut_count * sizeof(const struct flows *));
+	for (size_t i = 0; i < cutting->cut_count; i++) {
+		const struct cut *cut = &cutting->cuts[i];
+		bool again = kept > 0 && address_compare(&samples->cuts[kept - 1], &cut->at) == 0;
+		kept += !again;
+		samples->cuts[kept - 1] = cut->at;
+		samples->cut_by[kept - 1] = again && samples->cut_by[kept - 1] != cut->by ? NULL : cut->by;
+	}
 	samples->address_count = kept;
 	samples->addresses = arena_alloc(arena, kept * sizeof *samples->addresses);
 	for (size_t i = 0; i < kept; i++) {
@@ -371,7 +387,7 @@ void samples_init(struct samples *samples, struct arena *arena, const struct wor
 	struct cutting cutting = {.arena = arena};
 	*samples = (struct samples){0};
 	for (size_t i = 0; i < world->policy->network_count; i++)
-		cut_network(&cutting, world->policy->networks[i]);
+		cut_network(&cutting, world->policy->networks[i], NULL);
 	policy_each_flows(world, cut_flows, &cutting);
 	for (size_t i = 0; i < world->inventory->workload_count; i++)
 		for (size_t j = 0; j < world->inventory->workloads[i]->port_count; j++)

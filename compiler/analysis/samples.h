@@ -19,6 +19,7 @@ struct port_list {
 
 struct samples {
 	struct address *cuts;		  /* where each piece of the address space begins, in order */
+	const struct flows **cut_by;	  /* the one statement that cuts there; NULL: several, or something else */
 	struct address_sample *addresses; /* one of each piece, outside where the piece has such */
 	size_t address_count;
 	struct port_list ports;		   /* pieces, cut by every port that the policy or a workload names */

@@ -1,6 +1,6 @@
 /* Which isolations select a workload, without asking each: most selectors ask for a value of some label, and are looked
  * up by it. */
-#include "compiler/analysis/comparing.h"
+#include "compiler/analysis/selecting.h"
 
 #include <ringfence/arena.h>
 

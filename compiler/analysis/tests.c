@@ -1,245 +1,95 @@
 /* Runs the tests of a policy: ends and ports of each to flows, each flow to a verdict, and the first that differs.
  *
- * The ends are those that the policy tells apart, so that a test of a network or of a range is about all of it. */
-#include "compiler/analysis/narrowing.h"
-#include "compiler/analysis/samples.h"
+ * A flow is asked of verdict_of against the statements that may speak of its ends; the others say nothing of it. A test
+ * that passes is looked at once more: whether it could have failed for what an allow says. */
+#include "compiler/analysis/selecting.h"
+#include "compiler/analysis/speaking.h"
+#include "compiler/analysis/testing.h"
 
 #include <ringfence/arena.h>
 #include <ringfence/explain.h>
-#include <ringfence/tests.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { COMBINATIONS_MOST = 64 }; /* of values in the lists of one selector */
+/* The statements that may speak of an end on its side, and what isolates it. */
+struct about {
+	const uint64_t *allows, *nevers;
+	const size_t *isolations;
+	size_t isolation_count;
+};
+
+/* What is looked up for all tests. */
+struct lookups {
+	struct speaking *allows, *nevers;
+	struct selecting *selecting;
+};
 
 struct running {
-	struct arena *arena;
-	const struct world *world;
-	const struct samples *samples;
-	struct narrowing *narrowing;
-	const struct world *asked; /* as much of the world as can decide the flows that are asked now */
+	struct testing *testing;
+	const struct lookups *lookups;
+	struct covering *covering; /* NULL: nobody asks for coverage */
+	struct arena *scratch;	   /* of one test */
 	struct test_result *result;
+	const char *gap; /* why the first flow proves nothing, in `scratch` */
+	bool proves;	 /* some flow proves something */
+	/* of one pair of ends */
+	struct policy policy;
+	struct world world;
+	size_t *numbers; /* of the allows in `policy` */
+	const struct test_end *ends[2];
+	const struct about *about[2];
+	const char *port_name; /* as the test calls the port, or NULL */
 };
 
-/* ---- ends ---- */
+/* ---- one pair of ends ---- */
 
-static void add(const struct running *running, struct endpoints *ends, struct endpoint end)
+static struct about *find_about(const struct running *running, const struct test_ends *ends, enum direction side)
 {
-	*arena_push(running->arena, ends->items, ends->count) = end;
-}
-
-static void add_workload(const struct running *running, struct endpoints *ends, const struct workload *workload)
-{
-	for (size_t i = 0; i < workload->address_count; i++)
-		add(running, ends, (struct endpoint){workload, true, workload->addresses[i], PEER_SERVICE});
-	if (workload->address_count == 0)
-		add(running, ends, (struct endpoint){.workload = workload});
-}
-
-/* The workloads of the inventory that a peer matches. */
-static void add_known(const struct running *running, struct endpoints *ends, const struct peer *peer)
-{
-	const struct samples *samples = running->samples;
-	for (size_t i = 0; i < samples->workload_count; i++) {
-		const struct endpoint end = {.workload = samples->workloads[i]}, other = {.stands_for = PEER_ANY};
-		if (peer_matches(running->world, peer, &end, &other))
-			add_workload(running, ends, samples->workloads[i]);
+	struct about *about = arena_alloc(running->scratch, (ends->count + 1) * sizeof *about);
+	for (size_t i = 0; i < ends->count; i++) {
+		const struct endpoint *end = &ends->items[i].end;
+		about[i].allows = speaking_find(running->lookups->allows, running->scratch, end, side);
+		about[i].nevers = speaking_find(running->lookups->nevers, running->scratch, end, side);
+		if (end->workload != NULL)
+			about[i].isolations = selecting_numbers(running->lookups->selecting, running->scratch,
+								end->workload, &about[i].isolation_count);
 	}
+	return about;
 }
 
-/* Workloads with just the labels that a service requires: of a list of values, one with each. */
-static void add_required(const struct running *running, struct endpoints *ends, const struct service *service)
+/* Leaves in `policy` what may speak of the pair, in the order of the whole policy: the statement that decides is the
+ * same. */
+static void narrow(struct running *running)
 {
-	size_t combinations = 1;
-	for (size_t i = 0; i < service->workloads.count; i++)
-		if (service->workloads.items[i].kind == REQUIRE_IN)
-			combinations *= service->workloads.items[i].value_count;
-	for (size_t number = 0; number < combinations && number < COMBINATIONS_MOST; number++) {
-		struct service one = *service;
-		size_t rest = number;
-		one.workloads.items =
-		    arena_alloc(running->arena, (service->workloads.count + 1) * sizeof *one.workloads.items);
-		for (size_t i = 0; i < service->workloads.count; i++) {
-			struct requirement *item = &one.workloads.items[i];
-			*item = service->workloads.items[i];
-			if (item->kind != REQUIRE_IN)
-				continue;
-			item->values += rest % item->value_count;
-			rest /= item->value_count;
-			item->value_count = 1;
+	const struct policy *whole = running->testing->world->policy;
+	const struct about *from = running->about[EGRESS], *to = running->about[INGRESS];
+	struct policy *policy = &running->policy;
+	policy->allow_count = policy->isolation_count = 0;
+	for (size_t i = 0; i < speaking_words(running->lookups->allows); i++)
+		for (uint64_t bits = from->allows[i] & to->allows[i]; bits != 0; bits &= bits - 1) {
+			size_t number = i * 64 + (size_t)__builtin_ctzll(bits);
+			running->numbers[policy->allow_count] = number;
+			policy->allows[policy->allow_count++] = whole->allows[number];
 		}
-		add(running, ends, endpoint_of_service(running->arena, &one));
-	}
-}
-
-/* Workloads with just the labels that a peer by labels requires. */
-static void add_labelled(const struct running *running, struct endpoints *ends, const struct peer *peer,
-			 const char *name_space)
-{
-	const struct service like = {.name_space = name_space,
-				     .name = arena_printf(running->arena, "with %s", peer->name),
-				     .workloads = peer->labels,
-				     .span = peer->span};
-	add_required(running, ends, &like);
-}
-
-/* Every namespace that the inventory or a statement names, each once. */
-struct spaces {
-	struct arena *arena;
-	const char **items;
-	size_t count;
-};
-
-static void add_space(struct spaces *spaces, const char *name)
-{
-	for (size_t i = 0; i < spaces->count; i++)
-		if (strcmp(spaces->items[i], name) == 0)
-			return;
-	*arena_push(spaces->arena, spaces->items, spaces->count) = name;
-}
-
-static void add_spaces(void *context, const struct flows *flows)
-{
-	for (size_t i = 0; i < flows->from_count; i++)
-		for (size_t j = 0; j < flows->from[i].namespace_count; j++)
-			add_space(context, flows->from[i].namespaces[j]);
-	for (size_t i = 0; i < flows->to_count; i++)
-		for (size_t j = 0; j < flows->to[i].peer.namespace_count; j++)
-			add_space(context, flows->to[i].peer.namespaces[j]);
-}
-
-static struct spaces list_spaces(const struct running *running, const char *own)
-{
-	struct spaces spaces = {.arena = running->arena};
-	const struct world *world = running->world;
-	add_space(&spaces, own);
-	for (size_t i = 0; i < world->inventory->namespace_count; i++)
-		add_space(&spaces, world->inventory->namespaces[i]->name);
-	for (size_t i = 0; i < world->policy->isolation_count; i++)
-		add_space(&spaces, world->policy->isolations[i]->name_space);
-	policy_each_flows(world, add_spaces, &spaces);
-	return spaces;
-}
-
-static void add_labels(const struct running *running, struct endpoints *ends, const struct peer *peer)
-{
-	const struct inventory *inventory = running->world->inventory;
-	size_t before = ends->count;
-	for (size_t i = 0; peer->scope == NAMESPACES_LISTED && i < peer->namespace_count; i++)
-		add_labelled(running, ends, peer, peer->namespaces[i]);
-	if (peer->scope == NAMESPACES_ANY) {
-		struct spaces spaces = list_spaces(running, running->result->test->name_space);
-		for (size_t i = 0; i < spaces.count; i++)
-			add_labelled(running, ends, peer, spaces.items[i]);
-	}
-	for (size_t i = 0; peer->scope == NAMESPACES_LABELS && i < inventory->namespace_count; i++)
-		if (selector_matches(&peer->namespace_labels, &inventory->namespaces[i]->labels))
-			add_labelled(running, ends, peer, inventory->namespaces[i]->name);
-	if (ends->count == before)
-		running->result->problem = arena_printf(
-		    running->arena, "no namespace of the inventory has the labels that `%s` asks for", peer->name);
-	add_known(running, ends, peer);
-}
-
-/* What every statement speaks of by labels. */
-struct speaking {
-	const struct running *running;
-	struct endpoints *ends;
-};
-
-static void add_spoken_peer(const struct speaking *speaking, const struct peer *peer)
-{
-	const struct inventory *inventory = speaking->running->world->inventory;
-	if (peer->kind != PEER_LABELS)
-		return;
-	for (size_t i = 0; peer->scope == NAMESPACES_LISTED && i < peer->namespace_count; i++)
-		add_labelled(speaking->running, speaking->ends, peer, peer->namespaces[i]);
-	for (size_t i = 0; peer->scope == NAMESPACES_LABELS && i < inventory->namespace_count; i++)
-		if (selector_matches(&peer->namespace_labels, &inventory->namespaces[i]->labels))
-			add_labelled(speaking->running, speaking->ends, peer, inventory->namespaces[i]->name);
-	if (peer->scope == NAMESPACES_ANY)
-		add_labelled(speaking->running, speaking->ends, peer, speaking->running->result->test->name_space);
-}
-
-static void add_spoken(void *context, const struct flows *flows)
-{
-	for (size_t i = 0; i < flows->from_count; i++)
-		add_spoken_peer(context, &flows->from[i]);
-	for (size_t i = 0; i < flows->to_count; i++)
-		add_spoken_peer(context, &flows->to[i].peer);
-}
-
-/* All that the policy knows of: its services, and who its statements name by labels. */
-static void add_services(const struct running *running, struct endpoints *ends)
-{
-	const struct policy *policy = running->world->policy;
-	struct speaking speaking = {running, ends};
-	for (size_t i = 0; i < policy->service_count; i++)
-		add_required(running, ends, policy->services[i]);
-	policy_each_flows(running->world, add_spoken, &speaking);
-}
-
-static void add_addresses(const struct running *running, struct endpoints *ends, const struct peer *peer)
-{
-	const struct samples *samples = running->samples;
-	size_t before = ends->count;
-	for (size_t i = 0; i < samples->address_count; i++) {
-		struct endpoint end = {.has_address = true, .address = samples->addresses[i].address};
-		bool inside = peer->kind == PEER_NETWORK ? network_contains(peer->network, &end.address)
-							 : samples->addresses[i].outside;
-		end.workload = inventory_at(running->world->inventory, &end.address);
-		if (inside)
-			add(running, ends, end);
-	}
-	size_t count;
-	const struct place *places = inventory_places(running->world->inventory, &count);
-	for (size_t i = 0; peer->kind == PEER_NETWORK && i < count; i++)
-		if (network_contains(peer->network, &places[i].address))
-			add(running, ends,
-			    (struct endpoint){places[i].workload, true, places[i].address, PEER_SERVICE});
-	if (ends->count == before && peer->kind == PEER_NETWORK)
-		running->result->problem = arena_printf(running->arena, "`%s` holds no address", peer->name);
-}
-
-static void add_peer(const struct running *running, struct endpoints *ends, const struct peer *peer)
-{
-	switch (peer->kind) {
-	case PEER_SERVICE:
-		add_required(running, ends, peer->service);
-		add_known(running, ends, peer);
-		break;
-	case PEER_LABELS:
-		add_labels(running, ends, peer);
-		break;
-	case PEER_NETWORK:
-	case PEER_WORLD:
-		add_addresses(running, ends, peer);
-		break;
-	case PEER_ANY:
-		add_addresses(running, ends, peer);
-		__attribute__((fallthrough));
-	case PEER_CLUSTER:
-		add_services(running, ends);
-		add_known(running, ends, peer);
-		add(running, ends, (struct endpoint){.stands_for = peer->kind});
-		break;
-	case PEER_NODE:
-		add(running, ends, (struct endpoint){.stands_for = PEER_NODE});
-		break;
+	for (size_t i = 0, j = 0; i < from->isolation_count || j < to->isolation_count;) {
+		size_t a = i < from->isolation_count ? from->isolations[i] : SIZE_MAX;
+		size_t b = j < to->isolation_count ? to->isolations[j] : SIZE_MAX;
+		i += a <= b;
+		j += b <= a;
+		policy->isolations[policy->isolation_count++] = whole->isolations[a < b ? a : b];
 	}
 }
 
 /* ---- flows ---- */
 
-static void ask(const struct running *running, const struct flow *flow)
+static void ask(struct running *running, const struct flow *flow)
 {
 	struct test_result *result = running->result;
 	const struct endpoint *from = &flow->from, *to = &flow->to;
 	if ((from->workload == NULL && to->workload == NULL) || !ends_fit(from, to, flow->protocol))
 		return;
-	struct verdict verdict = verdict_of(running->asked, flow);
+	struct verdict verdict = verdict_of(&running->world, flow);
 	if (verdict.egress.reason == REASON_SELF)
 		return;
 	bool as_expected = verdict.allowed == result->test->expect_allow;
@@ -248,17 +98,38 @@ static void ask(const struct running *running, const struct flow *flow)
 		result->verdict = verdict;
 	}
 	result->passed = result->passed && as_expected;
+	if (!result->passed)
+		return;
+	const struct asked asked = {
+	    result->test,
+	    &running->world,
+	    &running->policy,
+	    running->numbers,
+	    {running->about[EGRESS]->nevers, running->about[INGRESS]->nevers},
+	    {running->ends[EGRESS], running->ends[INGRESS]},
+	    running->port_name,
+	    flow,
+	    &verdict,
+	};
+	if (!running->proves) {
+		const char *gap = asked_gap(running->testing, running->scratch, &asked);
+		running->proves = gap == NULL;
+		running->gap = running->gap == NULL ? gap : running->gap;
+	}
+	if (running->covering != NULL)
+		covering_ask(running->covering, &asked);
 }
 
 /* A destination that stands for workloads has the ports that the test calls by name: one that no statement names. */
-static struct endpoint with_named_ports(const struct running *running, const struct target *target, struct endpoint end)
+static void name_ports(const struct running *running, const struct target *target, struct endpoint *end)
 {
-	const struct port_list *pieces = &running->samples->ports;
-	if (target->container_port_count == 0 || end.workload == NULL || end.has_address ||
-	    inventory_workload(running->world->inventory, end.workload->name_space, end.workload->name) == end.workload)
-		return end;
-	struct workload *workload = arena_alloc(running->arena, sizeof *workload);
-	*workload = *end.workload;
+	const struct port_list *pieces = &running->testing->samples.ports;
+	if (target->container_port_count == 0 || end->workload == NULL || end->has_address ||
+	    inventory_workload(running->testing->world->inventory, end->workload->name_space, end->workload->name) ==
+		end->workload)
+		return;
+	struct workload *workload = arena_alloc(running->testing->arena, sizeof *workload);
+	*workload = *end->workload;
 	for (size_t i = 0; i < target->container_port_count; i++) {
 		const struct port_name *name = &target->container_ports[i];
 		uint16_t protocol = name->protocol == PROTOCOL_ANY ? PROTOCOL_TCP : name->protocol;
@@ -266,16 +137,15 @@ static struct endpoint with_named_ports(const struct running *running, const str
 		for (size_t j = 0; j < pieces->count; j++)
 			if (pieces->items[j].protocol == protocol)
 				port = pieces->items[j].last;
-		*arena_push(running->arena, workload->ports, workload->port_count) =
+		*arena_push(running->testing->arena, workload->ports, workload->port_count) =
 		    (struct named_port){name->name, {protocol, port, port}};
 	}
-	end.workload = workload;
-	return end;
+	end->workload = workload;
 }
 
-static void ask_range(const struct running *running, struct flow *flow, const struct port_range *range)
+static void ask_range(struct running *running, struct flow *flow, const struct port_range *range)
 {
-	const struct port_list *pieces = &running->samples->ports;
+	const struct port_list *pieces = &running->testing->samples.ports;
 	for (size_t i = 0; i < pieces->count; i++) {
 		struct port_range part = pieces->items[i];
 		if (range->protocol != PROTOCOL_ANY && range->protocol != part.protocol)
@@ -290,14 +160,17 @@ static void ask_range(const struct running *running, struct flow *flow, const st
 	}
 }
 
-static void ask_target(const struct running *running, const struct target *target, const struct endpoint *from,
-		       const struct endpoint *to)
+static void ask_pair(struct running *running, const struct target *target)
 {
-	struct flow flow = {.from = *from, .to = *to};
+	const struct endpoint *to = &running->ends[INGRESS]->end;
+	struct flow flow = {.from = running->ends[EGRESS]->end, .to = *to};
+	narrow(running);
+	running->port_name = NULL;
 	for (size_t i = 0; i < target->port_count; i++)
 		ask_range(running, &flow, &target->ports[i]);
 	for (size_t i = 0; i < target->container_port_count; i++) {
 		const struct port_name *name = &target->container_ports[i];
+		running->port_name = name->name;
 		for (size_t j = 0; to->workload != NULL && j < to->workload->port_count; j++) {
 			const struct named_port *port = &to->workload->ports[j];
 			if (strcmp(port->name, name->name) == 0 &&
@@ -307,9 +180,27 @@ static void ask_target(const struct running *running, const struct target *targe
 	}
 }
 
+static void ask_target(struct running *running, const struct test_ends *from, const struct about *about,
+		       const struct target *target)
+{
+	struct test_ends to = {0};
+	test_ends_add(running->testing, &to, running->result->test, &target->peer, &running->result->problem);
+	for (size_t i = 0; i < to.count; i++)
+		name_ports(running, target, &to.items[i].end);
+	const struct about *about_to = find_about(running, &to, INGRESS);
+	for (size_t i = 0; i < from->count; i++)
+		for (size_t j = 0; j < to.count; j++) {
+			running->ends[EGRESS] = &from->items[i];
+			running->ends[INGRESS] = &to.items[j];
+			running->about[EGRESS] = &about[i];
+			running->about[INGRESS] = &about_to[j];
+			ask_pair(running, target);
+		}
+}
+
 /* ---- a name for a test ---- */
 
-static const char *ports_text(struct arena *arena, const struct flows *flows)
+static const char *all_ports(struct arena *arena, const struct flows *flows)
 {
 	const char *text = "";
 	char port[48];
@@ -336,7 +227,7 @@ static const char *test_name(struct arena *arena, const struct policy_test *test
 		from = arena_printf(arena, "%s%s%s", from, i > 0 ? ", " : "", test->flows.from[i].name);
 	for (size_t i = 0; i < test->flows.to_count; i++)
 		to = arena_printf(arena, "%s%s%s", to, i > 0 ? ", " : "", test->flows.to[i].peer.name);
-	return arena_printf(arena, "%s -> %s %s: %s", from, to, ports_text(arena, &test->flows),
+	return arena_printf(arena, "%s -> %s %s: %s", from, to, all_ports(arena, &test->flows),
 			    test->expect_allow ? "allow" : "deny");
 }
 
@@ -344,40 +235,67 @@ static void run(struct running *running)
 {
 	struct test_result *result = running->result;
 	const struct flows *flows = &result->test->flows;
-	struct endpoints from = {0};
+	struct test_ends from = {0};
 	result->passed = true;
 	for (size_t i = 0; i < flows->from_count; i++)
-		add_peer(running, &from, &flows->from[i]);
-	const struct scope *sources = narrowing_scope(running->narrowing, &from);
-	for (size_t i = 0; i < flows->to_count && result->problem == NULL; i++) {
-		struct endpoints to = {0};
-		add_peer(running, &to, &flows->to[i].peer);
-		for (size_t j = 0; j < to.count; j++)
-			to.items[j] = with_named_ports(running, &flows->to[i], to.items[j]);
-		const struct scope *destinations = narrowing_scope(running->narrowing, &to);
-		running->asked = narrowing_world(running->narrowing, sources, destinations);
-		for (size_t j = 0; j < from.count; j++)
-			for (size_t k = 0; k < to.count; k++)
-				ask_target(running, &flows->to[i], &from.items[j], &to.items[k]);
-	}
+		test_ends_add(running->testing, &from, result->test, &flows->from[i], &result->problem);
+	const struct about *about = find_about(running, &from, EGRESS);
+	for (size_t i = 0; i < flows->to_count && result->problem == NULL; i++)
+		ask_target(running, &from, about, &flows->to[i]);
 	if (result->flow_count == 0 && result->problem == NULL)
 		result->problem = "there is no such flow: one end must be a workload, and both of one family";
 	result->passed = result->passed && result->problem == NULL;
+	if (result->passed && !running->proves)
+		result->nothing = arena_copy(running->testing->arena, running->gap, strlen(running->gap));
+}
+
+static struct lookups find_lookups(struct testing *testing)
+{
+	const struct policy *policy = testing->world->policy;
+	const struct flows **flows = NULL;
+	size_t count = 0;
+	struct lookups lookups = {.selecting = selecting_create(testing->arena, policy)};
+	for (size_t i = 0; i < policy->allow_count; i++)
+		*arena_push(testing->arena, flows, count) = &policy->allows[i]->flows;
+	lookups.allows = speaking_create(testing->arena, testing->world, flows, count);
+	flows = NULL;
+	count = 0;
+	for (size_t i = 0; i < policy->never_count; i++)
+		*arena_push(testing->arena, flows, count) = &policy->nevers[i]->flows;
+	lookups.nevers = speaking_create(testing->arena, testing->world, flows, count);
+	return lookups;
+}
+
+struct test_result *tests_run_covering(struct testing *testing, struct covering *covering)
+{
+	const struct policy *policy = testing->world->policy;
+	struct arena *arena = testing->arena;
+	const struct lookups lookups = find_lookups(testing);
+	struct test_result *results = arena_alloc(arena, (policy->test_count + 1) * sizeof *results);
+	struct running running = {
+	    .testing = testing, .lookups = &lookups, .covering = covering, .policy = *policy, .world = *testing->world};
+	running.world.policy = &running.policy;
+	running.numbers = arena_alloc(arena, (policy->allow_count + 1) * sizeof *running.numbers);
+	running.policy.allows = arena_alloc(arena, (policy->allow_count + 1) * sizeof(struct allow *));
+	running.policy.isolations = arena_alloc(arena, (policy->isolation_count + 1) * sizeof(struct isolation *));
+	for (size_t i = 0; i < policy->test_count; i++) {
+		running.result = &results[i];
+		running.scratch = arena_create();
+		running.proves = false;
+		running.gap = NULL;
+		results[i].test = policy->tests[i];
+		results[i].name = test_name(arena, policy->tests[i]);
+		run(&running);
+		if (covering != NULL)
+			covering_end(covering, results[i].passed);
+		arena_free(running.scratch);
+	}
+	return results;
 }
 
 struct test_result *tests_run(struct arena *arena, const struct world *world)
 {
-	const struct policy *policy = world->policy;
-	struct samples samples;
-	struct test_result *results = arena_alloc(arena, (policy->test_count + 1) * sizeof *results);
-	samples_init(&samples, arena, world);
-	struct narrowing *narrowing = narrowing_create(arena, world);
-	for (size_t i = 0; i < policy->test_count; i++) {
-		struct running running = {arena, world, &samples, narrowing, NULL, &results[i]};
-		results[i].test = policy->tests[i];
-		results[i].name = test_name(arena, policy->tests[i]);
-		run(&running);
-	}
-	narrowing_finish(narrowing);
-	return results;
+	struct testing testing = {.arena = arena, .world = world};
+	samples_init(&testing.samples, arena, world);
+	return tests_run_covering(&testing, NULL);
 }

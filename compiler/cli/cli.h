@@ -20,9 +20,9 @@ struct arguments {
 	size_t word_count;
 	const char *inventories[PATHS_MAX];
 	size_t inventory_count;
-	const char *node, *output, *format, *color, *at, *socket, *nearest_text, *diagnostics, *from,
-	    *radius_text, *budget;
-	bool all_nodes, dry_run, workloads, verbose, transitive;
+	const char *node, *output, *format, *color, *at, *socket, *nearest_text, *diagnostics, *from, *radius_text,
+	    *budget;
+	bool all_nodes, dry_run, workloads, verbose, transitive, coverage;
 	size_t nearest, most_radius;
 };
 

@@ -26,10 +26,14 @@ const struct subcommand subcommands[] = {
      "`explain POLICY... -` reads either from standard input, one a line, and prints one JSON object a line.",
      "iNDft", TEXT_OR_JSON, explain_run},
     {"reach", "[--from WHO [--transitive]] " POLICY, "lists who may reach whom, on which ports",
-     "Services, or with --workloads the workloads of the inventory. --from WHO is what starts at one, as `explain` takes\n"
-     "it. With --transitive it is the blast radius: what a breach of WHO reaches, of what that reaches, and so on, each\n"
-     "with a shortest path. A breach goes on from workloads only: networks, `world` and nodes are reached, and it ends\n"
-     "there. A service is its workloads in the inventory, and a workload that is in two services may do what either may,\n"
+     "Services, or with --workloads the workloads of the inventory. --from WHO is what starts at one, as `explain` "
+     "takes\n"
+     "it. With --transitive it is the blast radius: what a breach of WHO reaches, of what that reaches, and so on, "
+     "each\n"
+     "with a shortest path. A breach goes on from workloads only: networks, `world` and nodes are reached, and it "
+     "ends\n"
+     "there. A service is its workloads in the inventory, and a workload that is in two services may do what either "
+     "may,\n"
      "so the breach goes on with both. Without an inventory a service is a workload with just the labels it requires.",
      "iFTDftw", TEXT_OR_JSON, reach_run},
     {"diff", "[-i INVENTORY]... OLD NEW", "says what a change opens and closes",
@@ -37,10 +41,15 @@ const struct subcommand subcommands[] = {
      "flow\n"
      "that is open now, `-` one that is closed, `!` what became wider. Exit status 1 means that there is a difference.",
      "iDft", "text|json|markdown", diff_run},
-    {"test", POLICY, "runs the `tests` of a policy",
+    {"test", "[--coverage] " POLICY, "runs the `tests` of a policy",
      "They need no inventory: a service stands for a workload that carries just the labels it requires, and with an\n"
-     "inventory for its workloads too. Exit status 1 means that a test failed.",
-     "iDftv", "text|json|junit|tap", test_run},
+     "inventory for its workloads too. A test that would pass whatever the allows say gets a warning.\n"
+     "--coverage takes each allow away, and puts an allow in the place of each `never`, and lists those without which "
+     "every\n"
+     "test passes still; a rule of a NetworkPolicy is an allow. Exit status 1 means that a test failed, or with "
+     "--coverage\n"
+     "that something is not covered; in JUnit and TAP each statement is a case of its own then.",
+     "iCDftv", "text|json|junit|tap", test_run},
     {"replay", "[-i INVENTORY]... FLOWS OLD NEW", "says which recorded flows a change would cut, and which newly pass",
      "FLOWS is a file of lines, or - for standard input: lines of a flow log, or FROM TO PORT. OLD and NEW are as in\n"
      "`diff`. `-` is a flow that OLD allows and NEW denies, `+` the other way round, `?` one whose ends are not "

@@ -29,6 +29,7 @@ static const struct {
     {'T', "transitive", NULL, "all that a breach of --from reaches, hop by hop, with a shortest path to each"},
     {'B', "max-blast-radius", "N", "fail where a breach of a service reaches more than N other services"},
     {'b', "budget", "FILE", "fail where a node's ruleset exceeds what FILE allows"},
+    {'C', "coverage", NULL, "list the allows and `never` rules that no test would miss"},
     {'v', "verbose", NULL, "say what was passed over, or what passed"},
 };
 enum { OPTION_COUNT = sizeof options / sizeof *options };
@@ -113,6 +114,7 @@ static int store(struct arguments *arguments, char letter, const char *value)
 	    {'N', &arguments->nearest_text, NULL}, {'D', &arguments->diagnostics, NULL},
 	    {'F', &arguments->from, NULL},	   {'T', NULL, &arguments->transitive},
 	    {'B', &arguments->radius_text, NULL},  {'b', &arguments->budget, NULL},
+	    {'C', NULL, &arguments->coverage},
 	};
 	if (letter == 'i') {
 		if (arguments->inventory_count == PATHS_MAX)

@@ -23,6 +23,7 @@ static const struct {
     [DIAGNOSTIC_RADIUS] = {"blast-radius", "A breach of a service reaches more services than it may."},
     [DIAGNOSTIC_BUDGET] = {"budget", "A node's ruleset is larger than its budget."},
     [DIAGNOSTIC_COMMAND] = {"command", "What the command was asked for cannot be done."},
+    [DIAGNOSTIC_PROVES_NOTHING] = {"test-proves-nothing", "A test passes whatever the allows say."},
 };
 
 static const char *const severities[] = {[SEVERITY_ERROR] = "error", [SEVERITY_WARNING] = "warning"};

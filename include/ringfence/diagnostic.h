@@ -20,15 +20,16 @@ enum severity { SEVERITY_ERROR, SEVERITY_WARNING };
 
 /* What kind of thing is wrong. Each has a name that stays, in compiler/report/diagnostics_report.c. */
 enum diagnostic_rule {
-	DIAGNOSTIC_INPUT,      /* whatever none of the others says */
-	DIAGNOSTIC_FILE,       /* a file or directory that cannot be read */
-	DIAGNOSTIC_NEVER,      /* a broken `never` */
-	DIAGNOSTIC_UNPROVED,   /* a `never` that could not be proved */
-	DIAGNOSTIC_QUARANTINE, /* a quarantine of nobody */
-	DIAGNOSTIC_LIMIT,      /* a ruleset that would be too large */
-	DIAGNOSTIC_RADIUS,     /* a blast radius that is too large */
-	DIAGNOSTIC_BUDGET,     /* a ruleset that is larger than the budget */
-	DIAGNOSTIC_COMMAND,    /* what the command was asked for cannot be done */
+	DIAGNOSTIC_INPUT,	   /* whatever none of the others says */
+	DIAGNOSTIC_FILE,	   /* a file or directory that cannot be read */
+	DIAGNOSTIC_NEVER,	   /* a broken `never` */
+	DIAGNOSTIC_UNPROVED,	   /* a `never` that could not be proved */
+	DIAGNOSTIC_QUARANTINE,	   /* a quarantine of nobody */
+	DIAGNOSTIC_LIMIT,	   /* a ruleset that would be too large */
+	DIAGNOSTIC_RADIUS,	   /* a blast radius that is too large */
+	DIAGNOSTIC_BUDGET,	   /* a ruleset that is larger than the budget */
+	DIAGNOSTIC_PROVES_NOTHING, /* a test that would pass whatever the allows say */
+	DIAGNOSTIC_COMMAND,	   /* what the command was asked for cannot be done */
 	DIAGNOSTIC_RULES
 };
 

@@ -10,6 +10,7 @@ struct test_result {
 	const struct policy_test *test;
 	const char *name;    /* who to whom, on which ports, and what is expected */
 	bool passed;	     /* every flow has the verdict that is expected */
+	const char *nothing; /* of one that passed: why it would pass whatever the allows say, or NULL */
 	const char *problem; /* why it could not be asked, or NULL; then it has not passed and the rest is empty */
 	size_t flow_count;
 	struct flow flow; /* the first that differs, else the first */
