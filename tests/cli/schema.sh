@@ -13,17 +13,18 @@ describes_itself() {
 	"$RINGFENCE" schema >"$WORK/schema.json" && cmp "$WORK/schema.json" examples/ringfence.schema.json >"$WORK/out" 2>&1
 }
 
-# The settings of the editor name the schema and each native document of the examples, as the documents themselves do.
+# The settings of the editor name the schema and each native document of the examples; a document that names one names
+# this one.
 examples_name_it() {
-	local file
-	[ -e examples/ringfence.schema.json ] || return 1
-	for file in $(grep -rl --include='*.yaml' '^ringfence: v1' examples); do
-		if [ "$(head -n 1 "$file")" != "# yaml-language-server: \$schema=../ringfence.schema.json" ]; then
-			echo "$file" >"$WORK/out"
+	local file schema named=0
+	while IFS=: read -r file schema; do
+		named=$((named + 1))
+		[ "$(realpath "$(dirname "$file")/${schema#*=}")" = "$PWD/examples/ringfence.schema.json" ] || {
+			echo "$file names $schema" >"$WORK/out"
 			return 1
-		fi
-	done
-	judge editor examples
+		}
+	done < <(grep -rH --include='*.yaml' '^# yaml-language-server: ' examples | sed 's/:# [^:]*: /:/')
+	[ "$named" -gt 0 ] && judge editor examples
 }
 
 holds "examples/ringfence.schema.json is what \`ringfence schema\` prints; renew it with -o" describes_itself
