@@ -1,5 +1,6 @@
 /* ringfence check: is this policy sound? */
 #include "compiler/cli/cli.h"
+#include "compiler/report/diagnostics_report.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -48,14 +49,30 @@ static json_t *broken_json(const struct proof *proof)
 	return list;
 }
 
+static json_t *warnings_json(const struct diagnostics *diagnostics)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < diagnostics->count; i++) {
+		const struct diagnostic *d = &diagnostics->items[i];
+		if (d->severity != SEVERITY_WARNING)
+			continue;
+		json_t *object = json_pack("{s:s}", "rule", diagnostics_rule_name(d->rule));
+		place_json(object, "file", "line", &d->span);
+		json_object_set_new(object, "message", text_json(d->message));
+		json_array_append_new(list, object);
+	}
+	return list;
+}
+
 static void print_json(const struct frontend *f, const struct proof *proof)
 {
-	json_t *answer = json_pack(
-	    "{s:i, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:s}", "version", 1, "ok",
-	    proof->broken_count == 0 && !proof->cut, "services", (json_int_t)f->policy.service_count, "networks",
-	    (json_int_t)f->policy.network_count, "allows", (json_int_t)native_allows(f), "network_policies",
-	    (json_int_t)network_policies(f), "nevers", (json_int_t)f->policy.never_count, "workloads",
-	    (json_int_t)f->inventory.workload_count, "broken", broken_json(proof), "revision", f->revision);
+	json_t *answer =
+	    json_pack("{s:i, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:s}", "version", 1, "ok",
+		      proof->broken_count == 0 && !proof->cut, "services", (json_int_t)f->policy.service_count,
+		      "networks", (json_int_t)f->policy.network_count, "allows", (json_int_t)native_allows(f),
+		      "network_policies", (json_int_t)network_policies(f), "nevers", (json_int_t)f->policy.never_count,
+		      "workloads", (json_int_t)f->inventory.workload_count, "broken", broken_json(proof), "warnings",
+		      warnings_json(f->diagnostics), "revision", f->revision);
 	json_dumpf(answer, stdout, JSON_COMPACT);
 	putchar('\n');
 	json_decref(answer);
@@ -71,6 +88,9 @@ static void print_text(const struct frontend *f)
 		       network_policies(f) > 0 ? ", of NetworkPolicies for the workloads at hand" : "");
 	if (f->policy.audit)
 		printf("; mode audit: denied flows are let through");
+	size_t warnings = f->diagnostics->count - f->diagnostics->errors;
+	if (warnings > 0)
+		printf("; %zu warning%s", warnings, warnings == 1 ? "" : "s");
 	putchar('\n');
 }
 
@@ -81,6 +101,7 @@ int check_run(const struct arguments *arguments)
 	int status = input_read(&input, arguments, arguments->words, arguments->word_count);
 	const struct frontend *f = &input.frontend;
 	if (status == 0) {
+		input_lint(&input);
 		status = input_prove(&input, &proof);
 		if (format_is(arguments, "json"))
 			print_json(f, &proof);

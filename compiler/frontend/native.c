@@ -5,6 +5,7 @@
 #include "compiler/frontend/native.h"
 
 #include <ringfence/arena.h>
+#include <ringfence/lint.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -169,6 +170,39 @@ static void settings_read(struct frontend *frontend, const struct yaml_node *nod
 	KEYS_READ(frontend, node, settings_keys, "`settings`", object);
 }
 
+static void lint_off_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	uint32_t *off = object;
+	const char *names[LINTS], *text = scalar_read(frontend, node, "a lint");
+	if (text == NULL)
+		return;
+	for (size_t i = 0; i < LINTS; i++) {
+		if (strcmp(lints[i].name, text) == 0) {
+			*off |= UINT32_C(1) << i;
+			return;
+		}
+		names[i] = lints[i].name;
+	}
+	diagnostics_error(frontend->diagnostics, node->span, "there is no lint `%s`", text);
+	if (!diagnostics_suggest(frontend->diagnostics, text, names, LINTS))
+		diagnostics_help(frontend->diagnostics, "`ringfence help check` lists them");
+}
+
+static void lint_offs_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	one_or_more_read(frontend, node, "`off`", lint_off_read, object);
+}
+
+static const struct key lint_keys[] = {{"off", true, lint_offs_read}};
+
+static void lint_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	const struct document *document = object;
+	struct lint_switch lint = {.document = document->root->span};
+	KEYS_READ(frontend, node, lint_keys, "`lint`", &lint.off);
+	*arena_push(frontend->arena, frontend->policy.lint_switches, frontend->policy.lint_switch_count) = lint;
+}
+
 static void document_namespace_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
 	struct document *document = object;
@@ -187,6 +221,7 @@ static const struct key document_keys[] = {
     {"tests", false, NULL},
     {"quarantine", false, NULL},
     {"settings", false, settings_read},
+    {"lint", false, lint_read},
     {"namespaces", false, namespaces_read},
     {"nodes", false, nodes_read},
     {"workloads", false, workloads_read},

@@ -169,6 +169,12 @@ struct quarantine {
 
 enum unmatched { UNMATCHED_DEFAULT, UNMATCHED_DENY, UNMATCHED_ALLOW };
 
+/* A native document that switches lints off for what stands in it. */
+struct lint_switch {
+	struct span document;
+	uint32_t off; /* a bit for each of `lints`, see lint.h */
+};
+
 struct policy {
 	struct service **services;
 	size_t service_count;
@@ -188,6 +194,8 @@ struct policy {
 	struct span unmatched_span;
 	bool audit; /* what would be denied is logged and let through */
 	struct span mode_span;
+	struct lint_switch *lint_switches;
+	size_t lint_switch_count;
 };
 
 /* Whether workloads that no service selects are isolated: as `unmatched` says, else where any service exists. */
@@ -208,8 +216,8 @@ char *port_range_format(const struct port_range *port, char *text);
 /* Whether a port may be called so: small letters, digits and `-`, a letter among them, and no port by itself. */
 bool port_is_name(const char *text);
 
-/* Whether `range` holds a port of `protocol`. Of ICMP only requests with code 0 are ports: nothing else is allowed but by
- * `any`. */
+/* Whether `range` holds a port of `protocol`. Of ICMP only requests with code 0 are ports: nothing else is allowed but
+ * by `any`. */
 bool port_range_holds(const struct port_range *range, uint16_t protocol, uint16_t port);
 
 /* Writes the ports of the ICMP requests that `range` (of ICMP or ICMPv6) holds to `ports`, which has room for 8, and
