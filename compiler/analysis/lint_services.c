@@ -1,5 +1,4 @@
 /* Lints of services and selectors: what they select, and who speaks of them. */
-#include "compiler/analysis/comparing.h"
 #include "compiler/analysis/linting.h"
 #include "compiler/analysis/meet.h"
 #include "compiler/analysis/postings.h"
@@ -34,28 +33,58 @@ static size_t service_number(const struct policy *policy, const struct service *
 /* ---- unused-service ---- */
 
 struct naming {
-	struct arena *arena;
+	struct linting *linting;
 	bool *named; /* by the service's number */
 	const struct peer **labels;
 	size_t label_count;
+	struct postings asked; /* the values that these ask for */
 };
 
-static void take_peer(struct naming *naming, const struct policy *policy, const struct peer *peer)
+static void take_peer(struct naming *naming, const struct peer *peer)
 {
+	struct arena *arena = naming->linting->arena;
 	if (peer->kind == PEER_SERVICE)
-		naming->named[service_number(policy, peer->service)] = true;
-	else if (peer->kind == PEER_LABELS)
-		*arena_push(naming->arena, naming->labels, naming->label_count) = peer;
+		naming->named[service_number(naming->linting->world->policy, peer->service)] = true;
+	if (peer->kind != PEER_LABELS)
+		return;
+	for (size_t i = 0; i < peer->labels.count; i++) {
+		const struct requirement *item = &peer->labels.items[i];
+		for (size_t j = 0; item->kind == REQUIRE_IN && j < item->value_count; j++)
+			postings_add(arena, &naming->asked, posting_key(NULL, item->key, item->values[j]),
+				     naming->label_count);
+	}
+	*arena_push(arena, naming->labels, naming->label_count) = peer;
 }
 
-/* Whether a workload of the service could be one of a peer's. */
-static bool labels_may_mean(struct arena *arena, const struct peer *peer, const struct service *service)
+/* Whether a workload of the service could be one of a peer's; yes where nobody can tell for want of steps. */
+static bool may_mean(const struct naming *naming, size_t label, const struct service *service)
 {
+	const struct peer *peer = naming->labels[label];
 	bool in_scope = peer->scope != NAMESPACES_LISTED;
 	for (size_t i = 0; i < peer->namespace_count && !in_scope; i++)
 		in_scope = strcmp(peer->namespaces[i], service->name_space) == 0;
 	const struct selector *selectors[] = {&peer->labels, &service->workloads};
-	return in_scope && selectors_meet(arena, selectors, 2, NULL);
+	return !linting_step(naming->linting) ||
+	       (in_scope && selectors_meet(naming->linting->arena, selectors, 2, NULL));
+}
+
+/* Asks first the peers that ask for a value as the service does, and then all. */
+static bool is_meant_by_label(const struct naming *naming, const struct service *service)
+{
+	for (size_t i = 0; i < service->workloads.count; i++) {
+		const struct requirement *item = &service->workloads.items[i];
+		for (size_t j = 0; item->kind == REQUIRE_IN && j < item->value_count; j++) {
+			const struct postings found =
+			    postings_find(&naming->asked, posting_key(NULL, item->key, item->values[j]));
+			for (size_t k = 0; k < found.count; k++)
+				if (may_mean(naming, found.items[k].number, service))
+					return true;
+		}
+	}
+	for (size_t i = 0; i < naming->label_count; i++)
+		if (may_mean(naming, i, service))
+			return true;
+	return false;
 }
 
 /* `any`, `cluster` and networks speak of everything, and of no service. What is over still names one: `expired` tells.
@@ -63,21 +92,20 @@ static bool labels_may_mean(struct arena *arena, const struct peer *peer, const 
 void lint_unused_services(struct linting *linting)
 {
 	const struct policy *policy = linting->world->policy;
-	struct naming naming = {.arena = linting->arena};
+	struct naming naming = {.linting = linting};
 	naming.named = arena_alloc(linting->arena, policy->service_count + 1);
 	for (size_t i = 0; i < policy->allow_count; i++) {
 		const struct flows *flows = &policy->allows[i]->flows;
 		for (size_t j = 0; j < flows->from_count; j++)
-			take_peer(&naming, policy, &flows->from[j]);
+			take_peer(&naming, &flows->from[j]);
 		for (size_t j = 0; j < flows->to_count; j++)
-			take_peer(&naming, policy, &flows->to[j].peer);
+			take_peer(&naming, &flows->to[j].peer);
 	}
+	postings_sort(&naming.asked);
 	for (size_t i = 0; i < policy->service_count; i++) {
 		const struct service *service = policy->services[i];
-		bool used = naming.named[i] || linting_is_off(linting, &service->span);
-		for (size_t j = 0; j < naming.label_count && !used; j++)
-			used = !linting_step(linting) || labels_may_mean(linting->arena, naming.labels[j], service);
-		if (!used)
+		if (!naming.named[i] && !linting_is_off(linting, &service->span) &&
+		    !is_meant_by_label(&naming, service))
 			linting_add(linting, service->span,
 				    "name it in an allow or remove it; it may also stand to isolate its workloads",
 				    "no allow names service `%s`, or its workloads by label", service->name);
@@ -90,6 +118,8 @@ void lint_unused_services(struct linting *linting)
  * of everyone is one finding and not one for each other. */
 struct overlaps {
 	struct linting *linting;
+	struct peer *services; /* by number */
+	struct holders holders;
 	struct overlap {
 		const struct service *wider;
 		const struct workload *example; /* NULL: every workload that there could be */
@@ -104,56 +134,64 @@ static bool is_wider(const struct service *a, const struct service *b)
 	return compare_spans(&a->span, &b->span) > 0;
 }
 
-static void overlap(struct overlaps *overlaps, const struct service *one, const struct service *wider,
-		    const struct workload *example)
+static void overlap(struct overlaps *overlaps, size_t one, size_t wider, const struct workload *example)
 {
-	struct overlap *overlap = &overlaps->items[service_number(overlaps->linting->world->policy, one)];
-	if (overlap->wider == NULL)
-		*overlap = (struct overlap){wider, example};
+	if (overlaps->items[one].wider == NULL)
+		overlaps->items[one] = (struct overlap){overlaps->services[wider].service, example};
+}
+
+/* A workload as a peer: whoever has its labels, in its namespace. */
+static struct peer peer_of(struct arena *arena, const struct workload *const *workload)
+{
+	const struct labels *labels = &(*workload)->labels;
+	struct peer peer = {
+	    .kind = PEER_LABELS,
+	    .namespaces = (const char **)&(*workload)->name_space,
+	    .namespace_count = 1,
+	    .labels = {arena_alloc(arena, (labels->count + 1) * sizeof(struct requirement)), labels->count}};
+	for (size_t i = 0; i < labels->count; i++)
+		peer.labels.items[i] =
+		    (struct requirement){REQUIRE_IN, labels->items[i].key, &labels->items[i].value, 1};
+	return peer;
 }
 
 /* Asks the inventory: a workload of several services is an example for each of them. */
-static void overlaps_of_workloads(struct overlaps *overlaps)
+static void overlaps_of_workload(struct overlaps *overlaps, const struct workload *workload)
 {
-	const struct world *world = overlaps->linting->world;
-	const struct selecting *selecting = selecting_create(overlaps->linting->arena, world->policy);
-	for (size_t i = 0; i < world->inventory->workload_count; i++) {
-		const struct workload *workload = world->inventory->workloads[i];
-		const struct service *widest = NULL;
-		size_t count;
-		struct isolation **found = selecting_find(selecting, overlaps->linting->arena, workload, &count);
-		for (size_t j = 0; j < count; j++)
-			if (found[j]->service != NULL && (widest == NULL || is_wider(found[j]->service, widest)))
-				widest = found[j]->service;
-		for (size_t j = 0; j < count; j++)
-			if (found[j]->service != NULL && found[j]->service != widest)
-				overlap(overlaps, found[j]->service, widest, workload);
+	struct linting *linting = overlaps->linting;
+	const struct peer peer = peer_of(linting->arena, &workload);
+	const struct candidates candidates = holders_find(&overlaps->holders, &peer);
+	size_t *found = NULL, count = 0, widest = 0;
+	for (size_t i = 0; i < candidates.count; i++) {
+		for (size_t j = 0; j < candidates.lists[i].count && linting_step(linting); j++) {
+			size_t number = candidates.lists[i].items[j].number;
+			const struct service *service = overlaps->services[number].service;
+			if (strcmp(service->name_space, workload->name_space) != 0 ||
+			    !selector_matches(&service->workloads, &workload->labels))
+				continue;
+			if (count == 0 || is_wider(service, overlaps->services[widest].service))
+				widest = number;
+			*arena_push(linting->arena, found, count) = number;
+		}
 	}
+	for (size_t i = 0; i < count; i++)
+		if (found[i] != widest)
+			overlap(overlaps, found[i], widest, workload);
 }
 
 /* Asks the selectors alone: two of which neither is within the other may well mean different workloads. */
-static void overlaps_of_selectors(struct overlaps *overlaps)
+static void overlaps_of_selector(struct overlaps *overlaps, size_t number)
 {
-	struct linting *linting = overlaps->linting;
-	const struct policy *policy = linting->world->policy;
-	struct holders holders = {.arena = linting->arena};
-	struct peer *peers = arena_alloc(linting->arena, (policy->service_count + 1) * sizeof *peers);
-	for (size_t i = 0; i < policy->service_count; i++) {
-		peers[i] = (struct peer){.kind = PEER_SERVICE, .service = policy->services[i]};
-		holders_add(&holders, &peers[i], i);
-	}
-	holders_sort(&holders);
-	for (size_t i = 0; i < policy->service_count; i++) {
-		const struct candidates candidates = holders_find(&holders, &peers[i]);
-		for (size_t j = 0; j < candidates.count; j++) {
-			for (size_t k = 0; k < candidates.lists[j].count && linting_step(linting); k++) {
-				size_t number = candidates.lists[j].items[k].number;
-				const struct service *one = policy->services[i], *other = policy->services[number];
-				bool alike = number != i && peer_within(&peers[number], &peers[i]);
-				if (number != i && peer_within(&peers[i], &peers[number]) &&
-				    (!alike || is_wider(other, one)))
-					overlap(overlaps, one, other, NULL);
-			}
+	const struct peer *one = &overlaps->services[number];
+	const struct candidates candidates = holders_find(&overlaps->holders, one);
+	for (size_t i = 0; i < candidates.count; i++) {
+		for (size_t j = 0; j < candidates.lists[i].count && linting_step(overlaps->linting); j++) {
+			size_t wider = candidates.lists[i].items[j].number;
+			const struct peer *other = &overlaps->services[wider];
+			if (wider == number || !peer_within(one, other))
+				continue;
+			if (!peer_within(other, one) || is_wider(other->service, one->service))
+				overlap(overlaps, number, wider, NULL);
 		}
 	}
 }
@@ -175,13 +213,20 @@ static void tell_overlap(struct linting *linting, const struct service *one, con
 void lint_overlapping_services(struct linting *linting)
 {
 	const struct policy *policy = linting->world->policy;
-	struct overlaps overlaps = {linting, NULL};
+	const struct inventory *inventory = linting->world->inventory;
+	struct overlaps overlaps = {.linting = linting, .holders = {.arena = linting->arena}};
 	overlaps.items = arena_alloc(linting->arena, (policy->service_count + 1) * sizeof *overlaps.items);
+	overlaps.services = arena_alloc(linting->arena, (policy->service_count + 1) * sizeof *overlaps.services);
 	size_t *counts = arena_alloc(linting->arena, (policy->service_count + 1) * sizeof *counts);
-	if (linting->world->inventory->workload_count > 0)
-		overlaps_of_workloads(&overlaps);
-	else
-		overlaps_of_selectors(&overlaps);
+	for (size_t i = 0; i < policy->service_count; i++) {
+		overlaps.services[i] = (struct peer){.kind = PEER_SERVICE, .service = policy->services[i]};
+		holders_add(&overlaps.holders, &overlaps.services[i], i);
+	}
+	holders_sort(&overlaps.holders);
+	for (size_t i = 0; i < inventory->workload_count; i++)
+		overlaps_of_workload(&overlaps, inventory->workloads[i]);
+	for (size_t i = 0; inventory->workload_count == 0 && i < policy->service_count; i++)
+		overlaps_of_selector(&overlaps, i);
 	for (size_t i = 0; i < policy->service_count; i++)
 		if (overlaps.items[i].wider != NULL)
 			counts[service_number(policy, overlaps.items[i].wider)]++;
