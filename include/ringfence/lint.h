@@ -17,7 +17,7 @@ struct lint {
 };
 extern const struct lint lints[LINTS];
 
-enum { LINT_EXPIRES_DAYS = 14, LINT_STEPS_MOST = 3000000 };
+enum { LINT_EXPIRES_DAYS = 14, LINT_STEPS_MOST = 2000000 };
 
 /* Runs every lint and adds its findings to `list`, in the order of files and lines. A lint that has made
  * LINT_STEPS_MOST comparisons stops: it then says less, and nothing that is wrong. The text of findings lives in the
