@@ -347,12 +347,13 @@ static const char *const peers[] = {
     "{cidr: [10.0.0.0/30, 203.0.113.0/24]}",
 };
 
-/* `last` is one more, or NULL. */
-static void write_peers(FILE *out, const char *last)
+/* A policy has only some of the peers, so that its allows have to do with each other. `last` is one more, or NULL. */
+enum { PEERS_AT_ONCE = 6 };
+static void write_peers(FILE *out, const char *const *some, const char *last)
 {
 	fputc('[', out);
 	for (unsigned i = roll(3) == 0 ? 2 : 1; i > 0; i--)
-		fprintf(out, "%s%s", ONE_OF(peers), i > 1 ? ", " : "");
+		fprintf(out, "%s%s", some[roll(PEERS_AT_ONCE)], i > 1 ? ", " : "");
 	fprintf(out, "%s%s]", last != NULL ? ", " : "", last != NULL ? last : "");
 }
 
@@ -363,6 +364,9 @@ static void write_random(FILE *out)
 					    "named, 9/tcp"};
 	static const char *const ends[] = {
 	    "", "", "", ", until: 2027-02-01", ", until: 2027-03-01", ", log: true", ", until: 2027-01-01"};
+	const char *some[PEERS_AT_ONCE];
+	for (size_t i = 0; i < PEERS_AT_ONCE; i++)
+		some[i] = ONE_OF(peers);
 	fputs("ringfence: v1\nnamespace: shop\nservices:\n"
 	      "  a: {workloads: {app: a}, ports: {p: 1/tcp, named: 3/tcp}}\n"
 	      "  ab: {workloads: {app: [a, b]}, ports: {p: 1-2/tcp}}\n"
@@ -374,9 +378,9 @@ static void write_random(FILE *out)
 		const char *one = ONE_OF(ports), *other = ONE_OF(ports);
 		bool named = strncmp(one, "named", 5) == 0 || strncmp(other, "named", 5) == 0;
 		fputs("  - {from: ", out);
-		write_peers(out, NULL);
+		write_peers(out, some, NULL);
 		fputs(", to: ", out);
-		write_peers(out, named ? "a" : NULL); /* which declares it */
+		write_peers(out, some, named ? "a" : NULL); /* which declares it */
 		fprintf(out, ", ports: [%s, %s]%s}\n", one, other, ONE_OF(ends));
 	}
 	fputs("---\nringfence: v1\nnamespace: lab\nservices: {l: {workloads: {app: a}, ports: {p: 1/tcp}}}\n"
@@ -392,7 +396,7 @@ static void write_random(FILE *out)
 }
 
 /* Every verdict there is, as bytes. */
-static size_t judge_all(const struct reading *reading, int64_t at, unsigned char *verdicts)
+static size_t judge_all(const struct world *world, unsigned char *verdicts)
 {
 	static const struct {
 		uint16_t protocol, port;
@@ -402,13 +406,11 @@ static size_t judge_all(const struct reading *reading, int64_t at, unsigned char
 	static const char *const addresses[] = {"10.0.0.7",    "10.0.0.6",     "10.0.0.2",
 						"203.0.113.9", "198.51.100.1", "2001:db8::1"};
 	static const enum peer_kind kinds[] = {PEER_ANY, PEER_WORLD, PEER_CLUSTER, PEER_NODE};
-	struct world world = reading->world;
 	struct endpoint ends[32] = {0};
 	size_t count = 0, verdict_count = 0;
-	world.at = at;
-	for (size_t i = 0; i < world.inventory->workload_count; i++)
-		ends[count++] = (struct endpoint){world.inventory->workloads[i], true,
-						  world.inventory->workloads[i]->addresses[0], PEER_SERVICE};
+	for (size_t i = 0; i < world->inventory->workload_count; i++)
+		ends[count++] = (struct endpoint){world->inventory->workloads[i], true,
+						  world->inventory->workloads[i]->addresses[0], PEER_SERVICE};
 	for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++, count++) {
 		ends[count].has_address = true;
 		assert_null(address_parse(&ends[count].address, addresses[i]));
@@ -419,36 +421,37 @@ static size_t judge_all(const struct reading *reading, int64_t at, unsigned char
 		for (size_t j = 0; j < count; j++)
 			for (size_t k = 0; k < sizeof ports / sizeof *ports; k++) {
 				const struct flow flow = {ends[i], ends[j], ports[k].protocol, ports[k].port};
-				verdicts[verdict_count++] = verdict_of(&world, &flow).allowed;
+				verdicts[verdict_count++] = verdict_of(world, &flow).allowed;
 			}
 	return verdict_count;
 }
 
-/* Takes the allows away that were said to be covered. */
-static size_t remove_covered(struct reading *reading)
+/* The policy without the allows that were said to be covered. */
+static struct policy without_covered(const struct reading *reading)
 {
-	struct policy *policy = &reading->frontend.policy;
-	size_t before = policy->allow_count, kept = 0;
-	for (size_t i = 0; i < before; i++) {
+	struct policy policy = reading->frontend.policy;
+	policy.allows = NULL;
+	policy.allow_count = 0;
+	for (size_t i = 0; i < reading->frontend.policy.allow_count; i++) {
+		struct allow *allow = reading->frontend.policy.allows[i];
 		bool covered = false;
 		for (size_t j = 0; j < reading->diagnostics.count; j++) {
 			const struct diagnostic *d = &reading->diagnostics.items[j];
-			covered = covered || (d->rule == DIAGNOSTIC_COVERED_ALLOW &&
-					      compare_spans(&d->span, &policy->allows[i]->span) == 0);
+			covered = covered ||
+				  (d->rule == DIAGNOSTIC_COVERED_ALLOW && compare_spans(&d->span, &allow->span) == 0);
 		}
 		if (!covered)
-			policy->allows[kept++] = policy->allows[i];
+			*arena_push(reading->arena, policy.allows, policy.allow_count) = allow;
 	}
-	policy->allow_count = kept;
-	return before - kept;
+	return policy;
 }
 
 /* Whether one alone can go is asked of all at once, since people remove all at once; now, and after each end. */
 static void what_is_covered_can_go(void **state)
 {
-	enum { POLICIES = 1500, MOST = 32 * 32 * 10 };
+	enum { POLICIES = 800, MOST = 32 * 32 * 10 };
 	static const int64_t times[] = {NOW, 1801600000, 1804000000, 1806000000};
-	static unsigned char verdicts[2][4][MOST];
+	static unsigned char verdicts[2][MOST];
 	size_t removed = 0;
 	(void)state;
 	for (unsigned i = 0; i < POLICIES; i++) {
@@ -460,12 +463,14 @@ static void what_is_covered_can_go(void **state)
 		fclose(out);
 		read_policy(&reading, text);
 		lint_run(&reading.diagnostics, reading.arena, &reading.world);
-		for (size_t j = 0; j < 4; j++)
-			count = judge_all(&reading, times[j], verdicts[0][j]);
-		size_t gone = remove_covered(&reading);
-		for (size_t j = 0; gone > 0 && j < 4; j++) {
-			judge_all(&reading, times[j], verdicts[1][j]);
-			if (memcmp(verdicts[0][j], verdicts[1][j], count) != 0) {
+		const struct policy without = without_covered(&reading);
+		size_t gone = reading.frontend.policy.allow_count - without.allow_count;
+		for (size_t j = 0; gone > 0 && j < sizeof times / sizeof *times; j++) {
+			struct world world = {&without, reading.world.inventory, times[j]};
+			judge_all(&world, verdicts[0]);
+			world.policy = reading.world.policy;
+			count = judge_all(&world, verdicts[1]);
+			if (memcmp(verdicts[0], verdicts[1], count) != 0) {
 				diagnostics_print(&reading.diagnostics, stderr, false);
 				fail_msg("policy %u, time %zu:\n%s", i, j, text);
 			}
