@@ -13,13 +13,7 @@
 
 /* ---- label selectors ---- */
 
-/* What all selectors together say of one key. */
-struct key_demand {
-	bool needed, refused;
-	const struct requirement *in; /* one of the lists, or NULL */
-};
-
-static bool lists(const struct requirement *requirement, const char *value)
+bool requirement_lists(const struct requirement *requirement, const char *value)
 {
 	for (size_t i = 0; i < requirement->value_count; i++)
 		if (strcmp(requirement->values[i], value) == 0)
@@ -27,7 +21,7 @@ static bool lists(const struct requirement *requirement, const char *value)
 	return false;
 }
 
-static struct key_demand demand_of(const struct selector *const *selectors, size_t count, const char *key)
+struct key_demand key_demand_of(const struct selector *const *selectors, size_t count, const char *key)
 {
 	struct key_demand demand = {0};
 	for (size_t i = 0; i < count; i++) {
@@ -44,15 +38,15 @@ static struct key_demand demand_of(const struct selector *const *selectors, size
 	return demand;
 }
 
-static bool value_passes(const struct selector *const *selectors, size_t count, const char *key, const char *value)
+bool value_passes(const struct selector *const *selectors, size_t count, const char *key, const char *value)
 {
 	for (size_t i = 0; i < count; i++) {
 		for (size_t j = 0; j < selectors[i]->count; j++) {
 			const struct requirement *item = &selectors[i]->items[j];
 			if (strcmp(item->key, key) != 0)
 				continue;
-			if ((item->kind == REQUIRE_IN && !lists(item, value)) ||
-			    (item->kind == REQUIRE_NOT_IN && lists(item, value)))
+			if ((item->kind == REQUIRE_IN && !requirement_lists(item, value)) ||
+			    (item->kind == REQUIRE_NOT_IN && requirement_lists(item, value)))
 				return false;
 		}
 	}
@@ -73,7 +67,7 @@ static const char *fresh_value(struct arena *arena, const struct selector *const
 static bool key_meets(struct arena *arena, const struct selector *const *selectors, size_t count, const char *key,
 		      const char **value)
 {
-	struct key_demand demand = demand_of(selectors, count, key);
+	struct key_demand demand = key_demand_of(selectors, count, key);
 	*value = NULL;
 	if (!demand.needed || demand.refused)
 		return !demand.needed;
@@ -393,7 +387,8 @@ static void ask_peer(struct asking *asking, const struct peer *peer)
 	for (size_t i = 0; i < peer->namespace_labels.count; i++) {
 		const struct requirement *item = &peer->namespace_labels.items[i];
 		if (strcmp(item->key, NAME_LABEL) == 0)
-			asking->asked = asking->asked || lists(item, asking->name) || lists(item, asking->other);
+			asking->asked = asking->asked || requirement_lists(item, asking->name) ||
+					requirement_lists(item, asking->other);
 	}
 }
 

@@ -29,6 +29,19 @@ struct meeting {
 	bool has_address;
 };
 
+/* What all selectors together say of one key: a workload needs it, must not have it, or one of the lists it is in. */
+struct key_demand {
+	bool needed, refused;
+	const struct requirement *in; /* one of the lists, or NULL */
+};
+struct key_demand key_demand_of(const struct selector *const *selectors, size_t count, const char *key);
+
+/* Whether the lists of all selectors let `value` pass as that of `key`. */
+bool value_passes(const struct selector *const *selectors, size_t count, const char *key, const char *value);
+
+/* Whether a requirement lists `value`. */
+bool requirement_lists(const struct requirement *requirement, const char *value);
+
 /* Whether some label set satisfies all of `selectors`. The smallest goes to `example` where that is not NULL. */
 bool selectors_meet(struct arena *arena, const struct selector *const *selectors, size_t count, struct labels *example);
 

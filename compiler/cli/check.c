@@ -1,6 +1,7 @@
 /* ringfence check: is this policy sound? */
 #include "compiler/cli/cli.h"
 #include "compiler/report/blast_report.h"
+#include "compiler/report/diagnostics_report.h"
 
 #include <ringfence/budget.h>
 
@@ -68,6 +69,21 @@ static json_t *broken_json(const struct proof *proof)
 	return list;
 }
 
+static json_t *warnings_json(const struct diagnostics *diagnostics)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < diagnostics->count; i++) {
+		const struct diagnostic *d = &diagnostics->items[i];
+		if (d->severity != SEVERITY_WARNING)
+			continue;
+		json_t *object = json_pack("{s:s}", "rule", diagnostics_rule_name(d->rule));
+		place_json(object, "file", "line", &d->span);
+		json_object_set_new(object, "message", text_json(d->message));
+		json_array_append_new(list, object);
+	}
+	return list;
+}
+
 static json_t *radii_json(struct arena *arena, const struct radii *radii)
 {
 	json_t *over = json_array();
@@ -105,11 +121,11 @@ static void print_json(const struct input *input, const struct answers *answers,
 {
 	const struct frontend *f = &input->frontend;
 	json_t *answer =
-	    json_pack("{s:i, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:s}", "version", 1, "ok", ok, "services",
+	    json_pack("{s:i, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:s}", "version", 1, "ok", ok, "services",
 		      (json_int_t)f->policy.service_count, "networks", (json_int_t)f->policy.network_count, "allows",
 		      (json_int_t)native_allows(f), "network_policies", (json_int_t)network_policies(f), "nevers",
 		      (json_int_t)f->policy.never_count, "workloads", (json_int_t)f->inventory.workload_count, "broken",
-		      broken_json(&answers->proof), "revision", f->revision);
+		      broken_json(&answers->proof), "warnings", warnings_json(f->diagnostics), "revision", f->revision);
 	if (input->arguments->radius_text != NULL)
 		json_object_set_new(answer, "blast_radius", radii_json(input->arena, &answers->radii));
 	if (input->arguments->budget != NULL)
@@ -129,6 +145,9 @@ static void print_text(const struct frontend *f)
 		       network_policies(f) > 0 ? ", of NetworkPolicies for the workloads at hand" : "");
 	if (f->policy.audit)
 		printf("; mode audit: denied flows are let through");
+	size_t warnings = f->diagnostics->count - f->diagnostics->errors;
+	if (warnings > 0)
+		printf("; %zu warning%s", warnings, warnings == 1 ? "" : "s");
 	putchar('\n');
 }
 
@@ -248,6 +267,7 @@ int check_run(const struct arguments *arguments)
 		status = input_report(&input);
 	}
 	if (status == 0) {
+		input_lint(&input);
 		status = check(&input, &answers);
 		if (format_is(arguments, "json"))
 			print_json(&input, &answers, status == EXIT_YES);

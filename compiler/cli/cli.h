@@ -77,6 +77,9 @@ int input_report(struct input *input);
 /* Proves every `never`. Returns 0, or EXIT_NO after reporting how one is broken. `proof` may be NULL. */
 int input_prove(struct input *input, struct proof *proof);
 
+/* Runs every lint and reports what it finds. */
+void input_lint(struct input *input);
+
 /* Says what cannot be done with the input, as a diagnostic where --diagnostics is not text. Returns EXIT_PROBLEM. */
 int input_problem(struct input *input, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

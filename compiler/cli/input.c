@@ -2,6 +2,8 @@
 #include "compiler/cli/cli.h"
 #include "compiler/report/diagnostics_report.h"
 
+#include <ringfence/lint.h>
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,6 +106,12 @@ int input_prove(struct input *input, struct proof *proof)
 		fprintf(stderr, "ringfence: %zu of %zu `never` rules %s broken\n", made.broken_count,
 			input->frontend.policy.never_count, made.broken_count == 1 ? "is" : "are");
 	return EXIT_NO;
+}
+
+void input_lint(struct input *input)
+{
+	lint_run(&input->diagnostics, input->arena, &input->world);
+	input_show(input);
 }
 
 int input_problem(struct input *input, const char *format, ...)

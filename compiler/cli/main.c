@@ -1,6 +1,8 @@
 /* ringfence: the command. A table of subcommands; each is a file of its own. */
 #include "compiler/cli/cli.h"
 
+#include <ringfence/lint.h>
+
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,7 +15,8 @@ const struct subcommand subcommands[] = {
     {"check", "[--max-blast-radius N] [--budget FILE] " POLICY, "reads a policy and says what is wrong with it",
      "POLICY is files or directories, read recursively. Every error is shown with its place, and every `never` is\n"
      "proved; exit status 1 means that one is broken, or a limit of --max-blast-radius or --budget passed. A blast\n"
-     "radius is counted as `reach --transitive` does; `ringfence help reach` says how.",
+     "radius is counted as `reach --transitive` does; `ringfence help reach` says how. What is seldom meant gets a\n"
+     "warning, which changes no status.",
      "iBbDftv", TEXT_OR_JSON, check_run},
     {"compile", "[--node NAME] [-o FILE] " POLICY, "prints a node's ruleset as text for `nft -f`",
      "Loading the text replaces the table `inet ringfence` in one transaction and touches nothing else.", "inoaDft",
@@ -118,11 +121,20 @@ static void help_all(void)
 	     "answered.");
 }
 
+static void help_lints(void)
+{
+	puts("\nWarnings that a document switches off for what stands in it, `lint: {off: [NAME, ...]}`:");
+	for (size_t i = 0; i < LINTS; i++)
+		printf("  %-22s %s\n", lints[i].name, lints[i].about);
+}
+
 static int help(const struct subcommand *subcommand)
 {
 	printf("usage: ringfence %s %s\n\n%s.\n%s\n\n", subcommand->name, subcommand->usage, subcommand->summary,
 	       subcommand->detail);
 	options_print(subcommand);
+	if (subcommand->run == check_run)
+		help_lints();
 	return EXIT_YES;
 }
 

@@ -5,6 +5,7 @@
 #include "compiler/frontend/native.h"
 
 #include <ringfence/arena.h>
+#include <ringfence/lint.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -205,6 +206,48 @@ static void settings_read(struct frontend *frontend, const struct yaml_node *nod
 	KEYS_READ(frontend, node, settings_keys, "`settings`", object);
 }
 
+static void lint_off_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	uint32_t *off = object;
+	const char *names[LINTS], *text = scalar_read(frontend, node, "a lint");
+	if (text == NULL)
+		return;
+	for (size_t i = 0; i < LINTS; i++) {
+		if (strcmp(lints[i].name, text) == 0) {
+			*off |= UINT32_C(1) << i;
+			return;
+		}
+		names[i] = lints[i].name;
+	}
+	diagnostics_error(frontend->diagnostics, node->span, "there is no lint `%s`", text);
+	if (!diagnostics_suggest(frontend->diagnostics, text, names, LINTS))
+		diagnostics_help(frontend->diagnostics, "`ringfence help check` lists them");
+}
+
+static void lint_offs_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	one_or_more_read(frontend, node, "`off`", lint_off_read, object);
+}
+
+static const struct value_type lint_off_type = {
+    .kind = VALUE_CHOICE, .choices = &lints[0].name, .choice_count = LINTS, .stride = sizeof *lints};
+static const struct value_type lint_offs_type = {.kind = VALUE_ONE_OR_MORE, .of = &lint_off_type};
+
+static const struct key lint_keys[] = {
+    {"off", true, lint_offs_read, &lint_offs_type,
+     "Lints that say nothing of the services and statements of this document."},
+};
+
+static const struct value_type lint_type = {VALUE_BY_KEYS(lint_keys), .name = "lint", .title = "lints of a document"};
+
+static void lint_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	const struct document *document = object;
+	struct lint_switch lint = {.document = document->root->span};
+	KEYS_READ(frontend, node, lint_keys, "`lint`", &lint.off);
+	*arena_push(frontend->arena, frontend->policy.lint_switches, frontend->policy.lint_switch_count) = lint;
+}
+
 static void document_namespace_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
 	struct document *document = object;
@@ -231,6 +274,7 @@ static const struct key document_keys[] = {
     {"tests", false, NULL, &tests_type, "What is open and what is not. `ringfence test` runs them."},
     {"quarantine", false, NULL, &quarantines_type, "Workloads that have no allowed flow, whatever any allow says."},
     {"settings", false, settings_read, &settings_type, "What holds for the whole input. Each may be given once in it."},
+    {"lint", false, lint_read, &lint_type, "Lints of `ringfence check` that are not for this document."},
     {"namespaces", false, namespaces_read, &namespaces_type, "Inventory: namespaces by name, with their labels."},
     {"nodes", false, nodes_read, &nodes_type, "Inventory: machines by name, with their addresses."},
     {"workloads", false, workloads_read, &workloads_type, "Inventory: who runs where."},

@@ -5,15 +5,17 @@
 #include "compiler/report/diagnostics_report.h"
 #include "compiler/report/verdict_report.h"
 
+#include <ringfence/lint.h>
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* The names of rules stay: whoever filters by one relies on it. */
+/* The names of rules stay: whoever filters by one relies on it. Those of lints are in their own table. */
 static const struct {
 	const char *name, *about;
-} rules[DIAGNOSTIC_RULES] = {
+} rules[DIAGNOSTIC_LINTS] = {
     [DIAGNOSTIC_INPUT] = {"input", "A document is not as the language says."},
     [DIAGNOSTIC_FILE] = {"file", "A file or directory cannot be read."},
     [DIAGNOSTIC_NEVER] = {"never", "A statement opens what must never be open."},
@@ -25,6 +27,16 @@ static const struct {
     [DIAGNOSTIC_COMMAND] = {"command", "What the command was asked for cannot be done."},
     [DIAGNOSTIC_PROVES_NOTHING] = {"test-proves-nothing", "A test passes whatever the allows say."},
 };
+
+const char *diagnostics_rule_name(enum diagnostic_rule rule)
+{
+	return rule < DIAGNOSTIC_LINTS ? rules[rule].name : lints[rule - DIAGNOSTIC_LINTS].name;
+}
+
+static const char *rule_about(enum diagnostic_rule rule)
+{
+	return rule < DIAGNOSTIC_LINTS ? rules[rule].about : lints[rule - DIAGNOSTIC_LINTS].about;
+}
 
 static const char *const severities[] = {[SEVERITY_ERROR] = "error", [SEVERITY_WARNING] = "warning"};
 
@@ -65,7 +77,7 @@ void diagnostics_print_json(const struct diagnostics *list, FILE *stream)
 		const struct diagnostic *d = &list->items[i];
 		const struct span none = {0}, *span = d->span.file != NULL ? &d->span : &none;
 		print_object(json_pack("{s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "version", 1, "severity",
-				       severities[d->severity], "rule", rules[d->rule].name, "file",
+				       severities[d->severity], "rule", diagnostics_rule_name(d->rule), "file",
 				       optional_text(span->file), "line", optional_number(span->line), "column",
 				       optional_number(span->column), "end_line", optional_number(span->end_line),
 				       "end_column", optional_number(span->end_column), "message",
@@ -122,7 +134,7 @@ static uint64_t hash_text(uint64_t hash, const char *text)
 /* What stays the same while lines before it come and go: FNV-1a of the rule, the file and the line's own text. */
 static uint64_t fingerprint(const struct diagnostic *d)
 {
-	uint64_t hash = hash_text(UINT64_C(0xcbf29ce484222325), rules[d->rule].name);
+	uint64_t hash = hash_text(UINT64_C(0xcbf29ce484222325), diagnostics_rule_name(d->rule));
 	hash = hash_text(hash, d->span.file != NULL ? relative(d->span.file) : NULL);
 	return hash_text(hash, d->source != NULL ? d->source + strspn(d->source, " \t") : d->message);
 }
@@ -164,9 +176,9 @@ static json_t *message_json(const struct diagnostic *d)
 
 static json_t *result_json(const struct diagnostic *d, json_t *fingerprints)
 {
-	json_t *result = json_pack("{s:s, s:i, s:s, s:{s:o}, s:o}", "ruleId", rules[d->rule].name, "ruleIndex",
-				   (int)d->rule, "level", severities[d->severity], "message", "text", message_json(d),
-				   "partialFingerprints", fingerprints);
+	json_t *result = json_pack("{s:s, s:i, s:s, s:{s:o}, s:o}", "ruleId", diagnostics_rule_name(d->rule),
+				   "ruleIndex", (int)d->rule, "level", severities[d->severity], "message", "text",
+				   message_json(d), "partialFingerprints", fingerprints);
 	if (d->span.file != NULL)
 		json_object_set_new(result, "locations", location_json(&d->span));
 	return result;
@@ -208,9 +220,9 @@ static json_t *invocation_json(size_t left_out)
 static json_t *driver_json(void)
 {
 	json_t *known = json_array();
-	for (size_t i = 0; i < DIAGNOSTIC_RULES; i++)
-		json_array_append_new(known, json_pack("{s:s, s:{s:s}}", "id", rules[i].name, "shortDescription",
-						       "text", rules[i].about));
+	for (enum diagnostic_rule i = 0; i < DIAGNOSTIC_RULES; i++)
+		json_array_append_new(known, json_pack("{s:s, s:{s:s}}", "id", diagnostics_rule_name(i),
+						       "shortDescription", "text", rule_about(i)));
 	return json_pack("{s:s, s:s, s:o}", "name", "Ringfence", "version", RINGFENCE_VERSION, "rules", known);
 }
 
@@ -252,7 +264,7 @@ static void print_annotation(FILE *stream, const struct diagnostic *d, size_t mo
 		fprintf(stream, ",line=%u,col=%u,endLine=%u,endColumn=%u,", span->line, span->column, span->end_line,
 			span->end_column);
 	}
-	fprintf(stream, "title=Ringfence (%s)::", rules[d->rule].name);
+	fprintf(stream, "title=Ringfence (%s)::", diagnostics_rule_name(d->rule));
 	print_github_text(stream, d->message, message);
 	if (d->help != NULL) {
 		fputs("%0Ahelp: ", stream);

@@ -10,6 +10,9 @@
 /* The most results of a SARIF log, and annotations of one kind: what GitHub shows of them. */
 enum { SARIF_RESULTS_MOST = 5000, ANNOTATIONS_MOST = 10 };
 
+/* The name of a rule. */
+const char *diagnostics_rule_name(enum diagnostic_rule rule);
+
 /* One JSON object a line: {"version", "severity", "rule", "file", "line", "column", "end_line", "end_column",
  * "message", "help"}; what a diagnostic does not have is null. */
 void diagnostics_print_json(const struct diagnostics *list, FILE *stream);

@@ -10,30 +10,47 @@
 
 enum { LINE_WIDTH_MAX = 200, NAME_LENGTH_MAX = 64 };
 
+/* Where a line begins: diagnostics that come in the order of lines then read a text once. */
+struct source_place {
+	const struct source *source;
+	unsigned line;
+	const char *at;
+};
+
 void diagnostics_init(struct diagnostics *list, struct arena *arena)
 {
-	*list = (struct diagnostics){.arena = arena};
+	*list = (struct diagnostics){.arena = arena, .place = arena_alloc(arena, sizeof(struct source_place))};
 }
 
 void diagnostics_add_source(struct diagnostics *list, const struct source *source)
 {
 	*arena_push(list->arena, list->sources, list->source_count) = source;
+	*list->place = (struct source_place){0}; /* a name may stand for a newer text now */
 }
 
 /* The text of line `number` of `file`, without its newline, or NULL. */
 static const char *source_line(const struct diagnostics *list, const char *file, unsigned number)
 {
-	const struct source *source = NULL;
-	for (size_t i = list->source_count; i > 0 && source == NULL; i--)
-		if (strcmp(list->sources[i - 1]->file, file) == 0)
-			source = list->sources[i - 1];
-	if (source == NULL)
-		return NULL;
-	const char *at = source->text, *end = source->text + source->length;
-	for (unsigned line = 1; line < number && at < end; line++) {
+	struct source_place *place = list->place;
+	const struct source *source = place->source;
+	if (source == NULL || strcmp(source->file, file) != 0) {
+		source = NULL;
+		for (size_t i = list->source_count; i > 0 && source == NULL; i--)
+			if (strcmp(list->sources[i - 1]->file, file) == 0)
+				source = list->sources[i - 1];
+		if (source == NULL)
+			return NULL;
+		*place = (struct source_place){source, 1, source->text};
+	}
+	if (number < place->line)
+		*place = (struct source_place){source, 1, source->text};
+	const char *at = place->at, *end = source->text + source->length;
+	unsigned line = place->line;
+	for (; line < number && at < end; line++) {
 		const char *newline = memchr(at, '\n', (size_t)(end - at));
 		at = newline != NULL ? newline + 1 : end;
 	}
+	*place = (struct source_place){source, line, at};
 	const char *newline = memchr(at, '\n', (size_t)(end - at));
 	size_t length = (size_t)((newline != NULL ? newline : end) - at);
 	if (length > 0 && at[length - 1] == '\r')

@@ -30,6 +30,17 @@ enum diagnostic_rule {
 	DIAGNOSTIC_BUDGET,	   /* a ruleset that is larger than the budget */
 	DIAGNOSTIC_PROVES_NOTHING, /* a test that would pass whatever the allows say */
 	DIAGNOSTIC_COMMAND,	   /* what the command was asked for cannot be done */
+	DIAGNOSTIC_LINTS,	   /* the first of the lints, which lint.h names */
+	DIAGNOSTIC_UNUSED_SERVICE = DIAGNOSTIC_LINTS,
+	DIAGNOSTIC_OVERLAPPING_SERVICES,
+	DIAGNOSTIC_NO_WORKLOAD,
+	DIAGNOSTIC_COVERED_ALLOW,
+	DIAGNOSTIC_ALLOW_WITHOUT_WHY,
+	DIAGNOSTIC_ALLOW_TO_ANY,
+	DIAGNOSTIC_WHOLE_NETWORK_EGRESS,
+	DIAGNOSTIC_UNDECLARED_PORT,
+	DIAGNOSTIC_EXPIRES_SOON,
+	DIAGNOSTIC_EXPIRED,
 	DIAGNOSTIC_RULES
 };
 
@@ -56,6 +67,7 @@ struct diagnostics {
 	size_t errors;
 	const struct source **sources;
 	size_t source_count;
+	struct source_place *place; /* of the newest diagnostic */
 };
 
 /* Starts an empty list. It lives as long as `arena`. */

@@ -170,6 +170,12 @@ struct quarantine {
 
 enum unmatched { UNMATCHED_DEFAULT, UNMATCHED_DENY, UNMATCHED_ALLOW };
 
+/* A native document that switches lints off for what stands in it. */
+struct lint_switch {
+	struct span document;
+	uint32_t off; /* a bit for each of `lints`, see lint.h */
+};
+
 struct policy {
 	struct service **services;
 	size_t service_count;
@@ -189,6 +195,8 @@ struct policy {
 	struct span unmatched_span;
 	bool audit; /* what would be denied is logged and let through */
 	struct span mode_span;
+	struct lint_switch *lint_switches;
+	size_t lint_switch_count;
 };
 
 /* Whether workloads that no service selects are isolated: as `unmatched` says, else where any service exists. */

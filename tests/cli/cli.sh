@@ -151,7 +151,7 @@ holds "compile: -i changes no byte" cmp -s "$WORK/a" "$WORK/b"
 "$RINGFENCE" compile "$SHOP" >"$WORK/a"
 mkdir "$WORK/one" "$WORK/other"
 cp "$SHOP/policy.yaml" "$WORK/one/policy.yaml"
-sed 's/{from: api, to: db, ports: \[sql\]}/{ports: [sql], to: db, from: api}/; s/{app: api, tier: \[gold, silver\]}/{tier: [silver, gold], app: api}/' \
+sed 's/{from: api, to: db, ports: \[sql\],/{ports: [sql], to: db, from: api,/; s/{app: api, tier: \[gold, silver\]}/{tier: [silver, gold], app: api}/' \
 	"$SHOP/policy.yaml" >"$WORK/other/policy.yaml"
 (cd "$WORK/one" && "$RINGFENCE" compile policy.yaml) >"$WORK/b"
 (cd "$WORK/other" && "$RINGFENCE" compile policy.yaml) >"$WORK/e"
