@@ -12,8 +12,8 @@ cat >"$WORK/policy.yaml" <<'E2'
 ringfence: v1
 services: {a: {workloads: {app: a}}, b: {workloads: {app: b}}}
 allow:
-  - {from: a, to: b, ports: [1/tcp, 3/tcp, 5/tcp]}
-  - {from: b, to: a, ports: [7/tcp]}
+  - {from: a, to: b, ports: [1/tcp, 3/tcp, 5/tcp], why: a}
+  - {from: b, to: a, ports: [7/tcp], why: b}
 E2
 cat >"$WORK/inventory.yaml" <<'E2'
 ringfence: v1

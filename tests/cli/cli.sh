@@ -183,7 +183,7 @@ holds "compile --all-nodes: nothing left beside" test "$(ls "$WORK/nodes" | tr '
 expect "compile --all-nodes: -o that is a file" 2 '' 'Not a directory' compile --all-nodes -o "$WORK/a" "$SHOP"
 expect "compile --all-nodes without -o" 2 '' 'needs -o DIR' compile --all-nodes "$SHOP"
 
-sed 's/ports: \[sql\]}/ports: [sql], until: 2027-03-31}/' "$SHOP/policy.yaml" >"$WORK/until.yaml"
+sed 's/ports: \[sql\], why: orders/ports: [sql], until: 2027-03-31, why: orders/' "$SHOP/policy.yaml" >"$WORK/until.yaml"
 expect "--at before the end" 0 '^ALLOW' '' explain --at 2027-03-31T23:59:59Z -i "$SHOP/inventory.yaml" "$WORK/until.yaml" shop/api-1 shop/db-1 sql
 expect "--at a date is its start: the last day" 0 '^ALLOW' '' explain --at 2027-03-31 -i "$SHOP/inventory.yaml" "$WORK/until.yaml" shop/api-1 shop/db-1 sql
 expect "--at behind the end" 1 '^DENY' '' explain --at 2027-04-01 -i "$SHOP/inventory.yaml" "$WORK/until.yaml" shop/api-1 shop/db-1 sql

@@ -21,7 +21,7 @@ for wrong in x -1 1001 '' 1x; do
 done
 expect "another subcommand does not take it" 2 '' 'does not take' reach --nearest 2 "$SHOP"
 
-sed 's/ports: \[sql\]}/ports: [sql], until: 2027-03-31}/' "$SHOP/policy.yaml" >"$WORK/until.yaml"
+sed 's/ports: \[sql\], why: orders/ports: [sql], until: 2027-03-31, why: orders/' "$SHOP/policy.yaml" >"$WORK/until.yaml"
 expect "an allow that ended" 1 'misses: expired since 2027-04-01T00:00:00Z$' '' explain --at 2027-05-01 "$WORK/until.yaml" shop/api shop/db sql
 sed 's/^namespace: shop/&\nsettings: {mode: audit}/' "$SHOP/policy.yaml" >"$WORK/audit.yaml"
 expect "audit mode too" 1 '^  nearest ' '' explain "$WORK/audit.yaml" shop/api shop/db 5433/tcp
