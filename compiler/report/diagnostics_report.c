@@ -50,10 +50,14 @@ static json_t *optional_number(unsigned number)
 	return number > 0 ? json_integer(number) : json_null();
 }
 
+/* Written at once: standard error has no buffer, and json_dumpf would make a system call for each word. */
 static void print_object(json_t *object, FILE *stream, size_t flags)
 {
-	json_dumpf(object, stream, flags | JSON_ENSURE_ASCII);
-	fputc('\n', stream);
+	char *text = json_dumps(object, flags | JSON_ENSURE_ASCII);
+	if (text == NULL)
+		abort();
+	fprintf(stream, "%s\n", text);
+	free(text);
 	json_decref(object);
 }
 

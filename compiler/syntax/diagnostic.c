@@ -253,27 +253,40 @@ static void print_source(const struct diagnostic *d, FILE *stream, const char *m
 	fprintf(stream, "%s\n", reset);
 }
 
-void diagnostics_print(const struct diagnostics *list, FILE *stream, bool color)
+static void print_one(FILE *stream, const struct diagnostic *d, bool color)
 {
 	static const char *const names[] = {[SEVERITY_ERROR] = "error", [SEVERITY_WARNING] = "warning"};
 	static const char *const colors[] = {[SEVERITY_ERROR] = "\x1b[1;31m", [SEVERITY_WARNING] = "\x1b[1;33m"};
-	const char *reset = color ? "\x1b[0m" : "";
-	for (size_t i = 0; i < list->count; i++) {
-		const struct diagnostic *d = &list->items[i];
-		const char *mark = color ? colors[d->severity] : "";
-		if (d->span.file != NULL) {
-			print_text(stream, d->span.file);
-			fprintf(stream, ":%u:%u: ", d->span.line, d->span.column);
-		}
-		fprintf(stream, "%s%s:%s ", mark, names[d->severity], reset);
-		print_text(stream, d->message);
+	const char *mark = color ? colors[d->severity] : "", *reset = color ? "\x1b[0m" : "";
+	if (d->span.file != NULL) {
+		print_text(stream, d->span.file);
+		fprintf(stream, ":%u:%u: ", d->span.line, d->span.column);
+	}
+	fprintf(stream, "%s%s:%s ", mark, names[d->severity], reset);
+	print_text(stream, d->message);
+	fputc('\n', stream);
+	if (d->source != NULL)
+		print_source(d, stream, mark, reset);
+	if (d->help != NULL) {
+		fputs("help: ", stream);
+		print_text(stream, d->help);
 		fputc('\n', stream);
-		if (d->source != NULL)
-			print_source(d, stream, mark, reset);
-		if (d->help != NULL) {
-			fputs("help: ", stream);
-			print_text(stream, d->help);
-			fputc('\n', stream);
-		}
+	}
+}
+
+/* Each is written at once: standard error has no buffer, and a system call for each character takes long. */
+void diagnostics_print(const struct diagnostics *list, FILE *stream, bool color)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		char *text = NULL;
+		size_t size = 0;
+		FILE *memory = open_memstream(&text, &size);
+		if (memory == NULL)
+			abort();
+		print_one(memory, &list->items[i], color);
+		if (fclose(memory) != 0)
+			abort();
+		fwrite(text, 1, size, stream);
+		free(text);
 	}
 }

@@ -104,7 +104,7 @@ static int measure(const struct kind *kind, unsigned services, unsigned allows, 
 	       frontend.policy.service_count, frontend.policy.allow_count, frontend.inventory.workload_count,
 	       read - begin, linted - read, diagnostics.count);
 	if (errors > 0)
-		diagnostics_print(&diagnostics, stderr, false);
+		fprintf(stderr, "%s: %zu errors: too large for its names and addresses\n", kind->name, errors);
 	arena_free(arena);
 	free(text);
 	return errors > 0;
@@ -116,8 +116,7 @@ int main(int count, char **words)
 	unsigned allows = count > 2 ? (unsigned)atoi(words[2]) : 10000;
 	unsigned workloads = count > 3 ? (unsigned)atoi(words[3]) : 10000;
 	int status = 0;
-	for (size_t i = count > 4 ? (size_t)atoi(words[4]) : 0;
-	     i < (count > 4 ? (size_t)atoi(words[4]) + 1 : sizeof kinds / sizeof *kinds); i++)
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
 		status |= measure(&kinds[i], services, allows, workloads);
 	return status;
 }

@@ -414,8 +414,8 @@ static void long_paths_are_refused(void **state)
 	control_destroy(NULL);
 }
 
-/* A daemon that gives `text`, then nothing more. */
-static pid_t stub(const struct fixture *fixture, const char *text, size_t length, unsigned times)
+/* A peer on the socket that answers with `text`, whatever it is asked, and then says nothing more. */
+static pid_t wrong_daemon(const struct fixture *fixture, const char *text, size_t length, unsigned times)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -454,10 +454,10 @@ static void client_bounds_time_and_size(void **state)
 	struct fixture *fixture = *state, other = *fixture;
 	char error[256];
 
-	snprintf(other.path, sizeof other.path, "%s/stub", fixture->root);
+	snprintf(other.path, sizeof other.path, "%s/wrong", fixture->root);
 	memset(megabyte, ' ', sizeof megabyte);
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		pid_t child = stub(&other, cases[i].text, cases[i].length, cases[i].times);
+		pid_t child = wrong_daemon(&other, cases[i].text, cases[i].length, cases[i].times);
 
 		assert_null(control_ask(other.path, "status", error, sizeof error));
 		assert_non_null(strstr(error, cases[i].expected));
