@@ -3,6 +3,7 @@
  *
  * A party is a service or a workload, or what else a statement names: a network, an inline cidr, world, any, node. A
  * network, and the world, reach what all of their addresses reach. */
+#include "compiler/analysis/narrowing.h"
 #include "compiler/analysis/samples.h"
 
 #include <ringfence/arena.h>
@@ -14,8 +15,8 @@
 struct party {
 	const char *name;
 	struct endpoints from, to;     /* as a source and as a destination: a service calls another of itself */
-	uint64_t *speaks[2];	       /* by direction, a bit for each allow: whether it may speak of this party */
 	bool closed[2];		       /* by direction: nothing passes without an allow */
+	const struct scope *scopes[2]; /* by direction, the statements that may speak of it */
 	const struct network *network; /* the party is this one, or NULL */
 	const struct service *service; /* the same */
 	bool asked_for;		       /* as a source */
@@ -25,6 +26,7 @@ struct party {
 struct parties {
 	struct arena *arena;
 	const struct world *world;
+	struct narrowing *narrowing;
 	struct samples samples;
 	struct party *items;
 	size_t count;
@@ -130,39 +132,10 @@ static void add_named(void *context, const struct flows *flows)
 		add_peer(context, &flows->to[i].peer);
 }
 
-/* Whether a peer may match an end; `node` depends on the other end, so it may match what is no workload. */
-static bool may_match(const struct world *world, const struct peer *peer, const struct endpoints *ends)
+static void find_scopes(const struct parties *parties, struct party *party)
 {
-	const struct endpoint nobody = {.stands_for = PEER_ANY};
-	for (size_t i = 0; i < ends->count; i++)
-		if (peer->kind == PEER_NODE ? ends->items[i].workload == NULL
-					    : peer_matches(world, peer, &ends->items[i], &nobody))
-			return true;
-	return false;
-}
-
-static size_t word_count(const struct parties *parties)
-{
-	return parties->world->policy->allow_count / 64 + 1;
-}
-
-static void find_allows(const struct parties *parties, struct party *party)
-{
-	const struct policy *policy = parties->world->policy;
-	for (int i = EGRESS; i <= INGRESS; i++)
-		party->speaks[i] = arena_alloc(parties->arena, word_count(parties) * sizeof *party->speaks[i]);
-	for (size_t i = 0; i < policy->allow_count; i++) {
-		const struct flows *flows = &policy->allows[i]->flows;
-		bool from = false, to = false;
-		if (!is_alive(parties->world, policy->allows[i]->until))
-			continue;
-		for (size_t j = 0; j < flows->from_count && !from; j++)
-			from = may_match(parties->world, &flows->from[j], &party->from);
-		for (size_t j = 0; j < flows->to_count && !to; j++)
-			to = may_match(parties->world, &flows->to[j].peer, &party->to);
-		party->speaks[EGRESS][i / 64] |= (uint64_t)from << i % 64;
-		party->speaks[INGRESS][i / 64] |= (uint64_t)to << i % 64;
-	}
+	party->scopes[EGRESS] = narrowing_scope(parties->narrowing, &party->from);
+	party->scopes[INGRESS] = narrowing_scope(parties->narrowing, &party->to);
 }
 
 /* A workload that is isolated, and whose node needs an allow as well. */
@@ -180,28 +153,20 @@ static void find_isolation(const struct parties *parties, struct party *party)
 
 struct pair {
 	const struct party *from, *to;
-	bool closed;		/* an end is: only what an allow says may be open */
-	struct port_list named; /* the ports that allows for this pair name */
+	bool closed;		   /* an end is: only what an allow says may be open */
+	const struct world *world; /* of what may speak of the two */
+	struct port_list named;	   /* the ports that allows for this pair name */
 };
 
-static bool speaks(const struct pair *pair, size_t word)
-{
-	return (pair->from->speaks[EGRESS][word] & pair->to->speaks[INGRESS][word]) != 0;
-}
-
 /* Without an allow for it a pair is open as a whole or not at all, and where an end is closed it is not. */
-static bool may_reach(const struct parties *parties, const struct pair *pair)
+static bool may_reach(const struct parties *parties, struct pair *pair)
 {
 	const struct workload *source = pair->from->from.items[0].workload;
 	const struct workload *destination = pair->to->to.items[0].workload;
 	if (source == destination) /* no workload at all, or one and itself */
 		return false;
-	if (!pair->closed)
-		return true;
-	for (size_t i = 0; i < word_count(parties); i++)
-		if (speaks(pair, i))
-			return true;
-	return false;
+	pair->world = narrowing_world(parties->narrowing, pair->from->scopes[EGRESS], pair->to->scopes[INGRESS]);
+	return !pair->closed || pair->world->policy->allow_count > 0;
 }
 
 static void add_range(const struct parties *parties, struct pair *pair, struct port_range range)
@@ -213,13 +178,10 @@ static void add_range(const struct parties *parties, struct pair *pair, struct p
  * ports those of the destination. */
 static void find_ports(const struct parties *parties, struct pair *pair)
 {
-	const struct policy *policy = parties->world->policy;
+	const struct policy *policy = pair->world->policy;
 	const struct workload *workload = pair->to->to.items[0].workload;
 	for (size_t i = 0; i < policy->allow_count; i++) {
 		const struct flows *flows = &policy->allows[i]->flows;
-		if ((pair->from->speaks[EGRESS][i / 64] & pair->to->speaks[INGRESS][i / 64] & UINT64_C(1) << i % 64) ==
-		    0)
-			continue;
 		for (size_t j = 0; j < flows->to_count; j++)
 			for (size_t k = 0; k < flows->to[j].port_count; k++)
 				add_range(parties, pair, flows->to[j].ports[k]);
@@ -281,7 +243,7 @@ static bool reach_protocol(const struct parties *parties, struct reach *reach, c
 		struct flow flow;
 		struct verdict verdict = {0};
 		if (may_open(pair, &pieces[i]))
-			verdict = verdict_of_endpoints(parties->world, &from->from, &to->to, pieces[i].protocol,
+			verdict = verdict_of_endpoints(pair->world, &from->from, &to->to, pieces[i].protocol,
 						       port_sample(&pieces[i]), &flow);
 		if (!verdict.allowed)
 			continue;
@@ -365,7 +327,7 @@ struct reach reach_list(struct arena *arena, const struct world *world, bool wor
 			const char *word)
 {
 	struct reach reach = {0};
-	struct parties parties = {.arena = arena, .world = world};
+	struct parties parties = {.arena = arena, .world = world, .narrowing = narrowing_create(arena, world)};
 	samples_init(&parties.samples, arena, world);
 	if (workloads)
 		add_workloads(&parties);
@@ -374,7 +336,7 @@ struct reach reach_list(struct arena *arena, const struct world *world, bool wor
 	policy_each_flows(world, add_named, &parties);
 	find_sources(&parties, from, word);
 	for (size_t i = 0; i < parties.count; i++) {
-		find_allows(&parties, &parties.items[i]);
+		find_scopes(&parties, &parties.items[i]);
 		find_isolation(&parties, &parties.items[i]);
 	}
 	for (size_t i = 0; i < parties.count; i++) {
@@ -385,6 +347,7 @@ struct reach reach_list(struct arena *arena, const struct world *world, bool wor
 				reach_pair(&parties, &reach, &pair);
 		}
 	}
+	narrowing_finish(parties.narrowing);
 	if (reach.count > 1)
 		qsort(reach.items, reach.count, sizeof *reach.items, compare);
 	return reach;
