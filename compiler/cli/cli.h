@@ -20,7 +20,7 @@ struct arguments {
 	size_t word_count;
 	const char *inventories[PATHS_MAX];
 	size_t inventory_count;
-	const char *node, *output, *format, *color, *at, *socket, *nearest_text, *diagnostics;
+	const char *node, *output, *format, *color, *at, *socket, *nearest_text, *diagnostics, *against;
 	bool all_nodes, dry_run, workloads, verbose;
 	size_t nearest;
 };
@@ -88,6 +88,10 @@ bool format_is(const struct arguments *arguments, const char *format);
 /* Says what is wrong on stderr and returns EXIT_PROBLEM. */
 int problem(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Has `print` write `object` to a file, whole or not at all. Returns NULL, or what went wrong, in `arena`. */
+const char *output_write(struct arena *arena, const char *path, void (*print)(FILE *stream, const void *object),
+			 const void *object);
+
 /* Whether the inventory knows `node` (NULL: all). Returns 0, or EXIT_PROBLEM after saying so. */
 int node_check(struct input *input, const char *node);
 
@@ -95,6 +99,7 @@ int check_run(const struct arguments *arguments);
 int compile_run(const struct arguments *arguments);
 int explain_run(const struct arguments *arguments);
 int test_run(const struct arguments *arguments);
+int graph_run(const struct arguments *arguments);
 int diff_run(const struct arguments *arguments);
 int reach_run(const struct arguments *arguments);
 int apply_run(const struct arguments *arguments);

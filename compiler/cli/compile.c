@@ -6,40 +6,22 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-static void print(FILE *stream, const struct arguments *arguments, const struct input *input,
-		  const struct ruleset *ruleset)
+struct compiled {
+	const struct arguments *arguments;
+	const struct input *input;
+	const struct ruleset *ruleset;
+};
+
+static void print(FILE *stream, const void *object)
 {
-	if (format_is(arguments, "json"))
-		ruleset_print_json(stream, ruleset);
+	const struct compiled *compiled = object;
+	if (format_is(compiled->arguments, "json"))
+		ruleset_print_json(stream, compiled->ruleset);
 	else
-		ruleset_print(stream, ruleset, input->world.at);
-}
-
-/* Writes beside the file and renames, so that a reader never sees half of it. What is there already and no plain file,
- * such as /dev/stdout or a pipe, is written to in place: a rename would remove it. */
-static int print_to(const char *path, const struct arguments *arguments, struct input *input,
-		    const struct ruleset *ruleset)
-{
-	struct stat there;
-	bool replace = lstat(path, &there) != 0 || S_ISREG(there.st_mode);
-	const char *name = replace ? arena_printf(input->arena, "%s.%d.new", path, (int)getpid()) : path;
-	FILE *stream = fopen(name, replace ? "wxe" : "we");
-	if (stream == NULL)
-		return input_problem(input, "%s: %s", name, strerror(errno));
-	print(stream, arguments, input, ruleset);
-	bool failed = ferror(stream) != 0;
-	if (fclose(stream) != 0 || failed || (replace && rename(name, path) != 0)) {
-		int error = errno;
-		if (replace)
-			unlink(name);
-		return input_problem(input, "%s: %s", path, strerror(error));
-	}
-	return EXIT_YES;
+		ruleset_print(stream, compiled->ruleset, compiled->input->world.at);
 }
 
 /* Lowers for `node` and prints to `path`, or to standard output when it is NULL. */
@@ -48,9 +30,12 @@ static int compile(const char *path, const struct arguments *arguments, struct i
 	struct ruleset *ruleset = ruleset_lower(input->arena, &input->world, node, 1, &input->diagnostics);
 	if (ruleset == NULL)
 		return input_report(input);
-	if (path != NULL)
-		return print_to(path, arguments, input, ruleset);
-	print(stdout, arguments, input, ruleset);
+	const struct compiled compiled = {arguments, input, ruleset};
+	if (path != NULL) {
+		const char *wrong = output_write(input->arena, path, print, &compiled);
+		return wrong != NULL ? input_problem(input, "%s", wrong) : EXIT_YES;
+	}
+	print(stdout, &compiled);
 	return EXIT_YES;
 }
 

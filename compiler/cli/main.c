@@ -36,6 +36,15 @@ const struct subcommand subcommands[] = {
      "They need no inventory: a service stands for a workload that carries just the labels it requires, and with an\n"
      "inventory for its workloads too. Exit status 1 means that a test failed.",
      "iDftv", "text|json|junit|tap", test_run},
+    {"graph", "[--against OLD] [-o FILE] " POLICY, "draws who talks to whom",
+     "html is one page that needs no network; dot is for graphviz, mermaid for Markdown. Services, or with "
+     "--workloads, "
+     "and\n"
+     "where no service is defined, the workloads of the inventory. With --against, what was opened and closed since "
+     "OLD "
+     "is\n"
+     "marked; POLICY may be git:REV[:PATH] too.",
+     "iADowft", "html|dot|mermaid|json", graph_run},
     {"apply", "[--node NAME] [--dry-run] " POLICY, "loads a node's ruleset into the kernel once",
      "Exit status 1 with --dry-run means that there is a difference.", "indDft", TEXT_OR_JSON, apply_run},
     {"status", "[--socket PATH]", "asks the local daemon what it enforces",

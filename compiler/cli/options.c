@@ -25,6 +25,7 @@ static const struct {
     {'c', "color", "WHEN", "auto (default), always or never"},
     {'s', "socket", "PATH", "the daemon's control socket (" DEFAULT_SOCKET ")"},
     {'N', "nearest", "N", "of a denied flow, the N allows that come nearest (1); 0: none"},
+    {'A', "against", "OLD", "mark what changed since OLD, a path or git:REV[:PATH]"},
     {'v', "verbose", NULL, "say what was passed over, or what passed"},
 };
 enum { OPTION_COUNT = sizeof options / sizeof *options };
@@ -107,6 +108,7 @@ static int store(struct arguments *arguments, char letter, const char *value)
 	    {'a', NULL, &arguments->all_nodes},	   {'d', NULL, &arguments->dry_run},
 	    {'w', NULL, &arguments->workloads},	   {'v', NULL, &arguments->verbose},
 	    {'N', &arguments->nearest_text, NULL}, {'D', &arguments->diagnostics, NULL},
+	    {'A', &arguments->against, NULL},
 	};
 	if (letter == 'i') {
 		if (arguments->inventory_count == PATHS_MAX)
