@@ -44,6 +44,10 @@ LAB_SOURCES := tests/lab/lab.c tests/lab/packet.c
 LAB_TEST_SOURCES := tests/lab/test_lab.c $(wildcard tests/conformance/*.c)
 AGREEMENT_SOURCES := $(wildcard tests/agreement/*.c)
 
+# The page of `ringfence graph`: one for all builds, since it is the same in each.
+PAGE := build/page
+PAGE_SCRIPTS := $(addprefix compiler/page/,model.js layout.js theme.js canvas.js list.js details.js changes.js main.js)
+
 objects = $(patsubst %.c,$(BUILD)/objects/%.o,$(1))
 LIBRARY := $(BUILD)/libringfence.a
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SOURCES))
@@ -63,6 +67,23 @@ $(BUILD)/objects/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	@echo "  CC  $<"
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# npm runs only where what it would install is not there; it writes that file last.
+$(PAGE)/node_modules/.package-lock.json: compiler/page/package.json compiler/page/package-lock.json compiler/page/.npmrc
+	@command -v npm >/dev/null || { echo "npm is needed at build time for the graph page; deploy/packages installs it" >&2; exit 1; }
+	@mkdir -p $(PAGE)
+	@echo "  NPM $(PAGE)"
+	@cp $^ $(PAGE)
+	@cd $(PAGE) && npm ci --ignore-scripts --loglevel=error
+	@touch $@
+
+$(PAGE)/page.html: $(PAGE)/node_modules/.package-lock.json compiler/page/assemble.mjs compiler/page/page.html \
+		compiler/page/page.css $(PAGE_SCRIPTS)
+	@echo "  GEN $@"
+	@node compiler/page/assemble.mjs $(PAGE)/node_modules/cytoscape $(PAGE_SCRIPTS) >$@.new
+	@mv $@.new $@
+
+$(BUILD)/objects/compiler/page/page.o: $(PAGE)/page.html
 
 $(LIBRARY): $(call objects,$(LIBRARY_SOURCES))
 	@rm -f $@
@@ -119,6 +140,7 @@ demo:
 install: all
 	install -D -m 755 $(BUILD)/ringfence $(DESTDIR)$(PREFIX)/bin/ringfence
 	install -D -m 755 $(BUILD)/ringfenced $(DESTDIR)$(PREFIX)/sbin/ringfenced
+	install -D -m 644 $(PAGE)/node_modules/cytoscape/LICENSE $(DESTDIR)$(PREFIX)/share/doc/ringfence/LICENSE.cytoscape
 
 # Each public header compiles alone.
 headers:

@@ -21,7 +21,7 @@ struct arguments {
 	const char *inventories[PATHS_MAX];
 	size_t inventory_count;
 	const char *node, *output, *format, *color, *at, *socket, *nearest_text, *diagnostics, *from, *radius_text,
-	    *budget;
+	    *budget, *against;
 	bool all_nodes, dry_run, workloads, verbose, transitive, coverage;
 	size_t nearest, most_radius;
 };
@@ -107,6 +107,7 @@ int compile_run(const struct arguments *arguments);
 int explain_run(const struct arguments *arguments);
 int test_run(const struct arguments *arguments);
 int replay_run(const struct arguments *arguments);
+int graph_run(const struct arguments *arguments);
 int diff_run(const struct arguments *arguments);
 int reach_run(const struct arguments *arguments);
 int schema_run(const struct arguments *arguments);

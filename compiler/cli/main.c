@@ -53,6 +53,15 @@ const struct subcommand subcommands[] = {
      "--coverage\n"
      "that something is not covered; in JUnit and TAP each statement is a case of its own then.",
      "iCDftv", "text|json|junit|tap", test_run},
+    {"graph", "[--against OLD] [-o FILE] " POLICY, "draws who talks to whom",
+     "html is one page that needs no network; dot is for graphviz, mermaid for Markdown. Services, or with "
+     "--workloads, "
+     "and\n"
+     "where no service is defined, the workloads of the inventory. With --against, what was opened and closed since "
+     "OLD "
+     "is\n"
+     "marked; POLICY may be git:REV[:PATH] too.",
+     "iADowft", "html|dot|mermaid|json", graph_run},
     {"replay", "[-i INVENTORY]... FLOWS OLD NEW", "says which recorded flows a change would cut, and which newly pass",
      "FLOWS is a file of lines, or - for standard input: lines of a flow log, or FROM TO PORT. OLD and NEW are as in\n"
      "`diff`. `-` is a flow that OLD allows and NEW denies, `+` the other way round, `?` one whose ends are not "

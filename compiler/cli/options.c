@@ -30,6 +30,7 @@ static const struct {
     {'B', "max-blast-radius", "N", "fail where a breach of a service reaches more than N other services"},
     {'b', "budget", "FILE", "fail where a node's ruleset exceeds what FILE allows"},
     {'C', "coverage", NULL, "list the allows and `never` rules that no test would miss"},
+    {'A', "against", "OLD", "mark what changed since OLD, a path or git:REV[:PATH]"},
     {'v', "verbose", NULL, "say what was passed over, or what passed"},
 };
 enum { OPTION_COUNT = sizeof options / sizeof *options };
@@ -114,7 +115,7 @@ static int store(struct arguments *arguments, char letter, const char *value)
 	    {'N', &arguments->nearest_text, NULL}, {'D', &arguments->diagnostics, NULL},
 	    {'F', &arguments->from, NULL},	   {'T', NULL, &arguments->transitive},
 	    {'B', &arguments->radius_text, NULL},  {'b', &arguments->budget, NULL},
-	    {'C', NULL, &arguments->coverage},
+	    {'C', NULL, &arguments->coverage},	   {'A', &arguments->against, NULL},
 	};
 	if (letter == 'i') {
 		if (arguments->inventory_count == PATHS_MAX)

@@ -193,7 +193,7 @@ static json_t *change_json(const struct diff_report *report, const struct flow_c
 	return object;
 }
 
-void diff_print_json(const struct diff_report *report)
+json_t *diff_json(const struct diff_report *report)
 {
 	const struct diff *diff = report->diff;
 	json_t *changes = json_array(), *widenings = json_array();
@@ -211,6 +211,12 @@ void diff_print_json(const struct diff_report *report)
 		json_object_set_new(root, "pairs_gained", json_integer((json_int_t)diff->pairs_gained));
 		json_object_set_new(root, "pairs_lost", json_integer((json_int_t)diff->pairs_lost));
 	}
+	return root;
+}
+
+void diff_print_json(const struct diff_report *report)
+{
+	json_t *root = diff_json(report);
 	json_dumpf(root, stdout, JSON_COMPACT);
 	putchar('\n');
 	json_decref(root);

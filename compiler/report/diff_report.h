@@ -4,6 +4,8 @@
 
 #include <ringfence/diff.h>
 
+#include <jansson.h>
+
 struct diff_report {
 	struct arena *arena;
 	const struct diff *diff;
@@ -14,5 +16,8 @@ struct diff_report {
 void diff_print_text(const struct diff_report *report);
 void diff_print_json(const struct diff_report *report);
 void diff_print_markdown(const struct diff_report *report); /* a table for a comment, as GitHub and GitLab read it */
+
+/* What diff_print_json prints; the caller owns it. */
+json_t *diff_json(const struct diff_report *report);
 
 #endif
