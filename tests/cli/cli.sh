@@ -2,21 +2,6 @@
 # The command as people and pipelines use it: exit statuses, streams, formats, wrong use. TAP.
 . "$(dirname "$0")/lib.sh"
 
-# Whether every line of a file is JSON, or the whole of it is: by python3 where there is one, else by its first and last characters.
-json() { # FILE
-	if command -v python3 >/dev/null; then
-		python3 -c '
-import json, sys
-text = open(sys.argv[1]).read()
-try:
-    json.loads(text)
-except ValueError:
-    [json.loads(line) for line in text.splitlines()] or sys.exit(1)' "$1" 2>>"$WORK/err"
-	else
-		[ "$(head -c 1 "$1")" = "{" ] && [ "$(tail -c 2 "$1")" = "}" ]
-	fi
-}
-
 expect "no subcommand: help, and status 2" 2 'usage: ringfence' ''
 expect "help" 0 'explain +says whether' '' help
 expect "help of a subcommand" 0 '--inventory PATH' '' help check
@@ -65,7 +50,7 @@ expect "explain: the same" 0 'odd.x1b.31m.xff/policy.yaml' '' explain "$odd" sho
 expect "reach: the same" 0 'odd.x1b.31m.xff/policy.yaml' '' reach "$odd"
 holds "no escape sequence on standard output" test "$(grep -c "$(printf '\033')" "$WORK/out")" -eq 0
 expect "explain: a file's name that is no UTF-8, in JSON" 0 'odd.*xff/policy.yaml' '' explain --format json "$odd" shop/web shop/api http
-holds "explain: still JSON" json "$WORK/out"
+holds "explain: still JSON" parses json "$WORK/out"
 expect "reach: a file's name that is no UTF-8, in JSON" 0 'odd.*xff/policy.yaml' '' reach --format json "$odd"
 sed 's/why: SHOP-311/why: "x\\e[2J\\" ; accept ; #\\n accept"/' "$SHOP/policy.yaml" >"$WORK/why.yaml"
 expect "explain: an escape sequence in a reason stays text" 0 'x.x1b.2J" ; accept ; #.x0a accept$' '' explain "$WORK/why.yaml" shop/api 203.0.113.9 443/tcp
@@ -96,7 +81,7 @@ fi
 expect "check: sound" 0 '^ok: 5 services' '' check "$SHOP"
 expect "check: twice in a row" 0 '^ok: 5 services' '' check "$SHOP"
 expect "check: JSON" 0 '"version":1.*"ok":true' '' check --format json "$SHOP"
-holds "check: JSON that parses" json "$WORK/out"
+holds "check: JSON that parses" parses json "$WORK/out"
 printf 'apiVersion: apps/v1\nkind: Deployment\n' >"$WORK/deployment.yaml"
 expect "check: other Kubernetes objects pass" 0 '^ok: 5 services' '' check "$SHOP" "$WORK/deployment.yaml"
 expect "check -v: says what was passed over" 0 '^ok: 5 services' 'passed over 1 Kubernetes' check -v "$SHOP" "$WORK/deployment.yaml"
@@ -116,7 +101,7 @@ expect "explain: JSON" 1 '"verdict":"deny","because":\[\{"side":"egress"' '' exp
 printf 'shop/web-1 shop/api-1 8080/tcp\n\n# a comment\nshop/web-1 shop/db-1 5432/tcp\n' >"$WORK/questions"
 INPUT=$WORK/questions expect "explain -: a JSON line for each" 0 '"verdict":"allow"' '' explain "$SHOP" -
 result "explain -: as many answers as questions" "$([ "$(wc -l <"$WORK/out")" -eq 2 ] && echo 0 || echo 1)"
-holds "explain -: JSON on every line" json "$WORK/out"
+holds "explain -: JSON on every line" parses lines "$WORK/out"
 for field in version from to port verdict because side file line rule; do
 	holds "explain -: the field $field" test "$(grep -c "\"$field\":" "$WORK/out")" -eq 2
 done
@@ -134,13 +119,13 @@ expect "reach" 0 'shop/web +-> shop/api +8080/tcp' '' reach "$SHOP"
 expect "reach: workloads" 0 'shop/web-1 +-> shop/api-1' '' reach --workloads "$SHOP"
 expect "reach: JSON" 0 '"from":"shop/web","to":"shop/api"' '' reach --format json "$SHOP"
 
-holds "reach: JSON that parses" json "$WORK/out"
+holds "reach: JSON that parses" parses json "$WORK/out"
 expect "reach: what is denied is not there" 0 'shop/api' '' reach "$SHOP"
 holds "reach: no web to db" test "$(grep -cE 'shop/web +-> shop/db' "$WORK/out")" -eq 0
 
 expect "compile: a node that is none" 2 '' 'no node `nowhere`' compile --node nowhere "$SHOP"
 expect "compile: JSON names the statements" 0 '"from": "examples/shop/policy.yaml:' '' compile --format json --node node-a "$SHOP"
-holds "compile: JSON that parses" json "$WORK/out"
+holds "compile: JSON that parses" parses json "$WORK/out"
 "$RINGFENCE" compile "$SHOP/policy.yaml" "$SHOP/inventory.yaml" >"$WORK/a"
 "$RINGFENCE" compile "$SHOP/inventory.yaml" "$SHOP/policy.yaml" >"$WORK/b"
 result "compile: the order of files changes no byte" "$(cmp -s "$WORK/a" "$WORK/b" && echo 0 || echo 1)"
@@ -178,7 +163,7 @@ result "compile --all-nodes: a file for each" "$([ -s "$WORK/nodes/node-a.nft" ]
 "$RINGFENCE" compile --node node-a "$SHOP" >"$WORK/b"
 holds "compile --all-nodes: the same as --node" cmp -s "$WORK/b" "$WORK/nodes/node-a.nft"
 expect "compile --all-nodes: twice, and JSON" 0 '' '' compile --all-nodes --format json -o "$WORK/nodes" "$SHOP"
-holds "compile --all-nodes: JSON that parses" json "$WORK/nodes/node-a.json"
+holds "compile --all-nodes: JSON that parses" parses json "$WORK/nodes/node-a.json"
 holds "compile --all-nodes: nothing left beside" test "$(ls "$WORK/nodes" | tr '\n' ' ')" = "node-a.json node-a.nft "
 expect "compile --all-nodes: -o that is a file" 2 '' 'Not a directory' compile --all-nodes -o "$WORK/a" "$SHOP"
 expect "compile --all-nodes without -o" 2 '' 'needs -o DIR' compile --all-nodes "$SHOP"

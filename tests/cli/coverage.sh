@@ -2,14 +2,6 @@
 # Tests that prove nothing, and what `test --coverage` says that no test would miss. TAP.
 . "$(dirname "$0")/lib.sh"
 
-parses() { # MODULE FILE; by python3 where there is one
-	command -v python3 >/dev/null || return 0
-	case $1 in
-	json) python3 -c 'import json, sys; json.load(open(sys.argv[1]))' "$2" 2>>"$WORK/err" ;;
-	xml) python3 -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' "$2" 2>>"$WORK/err" ;;
-	esac
-}
-
 cat >"$WORK/p.yaml" <<'END_OF_POLICY'
 ringfence: v1
 namespace: shop

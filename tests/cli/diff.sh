@@ -2,15 +2,6 @@
 # `ringfence diff` as people and pipelines meet it: statuses, forms, git revisions, what is refused. TAP.
 . "$(dirname "$0")/lib.sh"
 
-lacks() { # PATTERN FILE
-	! grep -qE -- "$1" "$2"
-}
-
-json_parses() { # FILE
-	command -v python3 >/dev/null || return 0
-	python3 -c 'import json, sys; json.load(open(sys.argv[1]))' "$1" 2>>"$WORK/err"
-}
-
 BASE='ringfence: v1
 namespace: shop
 services:
@@ -60,7 +51,7 @@ expect "colours where they are asked for" 1 $'\x1b\\[32m\\+' '' diff --color alw
 
 expect "JSON" 1 '^\{"version":1,"same":false,"opened":2,"closed":0,"changes":\[\{"change":"opened","from":"shop/web","to":"shop/db","ports":\["5433/tcp"\],"because":\[\{"cause":"added","file":"new.yaml","line":7,"why":"a\|b <c>"\}\]' '' \
 	diff --format json old.yaml new.yaml
-holds "JSON that parses" json_parses out
+holds "JSON that parses" parses json out
 holds "one line of it" test "$(wc -l <out)" -eq 1
 expect "JSON of no difference" 0 '"same":true,"opened":0,"closed":0,"changes":\[\],"widenings":\[\]' '' diff --format json old.yaml old.yaml
 expect "Markdown: a table" 1 '^\| \\\+ \| shop/web \| shop/db \| 5433/tcp \| added new.yaml:7:3 \|$' '' diff --format markdown old.yaml new.yaml

@@ -47,6 +47,19 @@ lacks() { # PATTERN FILE
 	! grep -qE -- "$1" "$2"
 }
 
+# Whether a file is what it says: one JSON document, a JSON document on each of its lines, or XML.
+parses() { # json|lines|xml FILE
+	/usr/bin/python3 -c '
+import json, sys, xml.dom.minidom
+form, file = sys.argv[1:]
+if form == "json":
+    json.load(open(file))
+elif form == "lines":
+    [json.loads(line) for line in open(file)] or sys.exit(1)
+else:
+    xml.dom.minidom.parse(file)' "$@" 2>>"$WORK/err"
+}
+
 finish() {
 	echo "1..$COUNT"
 	[ "$FAILED" -eq 0 ]

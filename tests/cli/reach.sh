@@ -2,11 +2,6 @@
 # `reach --from`, blast radii by `reach --transitive` and `check --max-blast-radius`: as people meet them. TAP.
 . "$(dirname "$0")/lib.sh"
 
-json_parses() { # FILE
-	command -v python3 >/dev/null || return 0
-	python3 -c 'import json, sys; json.load(open(sys.argv[1]))' "$1" 2>>"$WORK/err"
-}
-
 # 1,000 services and 10,000 allows between them: a ring, and what a generator of a fixed seed adds.
 awk 'BEGIN {
 	print "ringfence: v1\nnamespace: big\nlint: {off: [allow-without-why, undeclared-port, covered-allow]}\nservices:"
@@ -46,7 +41,7 @@ expect "by workloads" 0 '^ +2 +shop/db-1 +shop/web-1 -> shop/api-1 8080/tcp .* -
 holds "no service is counted then" grep -q '^blast radius of shop/web: 3 workloads in at most 2 hops, 1 end that is no workload$' "$WORK/out"
 expect "JSON" 0 '^\{"version":1,"from":"shop/web","services":3,"others":1,"hops":2,"reached":\[\{"to":"shop/api","kind":"service","hops":1,"path":\[\{"from":"shop/web","to":"shop/api","ports":\["8080/tcp"\],"statements":\[\{"file":"[^"]*","line":23\}\]\}\],"workloads":1\}' '' \
 	reach --from shop/web --transitive --format json "$SHOP"
-holds "JSON that parses" json_parses "$WORK/out"
+holds "JSON that parses" parses json "$WORK/out"
 expect "nothing is reached" 0 '^blast radius of shop/db: 0 services, 0 workloads$' '' reach --from shop/db --transitive "$SHOP"
 expect "from the world" 0 '^blast radius of world: 0 services, 0 workloads$' '' reach --from world --transitive "$SHOP"
 expect "pods of NetworkPolicies" 0 '^ +1 +world +shop/web-0 -> world any \(nothing closes it\)$' '' reach --from shop/web-0 --transitive examples/kubernetes
@@ -67,7 +62,7 @@ expect "one more" 1 '' '^.*policy.yaml:6:3: error: a breach of shop/web reaches 
 holds "with a longest path" grep -q '^help: a longest path: shop/web -> shop/api 8080/tcp -> shop/db 5432/tcp$' "$WORK/err"
 holds "and the path of the other service, too" grep -q '^help: a longest path: monitoring/prometheus -> shop/api 9090/tcp -> shop/db' "$WORK/err"
 expect "JSON of it" 1 '"ok":false,.*"blast_radius":\{"largest":3,"over":\[\{"service":"monitoring/prometheus","services":3,' 'error' check -B 2 --format json "$SHOP"
-holds "which parses" json_parses "$WORK/out"
+holds "which parses" parses json "$WORK/out"
 expect "its rule" 1 '' '"rule":"blast-radius","file":"[^"]*","line":6' check -B 2 --diagnostics json "$SHOP"
 for wrong in '' -1 +1 1x 0x1 1000001 99999999999999999999; do
 	expect "a limit is a number: \`$wrong\`" 2 '' 'max-blast-radius is a number from 0 to 1000000' check --max-blast-radius "$wrong" "$SHOP"

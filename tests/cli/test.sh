@@ -2,15 +2,6 @@
 # `never` and `tests` as people and pipelines meet them: what is refused, what is printed, in which form. TAP.
 . "$(dirname "$0")/lib.sh"
 
-# Whether the output parses, by python3 where there is one.
-parses() { # MODULE FILE
-	command -v python3 >/dev/null || return 0
-	case $1 in
-	json) python3 -c 'import json, sys; json.load(open(sys.argv[1]))' "$2" 2>>"$WORK/err" ;;
-	xml) python3 -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' "$2" 2>>"$WORK/err" ;;
-	esac
-}
-
 POLICY='ringfence: v1
 namespace: shop
 services:

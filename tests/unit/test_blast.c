@@ -1,8 +1,9 @@
 /* How far a breach goes: a table of small policies, and random ones of which everything is asked: the closure over
  * verdict_of between workloads is what is told. */
+#include "tests/unit/reading.h"
+
 #include <ringfence/arena.h>
 #include <ringfence/blast.h>
-#include <ringfence/frontend.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,26 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct reading {
-	struct arena *arena;
-	struct diagnostics diagnostics;
-	struct frontend frontend;
-	struct world world;
-};
-
-static void read_world(struct reading *reading, const char *text)
-{
-	reading->arena = arena_create();
-	diagnostics_init(&reading->diagnostics, reading->arena);
-	frontend_init(&reading->frontend, reading->arena, &reading->diagnostics);
-	frontend_add_text(&reading->frontend, "p", text, strlen(text));
-	frontend_finish(&reading->frontend);
-	if (reading->diagnostics.errors > 0)
-		diagnostics_print(&reading->diagnostics, stderr, false);
-	assert_int_equal(reading->diagnostics.errors, 0);
-	reading->world = (struct world){&reading->frontend.policy, &reading->frontend.inventory, 1800057599};
-}
 
 static struct blast blast_of(struct reading *reading, const char *word, bool workloads)
 {
@@ -161,7 +142,7 @@ static void each_breach_is_told(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct reading reading;
-		read_world(&reading, cases[i].policy);
+		read_policy(&reading, "p", cases[i].policy);
 		struct blast blast = blast_of(&reading, cases[i].from, cases[i].workloads);
 		char *text = told(&blast);
 		if (strcmp(text, cases[i].told) != 0) {
@@ -443,7 +424,7 @@ static bool each_has_workloads(const struct world *world)
 static size_t compare_universe(const char *text, size_t *deepest)
 {
 	struct reading reading;
-	read_world(&reading, text);
+	read_policy(&reading, "p", text);
 	struct everything all = {.world = &reading.world};
 	const struct inventory *inventory = reading.world.inventory;
 	const struct policy *policy = reading.world.policy;

@@ -1,10 +1,11 @@
 /* What tests of a policy prove: a table of tests that could not fail, and small random policies of which every
  * statement is removed in turn and all tests are run again. */
+#include "tests/unit/reading.h"
+
 #include "tests/agreement/random.h"
 
 #include <ringfence/arena.h>
 #include <ringfence/coverage.h>
-#include <ringfence/frontend.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,29 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { NOW = 1800057599 }; /* 2027-01-15T23:59:59Z */
-
-struct reading {
-	struct arena *arena;
-	struct diagnostics diagnostics;
-	struct frontend frontend;
-};
-
-static struct world read_world(struct reading *reading, const char *text)
-{
-	reading->arena = arena_create();
-	diagnostics_init(&reading->diagnostics, reading->arena);
-	frontend_init(&reading->frontend, reading->arena, &reading->diagnostics);
-	frontend_add_text(&reading->frontend, "p", text, strlen(text));
-	frontend_finish(&reading->frontend);
-	if (reading->diagnostics.errors > 0) {
-		diagnostics_print(&reading->diagnostics, stderr, false);
-		fputs(text, stderr);
-	}
-	assert_int_equal(reading->diagnostics.errors, 0);
-	return (struct world){&reading->frontend.policy, &reading->frontend.inventory, NOW};
-}
 
 /* ---- tests that prove nothing ---- */
 
@@ -129,7 +107,7 @@ static void test_what_proves_nothing(void **state)
 		char text[4096];
 		snprintf(text, sizeof text, "%s---\nringfence: v1\nnamespace: shop\ntests:\n- %s\n", cases[i].policy,
 			 cases[i].test);
-		const struct world world = read_world(&reading, text);
+		const struct world world = read_policy(&reading, "p", text);
 		const struct test_result *result = tests_run(reading.arena, &world);
 		const char *wanted = cases[i].nothing != NULL ? cases[i].nothing : "-";
 		const char *nothing = result->nothing != NULL ? result->nothing : "-";
@@ -449,7 +427,7 @@ static void test_coverage_where_a_test_would_ask_otherwise(void **state)
 	for (size_t i = 0; i < sizeof corners / sizeof *corners; i++) {
 		struct reading reading;
 		struct coverage coverage;
-		const struct world world = read_world(&reading, corners[i].policy);
+		const struct world world = read_policy(&reading, "p", corners[i].policy);
 		check_policy(&reading, &world, corners[i].policy, &coverage);
 		if (coverage.allows_covered != corners[i].covered)
 			fail_msg("%s: %zu are covered", corners[i].true_is, coverage.allows_covered);
@@ -462,7 +440,7 @@ static void check_random(uint64_t seed, struct tally *tally)
 	struct reading reading;
 	struct coverage coverage;
 	char *text = random_policy(seed);
-	const struct world world = read_world(&reading, text);
+	const struct world world = read_policy(&reading, "p", text);
 	struct random random = {~seed};
 	settle_tests(&random, reading.arena, &world);
 	check_policy(&reading, &world, text, &coverage);

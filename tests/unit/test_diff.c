@@ -1,10 +1,10 @@
 /* What a change means: a table of changes with what is told of them, and small random policies of which everything is
  * asked in both versions. */
 #include "tests/unit/random_policy.h"
+#include "tests/unit/reading.h"
 
 #include <ringfence/arena.h>
 #include <ringfence/diff.h>
-#include <ringfence/frontend.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,27 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { NOW = 1800057599 }; /* 2027-01-15T23:59:59Z */
-
-struct reading {
-	struct arena *arena;
-	struct diagnostics diagnostics;
-	struct frontend frontend;
-};
-
-static struct world read_world(struct reading *reading, const char *name, const char *text)
-{
-	reading->arena = arena_create();
-	diagnostics_init(&reading->diagnostics, reading->arena);
-	frontend_init(&reading->frontend, reading->arena, &reading->diagnostics);
-	frontend_add_text(&reading->frontend, name, text, strlen(text));
-	frontend_finish(&reading->frontend);
-	if (reading->diagnostics.errors > 0)
-		diagnostics_print(&reading->diagnostics, stderr, false);
-	assert_int_equal(reading->diagnostics.errors, 0);
-	return (struct world){&reading->frontend.policy, &reading->frontend.inventory, NOW};
-}
 
 /* ---- a table ---- */
 
@@ -190,8 +169,8 @@ static void each_change_is_told(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct reading old, new;
-		struct world before = read_world(&old, "old", cases[i].before);
-		struct world after = read_world(&new, "new", cases[i].after);
+		struct world before = read_policy(&old, "old", cases[i].before);
+		struct world after = read_policy(&new, "new", cases[i].after);
 		struct diff diff = diff_compare(new.arena, &before, &after);
 		char *text = told(&diff);
 		if (strcmp(text, cases[i].told) != 0) {
@@ -274,7 +253,7 @@ static void examples_hold(const struct asking *asking, const char *before, const
 static bool compare_with_everything(const char *before_text, const char *after_text)
 {
 	struct reading old, new;
-	struct world before = read_world(&old, "old", before_text), after = read_world(&new, "new", after_text);
+	struct world before = read_policy(&old, "old", before_text), after = read_policy(&new, "new", after_text);
 	const struct diff diff = diff_compare(new.arena, &before, &after);
 	struct asking asking = {.worlds = {&before, &after}, .diff = &diff};
 	for (size_t i = 0; i < 2 * RANDOM_WORKLOADS + RANDOM_STRANGERS; i++)

@@ -1,7 +1,8 @@
 /* Which allow comes nearest to a denied flow, and what it misses: a table of policies and questions. */
+#include "tests/unit/reading.h"
+
 #include <ringfence/arena.h>
 #include <ringfence/explain.h>
-#include <ringfence/frontend.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,9 +10,8 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-
-enum { NOW = 1800057599 }; /* 2027-01-15T23:59:59Z */
 
 /* Lines 1 to 10, so that the first allow of a case stands in line 11. */
 #define BASE                                                                              \
@@ -142,23 +142,13 @@ static const struct {
      "shop/web", "shop/db", "sql", "11 shop/web -> shop/db on 22/tcp; port: the port is 5432/tcp\n"},
 };
 
-struct reading {
-	struct arena *arena;
-	struct diagnostics diagnostics;
-	struct frontend frontend;
-};
-
 static struct world read_world(struct reading *reading, const char *allows)
 {
-	reading->arena = arena_create();
-	diagnostics_init(&reading->diagnostics, reading->arena);
-	frontend_init(&reading->frontend, reading->arena, &reading->diagnostics);
-	const char *text = arena_printf(reading->arena, "%s%s%s", BASE, allows, WORKLOADS);
-	frontend_add_text(&reading->frontend, "p", text, strlen(text));
-	frontend_finish(&reading->frontend);
-	diagnostics_print(&reading->diagnostics, stderr, false);
-	assert_int_equal(reading->diagnostics.errors, 0);
-	return (struct world){&reading->frontend.policy, &reading->frontend.inventory, NOW};
+	char *text = NULL;
+	assert_true(asprintf(&text, "%s%s%s", BASE, allows, WORKLOADS) > 0);
+	const struct world world = read_policy(reading, "p", text);
+	free(text);
+	return world;
 }
 
 static struct nearest ask(struct arena *arena, const struct world *world, size_t i, size_t most)

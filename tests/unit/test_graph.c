@@ -1,8 +1,9 @@
 /* Nodes and edges: a table of policies with what is drawn of them, and random pairs of policies of which every port
  * between two services is asked of verdict_of in both. */
+#include "tests/unit/reading.h"
+
 #include <ringfence/arena.h>
 #include <ringfence/explain.h>
-#include <ringfence/frontend.h>
 #include <ringfence/graph.h>
 
 #include <setjmp.h>
@@ -13,27 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { NOW = 1800057599 }; /* 2027-01-15T23:59:59Z */
-
-struct reading {
-	struct arena *arena;
-	struct diagnostics diagnostics;
-	struct frontend frontend;
-};
-
-static struct world read_world(struct reading *reading, const char *text)
-{
-	reading->arena = arena_create();
-	diagnostics_init(&reading->diagnostics, reading->arena);
-	frontend_init(&reading->frontend, reading->arena, &reading->diagnostics);
-	frontend_add_text(&reading->frontend, "p", text, strlen(text));
-	frontend_finish(&reading->frontend);
-	if (reading->diagnostics.errors > 0)
-		diagnostics_print(&reading->diagnostics, stderr, false);
-	assert_int_equal(reading->diagnostics.errors, 0);
-	return (struct world){&reading->frontend.policy, &reading->frontend.inventory, NOW};
-}
 
 /* ---- a table ---- */
 
@@ -120,9 +100,9 @@ static void test_drawings(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof drawings / sizeof *drawings; i++) {
 		struct reading before = {0}, after = {0};
-		struct world old = {0}, now = read_world(&after, drawings[i].after);
+		struct world old = {0}, now = read_policy(&after, "p", drawings[i].after);
 		if (drawings[i].before != NULL)
-			old = read_world(&before, drawings[i].before);
+			old = read_policy(&before, "p", drawings[i].before);
 		const struct graph graph =
 		    graph_make(after.arena, &now, drawings[i].before != NULL ? &old : NULL, false);
 		char *text = told(&graph);
@@ -140,11 +120,11 @@ static void test_workloads(void **state)
 {
 	(void)state;
 	struct reading reading;
-	const struct world world =
-	    read_world(&reading, HEAD AB "allow: [{from: a, to: b}]\n---\nringfence: v1\nworkloads:\n"
-					 "- {name: a1, namespace: s, labels: {app: a}}\n"
-					 "- {name: b1, namespace: s, labels: {app: b}}\n"
-					 "- {name: b2, namespace: s, labels: {app: b}}\n");
+	const struct world world = read_policy(&reading, "p",
+					       HEAD AB "allow: [{from: a, to: b}]\n---\nringfence: v1\nworkloads:\n"
+						       "- {name: a1, namespace: s, labels: {app: a}}\n"
+						       "- {name: b1, namespace: s, labels: {app: b}}\n"
+						       "- {name: b2, namespace: s, labels: {app: b}}\n");
 	const struct graph services = graph_make(reading.arena, &world, NULL, false);
 	assert_true(services.has_inventory);
 	assert_int_equal(services.nodes[0].workload_count, 1);
@@ -238,7 +218,7 @@ static void test_random(void **state)
 		struct reading readings[2];
 		struct world worlds[2];
 		for (int i = 0; i < 2; i++)
-			worlds[i] = read_world(&readings[i], texts[i]);
+			worlds[i] = read_policy(&readings[i], "p", texts[i]);
 		const struct graph graph = graph_make(readings[1].arena, &worlds[1], &worlds[0], false);
 		for (size_t i = 0; i < SERVICES; i++)
 			for (size_t j = 0; j < SERVICES; j++)

@@ -1,7 +1,8 @@
 /* The proof of `never`: a table of policies with what breaks them, and small random policies that are compared with all
  * label sets there are. */
+#include "tests/unit/reading.h"
+
 #include <ringfence/arena.h>
-#include <ringfence/frontend.h>
 #include <ringfence/invariants.h>
 
 #include <setjmp.h>
@@ -12,26 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { NOW = 1800057599 }; /* 2027-01-15T23:59:59Z */
-
-struct reading {
-	struct arena *arena;
-	struct diagnostics diagnostics;
-	struct frontend frontend;
-};
-
-static struct world read_world(struct reading *reading, const char *text)
-{
-	reading->arena = arena_create();
-	diagnostics_init(&reading->diagnostics, reading->arena);
-	frontend_init(&reading->frontend, reading->arena, &reading->diagnostics);
-	frontend_add_text(&reading->frontend, "p", text, strlen(text));
-	frontend_finish(&reading->frontend);
-	diagnostics_print(&reading->diagnostics, stderr, false);
-	assert_int_equal(reading->diagnostics.errors, 0);
-	return (struct world){&reading->frontend.policy, &reading->frontend.inventory, NOW};
-}
 
 /* Lines 1 to 10, so that the allow of a case stands in line 11 and its never behind it. */
 #define BASE                                                                                            \
@@ -205,7 +186,7 @@ static void each_never_is_proved_or_broken(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct reading reading;
-		struct world world = read_world(&reading, cases[i].text);
+		struct world world = read_policy(&reading, "p", cases[i].text);
 		struct proof proof = invariants_prove(reading.arena, &world, true);
 		if (proof.count != (cases[i].opened_by != NULL))
 			fail_msg("%s: %zu ways to break it, the first %s by %s", cases[i].true_is, proof.count,
@@ -226,9 +207,10 @@ static void each_never_is_proved_or_broken(void **state)
 static void every_opener_is_named(void **state)
 {
 	struct reading reading;
-	struct world world = read_world(&reading, CASE("{from: web, to: db}\n  - {from: api, to: db}",
-						       "{from: cluster, to: db}\n  - {from: db, to: web}\n  - {from: "
-						       "web, to: db, why: PCI}"));
+	struct world world = read_policy(&reading, "p",
+					 CASE("{from: web, to: db}\n  - {from: api, to: db}",
+					      "{from: cluster, to: db}\n  - {from: db, to: web}\n  - {from: "
+					      "web, to: db, why: PCI}"));
 	struct proof proof = invariants_prove(reading.arena, &world, true);
 	(void)state;
 	assert_int_equal(proof.count, 3);
@@ -255,7 +237,7 @@ static struct allow *one_sided(struct allow *allow, enum direction direction)
 static void a_rule_of_one_side_opens_with_the_other(void **state)
 {
 	struct reading reading;
-	struct world world = read_world(&reading, CASE("{from: web, to: db}", "{from: web, to: db}") INVENTORY);
+	struct world world = read_policy(&reading, "p", CASE("{from: web, to: db}", "{from: web, to: db}") INVENTORY);
 	struct policy policy = *world.policy;
 	struct allow *allow = policy.allows[0];
 	(void)state;
@@ -412,7 +394,7 @@ static void the_proof_agrees_with_all_label_sets(void **state)
 	for (uint32_t seed = 1; seed <= 1500; seed++) {
 		struct reading reading;
 		char *text = random_policy(seed * 7919);
-		struct world world = read_world(&reading, text);
+		struct world world = read_policy(&reading, "p", text);
 		struct proof proof = invariants_prove(reading.arena, &world, false);
 		bool found = is_broken(&world);
 		broken += proof.count > 0;

@@ -1,7 +1,8 @@
 /* Lint: a table of policies with what is found in them, the switch of a document, and random policies in which every
  * allow that is said to be covered goes, and no verdict may change. */
+#include "tests/unit/reading.h"
+
 #include <ringfence/arena.h>
-#include <ringfence/frontend.h>
 #include <ringfence/lint.h>
 
 #include <setjmp.h>
@@ -12,27 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { NOW = 1800057599 }; /* 2027-01-15T23:59:59Z */
-
-struct reading {
-	struct arena *arena;
-	struct diagnostics diagnostics;
-	struct frontend frontend;
-	struct world world;
-};
-
-static void read_policy(struct reading *reading, const char *text)
-{
-	reading->arena = arena_create();
-	diagnostics_init(&reading->diagnostics, reading->arena);
-	frontend_init(&reading->frontend, reading->arena, &reading->diagnostics);
-	frontend_add_text(&reading->frontend, "p", text, strlen(text));
-	frontend_finish(&reading->frontend);
-	diagnostics_print(&reading->diagnostics, stderr, false);
-	assert_int_equal(reading->diagnostics.count, 0);
-	reading->world = (struct world){&reading->frontend.policy, &reading->frontend.inventory, NOW};
-}
 
 /* The findings of the lint `name` as LINE: MESSAGE, one a line; NULL: of all, with their names. */
 static const char *lint_text(struct reading *reading, const char *name)
@@ -260,7 +240,7 @@ static void each_case_is_found(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct reading reading;
-		read_policy(&reading, cases[i].text);
+		read_policy(&reading, "p", cases[i].text);
 		const char *found = lint_text(&reading, cases[i].lint);
 		if (strcmp(found, cases[i].found) != 0)
 			fail_msg("%s: %s: found\n%sand not\n%s", cases[i].lint, cases[i].true_is, found,
@@ -282,12 +262,12 @@ static void each_lint_is_switched_off_where_it_is_found(void **state)
 			tried[j] = tried[j] || strcmp(lints[j].name, cases[i].lint) == 0;
 		char text[4096];
 		snprintf(text, sizeof text, "lint: {off: [%s]}\n%s", cases[i].lint, cases[i].text);
-		read_policy(&reading, text);
+		read_policy(&reading, "p", text);
 		if (strcmp(lint_text(&reading, cases[i].lint), "") != 0)
 			fail_msg("%s is not switched off: %s", cases[i].lint, cases[i].true_is);
 		arena_free(reading.arena);
 		snprintf(text, sizeof text, "%s---\nringfence: v1\nlint: {off: %s}\n", cases[i].text, cases[i].lint);
-		read_policy(&reading, text);
+		read_policy(&reading, "p", text);
 		assert_string_equal(lint_text(&reading, cases[i].lint), cases[i].found);
 		arena_free(reading.arena);
 	}
@@ -303,7 +283,7 @@ static void a_switch_is_of_its_document_and_its_lint(void **state)
 				   "---\n{ringfence: v1, allow: [{from: any, to: any, ports: [2/tcp]}]}\n";
 	struct reading reading;
 	(void)state;
-	read_policy(&reading, text);
+	read_policy(&reading, "p", text);
 	assert_string_equal(lint_text(&reading, NULL),
 			    "3: allow-without-why\n3: allow-to-any\n3: allow-to-any\n7: allow-without-why\n"
 			    "10: covered-allow\n10: allow-without-why\n10: allow-to-any\n10: allow-to-any\n");
@@ -470,7 +450,7 @@ static void what_is_covered_can_go(void **state)
 		FILE *out = open_memstream(&text, &size);
 		write_random(out);
 		fclose(out);
-		read_policy(&reading, text);
+		read_policy(&reading, "p", text);
 		lint_run(&reading.diagnostics, reading.arena, &reading.world);
 		const struct policy without = without_covered(&reading);
 		size_t gone = reading.frontend.policy.allow_count - without.allow_count;

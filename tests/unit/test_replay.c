@@ -2,9 +2,9 @@
  * every flow is recorded and compared with verdict_of. */
 #include "compiler/analysis/narrowing.h"
 #include "tests/unit/random_policy.h"
+#include "tests/unit/reading.h"
 
 #include <ringfence/arena.h>
-#include <ringfence/frontend.h>
 #include <ringfence/replay.h>
 
 #include <setjmp.h>
@@ -15,28 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { NOW = 1800057599 }; /* 2027-01-15T23:59:59Z */
-
-struct reading {
-	struct arena *arena;
-	struct diagnostics diagnostics;
-	struct frontend frontend;
-	struct world world;
-};
-
-static void read_world(struct reading *reading, const char *name, const char *text)
-{
-	reading->arena = arena_create();
-	diagnostics_init(&reading->diagnostics, reading->arena);
-	frontend_init(&reading->frontend, reading->arena, &reading->diagnostics);
-	frontend_add_text(&reading->frontend, name, text, strlen(text));
-	frontend_finish(&reading->frontend);
-	if (reading->diagnostics.errors > 0)
-		diagnostics_print(&reading->diagnostics, stderr, false);
-	assert_int_equal(reading->diagnostics.errors, 0);
-	reading->world = (struct world){&reading->frontend.policy, &reading->frontend.inventory, NOW};
-}
 
 /* ---- a table ---- */
 
@@ -186,8 +164,8 @@ static void each_flow_is_told(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct reading old, new;
-		read_world(&old, "old", cases[i].before);
-		read_world(&new, "new", cases[i].after);
+		read_policy(&old, "old", cases[i].before);
+		read_policy(&new, "new", cases[i].after);
 		struct replay *replay = replay_create(new.arena, &old.world, &new.world);
 		add_all(replay, cases[i].flows);
 		const struct replay_result result = replay_finish(replay);
@@ -206,7 +184,7 @@ static void a_port_that_there_is_not_is_refused(void **state)
 					    "shop/w1 shop/d1 1-2/tcp", "shop/w1 shop/d1 any"};
 	struct reading old;
 	(void)state;
-	read_world(&old, "old", WEB_TO_DB INVENTORY);
+	read_policy(&old, "old", WEB_TO_DB INVENTORY);
 	struct replay *replay = replay_create(old.arena, &old.world, &old.world);
 	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
 		struct flow_record record;
@@ -244,7 +222,7 @@ static void a_part_says_what_the_whole_says(void **state)
 		struct reading reading;
 		random_change(round * 104729, before, after);
 		char *text = random_policy(after);
-		read_world(&reading, "policy", text);
+		read_policy(&reading, "policy", text);
 		struct narrowing *narrowing = narrowing_create(reading.arena, &reading.world);
 		for (size_t i = 0; i < ENDS; i++) {
 			ends[i] = random_end(&reading.world, i);
@@ -346,8 +324,8 @@ static void every_flow_is_judged_as_verdict_of_does(void **state)
 		struct reading old, new;
 		random_change(round * 7919, before, after);
 		char *texts[] = {random_policy(before), random_policy(after)};
-		read_world(&old, "old", texts[0]);
-		read_world(&new, "new", texts[1]);
+		read_policy(&old, "old", texts[0]);
+		read_policy(&new, "new", texts[1]);
 		const struct world *worlds[] = {&old.world, &new.world};
 		for (size_t i = 0; i < ENDS; i++)
 			changed += replay_from(worlds, i, (const char *[]){texts[0], texts[1]});

@@ -1,4 +1,6 @@
 /* What a policy means, as a table: a policy and an inventory, a flow, and the verdict that language.md gives it. */
+#include "tests/unit/reading.h"
+
 #include <ringfence/arena.h>
 #include <ringfence/explain.h>
 #include <ringfence/frontend.h>
@@ -169,7 +171,7 @@ static void each_flow_has_its_verdict(void **state)
 		frontend_finish(&frontend);
 		diagnostics_print(&diagnostics, stderr, false);
 		assert_int_equal(diagnostics.errors, 0);
-		struct world world = {&frontend.policy, &frontend.inventory, 1800057599}; /* 2027-01-15T23:59:59Z */
+		struct world world = {&frontend.policy, &frontend.inventory, NOW};
 		assert_null(endpoints_find(arena, &world, cases[i].from, &from));
 		assert_null(endpoints_find(arena, &world, cases[i].to, &to));
 		assert_null(flow_port_find(arena, &world, &to, cases[i].port, &protocol, &port));
@@ -185,22 +187,11 @@ static void each_flow_has_its_verdict(void **state)
 
 /* ---- reading for the tests below ---- */
 
-struct reading {
-	struct arena *arena;
-	struct diagnostics diagnostics;
-	struct frontend frontend;
-};
-
 static struct world read_world(struct reading *reading, const char *text, int64_t at)
 {
-	reading->arena = arena_create();
-	diagnostics_init(&reading->diagnostics, reading->arena);
-	frontend_init(&reading->frontend, reading->arena, &reading->diagnostics);
-	frontend_add_text(&reading->frontend, "case.yaml", text, strlen(text));
-	frontend_finish(&reading->frontend);
-	diagnostics_print(&reading->diagnostics, stderr, false);
-	assert_int_equal(reading->diagnostics.errors, 0);
-	return (struct world){&reading->frontend.policy, &reading->frontend.inventory, at};
+	struct world world = read_policy(reading, "case.yaml", text);
+	world.at = at;
+	return world;
 }
 
 static struct verdict ask(struct reading *reading, const struct world *world, const char *from, const char *to,
@@ -285,7 +276,7 @@ static void each_side_has_its_reason(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof sides / sizeof *sides; i++) {
 		struct reading reading;
-		struct world world = read_world(&reading, sides[i].policy, 1800057599);
+		struct world world = read_world(&reading, sides[i].policy, NOW);
 		struct verdict verdict = ask(&reading, &world, sides[i].from, sides[i].to, sides[i].port);
 		const struct side *both[] = {&verdict.egress, &verdict.ingress};
 		const enum reason wanted[] = {sides[i].egress, sides[i].ingress};
@@ -365,7 +356,7 @@ static void no_selector_crosses_its_namespace(void **state)
 			struct reading reading;
 			snprintf(text, sizeof text, "%sallow: [%s%s%s, ports: [any]}]\n%s", SERVICES, forms[j].before,
 				 selectors[i], forms[j].after, INVENTORY);
-			struct world world = read_world(&reading, text, 1800057599);
+			struct world world = read_world(&reading, text, NOW);
 			const struct allow *allow = world.policy->allows[0];
 			const struct peer *peer = j == 1 ? &allow->flows.to[0].peer : &allow->flows.from[0];
 			const struct endpoint other = {.stands_for = PEER_ANY};
@@ -392,7 +383,7 @@ static void no_service_isolates_beyond_its_namespace(void **state)
 		struct reading reading;
 		snprintf(text, sizeof text, "ringfence: v1\nnamespace: shop\nservices: {all: {workloads: %s}}\n%s",
 			 selectors[i], INVENTORY);
-		struct world world = read_world(&reading, text, 1800057599);
+		struct world world = read_world(&reading, text, NOW);
 		for (size_t k = 0; k < world.inventory->workload_count; k++) {
 			const struct workload *workload = world.inventory->workloads[k];
 			const struct isolation *by;
@@ -410,8 +401,7 @@ static void no_service_isolates_beyond_its_namespace(void **state)
 static void an_empty_selector_is_exactly_its_namespace(void **state)
 {
 	struct reading reading;
-	struct world world =
-	    read_world(&reading, SERVICES "allow: [{from: {labels: {}}, to: db}]\n" INVENTORY, 1800057599);
+	struct world world = read_world(&reading, SERVICES "allow: [{from: {labels: {}}, to: db}]\n" INVENTORY, NOW);
 	size_t in = 0;
 	(void)state;
 	for (size_t i = 0; i < world.inventory->workload_count; i++) {
