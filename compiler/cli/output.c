@@ -16,7 +16,7 @@ const char *output_write(struct arena *arena, const char *path, void (*print)(FI
 	const char *name = replace ? arena_printf(arena, "%s.%d.new", path, (int)getpid()) : path;
 	FILE *stream = fopen(name, replace ? "wxe" : "we");
 	if (stream == NULL)
-		return arena_printf(arena, "%s: %s", name, strerror(errno));
+		return arena_printf(arena, "%s: %s", path, strerror(errno));
 	print(stream, object);
 	bool failed = ferror(stream) != 0;
 	if (fclose(stream) != 0 || failed || (replace && rename(name, path) != 0)) {

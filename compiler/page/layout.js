@@ -82,14 +82,14 @@ function evenly(items, rows) {
   return columns;
 }
 
-// Puts the nodes of one box in columns, and gives it its size.
-function fillBox(box, sizes) {
+// Puts the nodes of one box in at most `most` columns, and gives it its size.
+function fillBox(box, sizes, most) {
   const { title } = sizes, inside = new Set(box.nodes);
   let columns = columnsOf(
     box.nodes,
     (node) => [...node.in.map((edge) => edge.from), ...node.out.map((edge) => edge.to)].filter((other) => inside.has(other)),
     (node) => node.out.map((edge) => edge.to).filter((other) => inside.has(other) && other !== node),
-    box.outside ? 1 : Math.max(4, Math.round(Math.sqrt(box.nodes.length))),
+    box.outside ? 1 : Math.min(most, Math.max(4, Math.round(Math.sqrt(box.nodes.length)))),
   );
   if (sizes.row === compact.row) columns = evenly(columns.flat(), Math.ceil(Math.sqrt(box.nodes.length * 2.6)));
   const rows = Math.max(...columns.map((column) => column.length));
@@ -141,28 +141,52 @@ function fillColumns(boxes, count, gap) {
   return columns;
 }
 
-// As many columns as make the picture largest on a map of that shape.
-function bestFill(boxes, { gap }, shape) {
-  let best = [], smallest = Infinity;
+// How much room columns of boxes take on a map of that shape: the height of the map that holds them.
+function roomOf(columns, { gap }, shape) {
+  const width = columns.reduce((sum, column) => sum + wide(column) + gap * 1.3, 0);
+  return Math.max(width / shape, ...columns.map((column) => tall(column, gap)));
+}
+
+// As many columns as make the picture largest.
+function bestFill(boxes, sizes, shape) {
+  let best = [], least = Infinity;
   for (let count = 1; count <= Math.min(boxes.length, 64); count++) {
-    const columns = fillColumns(boxes, count, gap);
-    const width = columns.reduce((sum, column) => sum + wide(column) + gap, 0), height = Math.max(...columns.map((column) => tall(column, gap)));
-    const size = Math.max(width / shape, height);
-    if (size < smallest) [best, smallest] = [columns, size];
+    const columns = fillColumns(boxes, count, sizes.gap), room = roomOf(columns, sizes, shape);
+    if (room < least) [best, least] = [columns, room];
   }
   return best;
 }
 
-// Boxes to columns of the picture: by who calls whom where they are few, else filled up in that order, such that the
-// whole has the shape of the map.
+// Outside the boxes that mostly call stand on the left, the others on the right.
+function withOutside(boxes, columns) {
+  const left = boxes.filter((box) => box.outside && box.left), right = boxes.filter((box) => box.outside && !box.left);
+  return [left, ...columns, right].filter((column) => column.length > 0);
+}
+
+const within = 1050; // a picture of that height is drawn at three quarters of its size on most screens, and its names can be read
+
+// Boxes to columns of the picture. Few are placed by who calls whom, in as many columns, and columns within a box, as
+// leave it large enough to be read; many fill the shape of the map, in that order.
 function boxColumns(boxes, sizes, shape) {
   const inner = boxes.filter((box) => !box.outside), isFew = sizes.row !== compact.row && inner.length <= 12;
   const next = (box) => [...box.calls.keys()].filter((other) => !other.outside);
   const around = (box) => [...box.calls.keys(), ...box.callers.keys()];
-  let columns = inner.length > 0 ? columnsOf(inner, around, next, isFew ? 4 : inner.length) : [];
-  if (!isFew) columns = bestFill(columns.flat(), sizes, shape);
-  const left = boxes.filter((box) => box.outside && box.left), right = boxes.filter((box) => box.outside && !box.left);
-  return [left, ...columns, right].filter((column) => column.length > 0);
+  const ranked = (most) => (inner.length > 0 ? columnsOf(inner, around, next, most) : []);
+  const fill = (most) => boxes.forEach((box) => fillBox(box, sizes, most));
+  if (!isFew) {
+    fill(Infinity);
+    return withOutside(boxes, bestFill(ranked(inner.length).flat(), sizes, shape));
+  }
+  let best = [], least = Infinity, narrow = 1;
+  for (const inBox of [Infinity, 3, 2, 1]) {
+    fill(inBox);
+    for (const most of [4, 3, 2, 1]) {
+      const columns = withOutside(boxes, ranked(most)), room = Math.max(within, roomOf(columns, sizes, shape));
+      if (room < least * 0.95) [best, least, narrow] = [columns, room, inBox];
+    }
+  }
+  fill(narrow);
+  return best;
 }
 
 function sizesFor(model, boxes) {
@@ -183,7 +207,6 @@ function layout(model, shape) {
     box.callers = new Map();
     box.title = sizes.title;
     box.nodes.sort(byName);
-    fillBox(box, sizes);
   }
   for (const edge of model.edges) {
     const from = edge.from.box, to = edge.to.box;

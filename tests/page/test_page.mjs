@@ -93,6 +93,22 @@ const draw = (name, ...words) => {
   await page.context().close();
 }
 
+// ---- the examples: few services, each name large enough to be read before anybody zooms ----
+
+for (const [name, ...paths] of [["shop", "examples/shop"], ["three-teams", "examples/three-teams/policy"],
+  ["image-pipeline", "examples/image-pipeline/policy"], ["systemd-host", "examples/systemd-host/policy"],
+  ["network-policies", "examples/network-policies/manifests", "examples/network-policies/ringfence"]]) {
+  const page = await open(draw(`${name}.html`, ...paths));
+  await page.shot(`${name}-light`);
+  const size = await page.map((cy) => 12 * cy.zoom());
+  holds(`${name}: names have 8 pixels at least`, size >= 8, `${size}`);
+  equal(`${name}: no two boxes lie on each other`, await page.map((cy) => {
+    const boxes = cy.nodes(".node").map((node) => node.boundingBox({ includeLabels: false }));
+    return boxes.flatMap((a, i) => boxes.slice(i + 1).filter((b) => a.x1 < b.x2 && b.x1 < a.x2 && a.y1 < b.y2 && b.y1 < a.y2)).length;
+  }), 0);
+  await page.context().close();
+}
+
 // ---- what is outside passes nothing on ----
 
 {
