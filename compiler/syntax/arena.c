@@ -50,6 +50,22 @@ void arena_free(struct arena *arena)
 	free(arena);
 }
 
+void arena_pass(struct arena *arena, struct arena *heir)
+{
+	struct block *last = heir != NULL ? arena->block : NULL;
+	while (last != NULL && last->next != NULL)
+		last = last->next;
+	if (last != NULL && heir->block != NULL) { /* behind the current block, whose rest stays in use */
+		last->next = heir->block->next;
+		heir->block->next = arena->block;
+		arena->block = NULL;
+	} else if (last != NULL) {
+		heir->block = arena->block;
+		arena->block = NULL;
+	}
+	arena_free(arena);
+}
+
 void *arena_alloc(struct arena *arena, size_t size)
 {
 	if (size > SIZE_MAX / 2) {

@@ -16,6 +16,9 @@ struct arena *arena_create(void);
 /* Frees the arena and all that was taken from it. NULL is allowed. */
 void arena_free(struct arena *arena);
 
+/* Ends `arena` like arena_free, but what was taken from it lives on as if taken from `heir`; NULL: nothing does. */
+void arena_pass(struct arena *arena, struct arena *heir);
+
 /* Returns `size` zeroed bytes, aligned for any type. */
 void *arena_alloc(struct arena *arena, size_t size);
 

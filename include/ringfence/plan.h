@@ -36,9 +36,12 @@ struct transaction {
 	size_t count;
 };
 
-/* Build, flip, delete: each transaction leaves the table whole (dataplane.md, "What atomic takes"). */
+enum { PLAN_TRANSACTIONS = 5 };
+
+/* Each transaction leaves the table whole (dataplane.md, "What atomic takes"): what no packet meets yet is built, what
+ * they meet is changed, what they meet no more is deleted. */
 struct plan {
-	struct transaction transactions[3];
+	struct transaction transactions[PLAN_TRANSACTIONS];
 	size_t count; /* transactions that are not empty stand first */
 	size_t elements_added, elements_deleted;
 };

@@ -1,0 +1,294 @@
+/* Inside a lowering: what the passes share. See include/ringfence/lowering.h for what a lowering is.
+ *
+ * The passes, in the order in which lower.c calls them:
+ *   identities.c  workloads that no statement can tell apart
+ *   classes.c     local workloads that the same statements select share a chain
+ *   groups.c      which sets a class has, and which identities are in them
+ *   class_rules.c the chain of a class
+ *   common.c      the sets and chains that every node has
+ *   members.c     the elements that one workload puts into all of these
+ */
+#ifndef COMPILER_RULESET_LOWERING_H
+#define COMPILER_RULESET_LOWERING_H
+
+#include "compiler/policy/label_index.h"
+#include "compiler/ruleset/ranges.h"
+#include "compiler/ruleset/rules.h"
+
+#include <ringfence/lowering.h>
+
+#include <uthash.h>
+
+/* When, in a change, the elements of a set come and go; see alteration.c. */
+enum role {
+	ROLE_PEER,  /* who may be reached, or reach: of a class */
+	ROLE_PAIR,  /* what a workload may do for itself: self, guard */
+	ROLE_END,   /* whose rules hold: the maps, and what closes an address */
+	ROLE_KNOWN, /* what a stranger is told by: known, inside */
+	ROLE_DOOR,  /* interfaces that are guarded */
+};
+
+/* A set of the lowering. */
+struct store {
+	struct set form; /* with the elements that do not depend on who is running */
+	enum role role;
+	int64_t until;	    /* of its elements; 0: they have no end */
+	const void *owner;  /* the class that it goes with, or NULL */
+	size_t count;	    /* elements, those of workloads among them */
+	struct set *filled; /* while a ruleset is filled: its set there */
+};
+
+/* How the peers of a class are stored, by what is looked up. */
+enum shape {
+	SHAPE_KEYED,  /* workload address, protocol, port: hash */
+	SHAPE_HOSTS,  /* workload address, any port: hash */
+	SHAPE_SPANS,  /* workload address, ports from one to another: intervals */
+	SHAPE_RANGES, /* networks, ports: intervals in every part */
+	SHAPE_NETS,   /* networks, any port: intervals */
+};
+
+/* A set of a class: one for each shape, family and expiry, and for what else makes its rules differ. */
+struct group {
+	enum shape shape;
+	uint8_t family;
+	int64_t until;		     /* 0: never */
+	bool icmp;		     /* its ports are requests of ICMP, which other rules look at */
+	bool outside;		     /* `world`: only where the address is no known workload's or node's */
+	const struct allow *special; /* an allow with `log` or `rate` has groups of its own; else NULL */
+	bool tcp, udp, sctp;	     /* protocols that can be in it */
+	const struct allow **allows; /* that it comes from */
+	size_t allow_count;
+	struct boxes boxes; /* what is in it whoever runs; ports unused for HOSTS and NETS */
+	struct store *store;
+};
+
+/* An allow that counts for a class, with what it opens: for ingress the target that matched and its ports here. */
+struct class_entry {
+	const struct allow *allow;
+	const struct target *target;
+	const struct port_range *ports; /* ingress only */
+	size_t port_count;
+};
+
+/* A peer of a class's entry that may mean workloads. */
+struct use {
+	struct class *class;
+	const struct class_entry *entry;
+	const struct peer *peer;
+};
+
+/* Local workloads that the same statements select in a direction. */
+struct class
+{
+	struct arena *arena; /* of all that belongs to it */
+	enum direction direction;
+	const struct isolation *isolation;   /* what isolates it, or NULL: unmatched */
+	bool closed;			     /* no allow counts: a workload in conflict or in quarantine */
+	const struct quarantine *quarantine; /* why it is closed, or NULL: a conflict */
+	const char *node;		     /* where a `node` peer matters, else NULL */
+	struct class_entry *entries;
+	size_t entry_count;
+	const char *signature; /* equal for equal classes */
+	struct chain *chain;
+	struct group *groups;
+	size_t group_count;
+	struct use *uses;
+	size_t use_count;
+	bool one_sided;	      /* an entry counts on this side only, as rules of NetworkPolicies do */
+	bool made;	      /* in the change that is going on */
+	size_t members;	      /* local addresses whose rules these are */
+	size_t taken;	      /* of the budget */
+	UT_hash_handle hh;    /* by signature */
+	UT_hash_handle named; /* by the name of its chain */
+};
+
+/* Where the members of an identity stand as peers: in a set, with ports. */
+struct slot {
+	struct store *store;
+	const struct class *class;
+	const struct network *network; /* only addresses in there; NULL: all */
+	struct port_range ports;
+	enum shape shape;
+};
+
+struct slots {
+	struct slot *items;
+	size_t count, room;
+};
+
+/* Workloads that no statement can tell apart: same namespace, same labels and ports as far as the policy speaks of
+ * them, local ones also the same node. Peers are matched once for each. */
+struct identity {
+	const struct workload **members;
+	size_t member_count, member_room;
+	struct slots slots[2];	  /* by family: 0 for IPv4, 1 for IPv6 */
+	struct class *classes[2]; /* of local members whose address is in no network of the policy; by direction */
+	size_t plain_count[2];	  /* how many addresses have it; the class may be NULL: not isolated */
+	UT_hash_handle hh;	  /* by key */
+	size_t key_length;
+	char key[];
+};
+
+/* A text, or an interface of local workloads and how many have it. */
+struct name {
+	size_t count;
+	UT_hash_handle hh;
+	char text[];
+};
+
+/* The sets of an allow's `rate`, by family; shared by all chains of a node, which judge a connection once. */
+struct meter {
+	const struct allow *allow;
+	struct store *stores[2];
+};
+
+/* An element of a workload. */
+struct member {
+	struct store *store;
+	struct element element;
+};
+
+struct members {
+	struct arena *arena;
+	struct member *items;
+	size_t count;
+};
+
+/* How many elements a ruleset may have, and who passed that. */
+struct budget {
+	size_t left;
+	const struct allow *passed_by; /* NULL: nobody */
+};
+
+struct lowering {
+	struct arena *arena; /* of what lives as long as the lowering */
+	struct world world;
+	const char *node;
+	uint32_t generation;
+	struct budget budget;
+	size_t element_count;
+	bool starting; /* workloads are entered for the first time: slots are found for all of them at the end */
+
+	/* what the policy speaks of */
+	struct label_index *allows[2];	    /* by the side of direction d: numbers of allows */
+	struct label_index *isolations;	    /* numbers */
+	const struct network **networks[2]; /* that stand on the own side of an allow, by direction: each once */
+	size_t network_counts[2];
+	struct name *keys, *ports; /* keys of labels and names of ports that some statement asks for */
+	bool one_sided;		   /* a rule counts on one side only: half of a change could be a third policy */
+
+	struct identity *identities;
+	struct class *classes, *class_names;
+	struct label_index *uses; /* struct use */
+	struct name *interfaces;
+
+	/* common.c; by family, NULL where there is none */
+	struct store **stores;
+	size_t store_count;
+	struct chain **chains; /* the fixed ones last */
+	size_t chain_count;
+	struct store *local[2], *self[2], *egress[2], *ingress[2], *guard[2], *pool[2], *known[2], *inside[2];
+	struct store *guarded;
+	struct ranges pools[2];
+	/* Where an allow has `log` or `rate`: local workloads whose ingress chain judges no less than the source's
+	 * egress chain. A rule that counts on one side opens ingress and not egress, so there the source's is to judge.
+	 */
+	struct store *judged[2];
+	struct meter *meters;
+	size_t meter_count;
+
+	/* the change that is going on; alteration.c */
+	struct arena *scratch;
+	struct members gone, come;
+	size_t left_count, entered_count; /* workloads */
+};
+
+/* ---- identities.c ---- */
+
+bool is_local(const struct lowering *l, const struct workload *workload);
+
+/* Collects what the policy speaks of, so that identities know what matters. */
+void identities_prepare(struct lowering *l);
+
+/* The identity of a workload, NULL where it has none yet; identity_enter makes it and adds the workload, identity_leave
+ * takes it out and frees what is empty. */
+struct identity *identity_find(struct lowering *l, const struct workload *workload);
+struct identity *identity_enter(struct lowering *l, const struct workload *workload);
+void identity_leave(struct lowering *l, struct identity *identity, const struct workload *workload);
+void identity_free(struct lowering *l, struct identity *identity);
+
+/* ---- classes.c ---- */
+
+void classes_prepare(struct lowering *l);
+
+/* The class of a local workload at one of its addresses, made when it is new; NULL when the workload is not isolated in
+ * this direction. class_join counts the address as a member, class_part no longer. */
+struct class *class_join(struct lowering *l, struct identity *identity, const struct workload *workload,
+			 const struct address *address, enum direction direction);
+void class_part(struct lowering *l, struct identity *identity, const struct address *address, struct class *class,
+		enum direction direction);
+struct class *class_find(struct lowering *l, const struct identity *identity, const struct workload *workload,
+			 const struct address *address, enum direction direction);
+void class_free(struct lowering *l, struct class *class);
+
+/* ---- groups.c ---- */
+
+/* Ports of an entry at `destination` (NULL: without those that only a workload names). In `arena` or of the entry. */
+const struct port_range *entry_ports(struct arena *arena, const struct class *class, const struct class_entry *entry,
+				     const struct workload *destination, size_t *count);
+
+/* Makes the sets of a class, and notes its uses. */
+void groups_declare(struct lowering *l, struct class *class);
+/* Fills in what does not depend on who is running. */
+void groups_fill(struct lowering *l, struct class *class);
+/* Ends the uses of a class, and takes its slots from all identities. */
+void groups_forget(struct lowering *l, struct class *class);
+/* Adds the slots of an identity in one class, or in all. */
+void slots_in_class(struct lowering *l, struct identity *identity, struct class *class);
+void slots_find(struct lowering *l, struct identity *identity);
+
+/* ---- class_rules.c ---- */
+
+void class_write(struct lowering *l, struct class *class);
+
+/* ---- common.c ---- */
+
+void common_sets(struct lowering *l);
+void common_chains(struct lowering *l);
+
+/* ---- members.c ---- */
+
+struct store *store_create(struct arena *arena, const char *name, enum key_type key, enum role role);
+struct element *store_push(struct arena *arena, struct store *store);
+
+/* Appends one part to a key, padded to 4 bytes; returns where the next begins. */
+size_t put_part(uint8_t *key, size_t at, const void *bytes, size_t size);
+/* An element for every address and port of a box. */
+void put_box(struct element *element, const struct box *box, bool ports, int64_t until);
+void put_address(struct element *element, const struct address *address, const char *chain);
+
+/* Calls for each element that a workload at its addresses puts into the sets; the same may come twice, as a port by its
+ * name and by its number. */
+bool has_place(const struct lowering *l, const struct workload *workload, const struct address *address);
+void members_of(struct lowering *l, const struct identity *identity, const struct workload *workload,
+		void (*call)(void *context, struct store *store, const struct element *element), void *context);
+
+/* ---- lower.c ---- */
+
+/* Calls for every element of every workload; of one class only where that is not NULL. */
+void for_each_member(struct lowering *l, const struct class *class,
+		     void (*call)(void *context, struct store *store, const struct element *element), void *context);
+
+/* Room for twice what is there, so that the kernel takes its fixed hash; sets with timeouts or intervals have none. */
+void store_size(struct store *store);
+
+/* A copy of a store's set with room for all its elements, in `arena`; the caller pushes those of workloads. */
+struct set *store_copy(struct arena *arena, const struct store *store);
+
+/* ---- alteration.c ---- */
+
+void change_begin(struct lowering *l);
+void note_gone(void *context, struct store *store, const struct element *element);
+void note_come(void *context, struct store *store, const struct element *element);
+
+#endif

@@ -1,0 +1,59 @@
+/* Writing rules: the statements that the chains of a ruleset are made of. All in the arena that is given. */
+#ifndef COMPILER_RULESET_RULES_H
+#define COMPILER_RULESET_RULES_H
+
+#include <ringfence/arena.h>
+#include <ringfence/ruleset.h>
+
+/* Records of denials for each rule and second: more are left out. PATH_SHOWN: of a file's path its end, so that a log
+ * prefix holds it, the line and two names in 127 bytes. */
+enum { LOG_RATE = 10, LOG_BURST = 5, PATH_SHOWN = 48 };
+
+/* A chain while it is written. */
+struct writing {
+	struct arena *arena;
+	struct chain *chain;
+	uint32_t generation;
+	bool audit; /* what would be denied is logged and let through */
+};
+
+/* By family: index 0 for IPv4, 1 for IPv6. `source` and `destination` are the flow's, as conntrack has them. */
+extern const enum field source_fields[2], destination_fields[2], packet_sources[2], packet_destinations[2];
+extern const enum key_type address_keys[2];
+
+struct chain *chain_create(struct arena *arena, const char *name);
+
+/* The name of a chain or set of a generation. */
+const char *own_name(struct arena *arena, uint32_t generation, const char *name);
+
+struct rule *add_rule(const struct writing *w, const char *comment);
+struct statement *add_statement(const struct writing *w, struct rule *rule, enum statement_kind kind);
+void match(const struct writing *w, struct rule *rule, enum statement_kind kind, enum field field, const void *value);
+void match_byte(const struct writing *w, struct rule *rule, enum field field, uint8_t value);
+void match_bits(const struct writing *w, struct rule *rule, enum statement_kind kind, enum field field, uint32_t bits);
+void match_prefix(const struct writing *w, struct rule *rule, enum field field, uint8_t first, uint8_t second,
+		  uint8_t bits);
+
+/* A look-up of one to three fields; `b` and `c` are FIELD_COUNT when there are fewer. */
+void look_up(const struct writing *w, struct rule *rule, enum statement_kind kind, const struct set *set, enum field a,
+	     enum field b, enum field c);
+
+/* Ends a rule with a verdict; `chain` is where it leads, or NULL. */
+void finish_rule(const struct writing *w, struct rule *rule, enum statement_kind verdict, const char *chain);
+
+/* A record for the log group, so many in a second and no more. */
+void log_some(const struct writing *w, struct rule *rule, uint32_t rate, uint32_t burst, const char *text);
+
+/* What the record of a denial begins with; in audit mode it is one that is let through. */
+const char *denial(const struct writing *w, const char *reason);
+
+/* The tail of every denial: a bounded log record that says why, then the common end. */
+void deny(const struct writing *w, const char *reason, const char *comment);
+
+/* The same for a workload in conflict or in quarantine, which audit mode does not open. */
+void close_off(const struct writing *w, const char *reason, const char *comment);
+
+/* The end of a path, as much as a log prefix or a comment has room for. */
+const char *path_end(const char *path);
+
+#endif

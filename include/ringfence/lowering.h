@@ -1,0 +1,36 @@
+/* A lowering: the ruleset of a node as it follows from a policy, kept so that one workload can come, go or change at
+ * the cost of its own elements.
+ *
+ * Made of a world, it holds the chains and sets, and for each workload knows which elements are due to it; it does not
+ * hold those, but can fill them in. All that depends on the policy, on nodes and on namespaces is fixed: when these
+ * change, or time passes an `until`, another lowering is made. */
+#ifndef RINGFENCE_LOWERING_H
+#define RINGFENCE_LOWERING_H
+
+#include <ringfence/plan.h>
+
+struct lowering;
+
+/* Lowers `world` for `node` (NULL: every workload is local) as generation `generation`. Policy, inventory and `node`
+ * must outlive the lowering; the caller ends it with lowering_destroy. NULL, with an error in `diagnostics`, when the
+ * ruleset would have more than RULESET_ELEMENTS_MAX elements. */
+struct lowering *lowering_create(const struct world *world, const char *node, uint32_t generation,
+				 struct diagnostics *diagnostics);
+void lowering_destroy(struct lowering *lowering); /* NULL is allowed */
+
+/* Its chains and sets, in `arena` and borrowed from the lowering until the next change of it; with all elements, or
+ * with none, where the sets only tell their sizes. */
+struct ruleset *lowering_ruleset(struct lowering *lowering, struct arena *arena, bool elements);
+
+/* A workload goes from the inventory, or comes. Call lowering_leave for every one that changes before the inventory
+ * does, and lowering_enter after it; a change of conflicts concerns everyone whose conflict begins or ends. Then call
+ * lowering_finish once. */
+void lowering_leave(struct lowering *lowering, const struct workload *workload);
+void lowering_enter(struct lowering *lowering, const struct workload *workload);
+
+/* Ends a change: returns what to apply, in `arena`, so that no packet meets half of it (dataplane.md, "What atomic
+ * takes"); it points into the lowering until the next change of it. NULL where that cannot be done element by element,
+ * or a set would be too full: then another generation is due. The lowering has changed in either case. */
+struct plan *lowering_finish(struct lowering *lowering, struct arena *arena);
+
+#endif
