@@ -37,12 +37,12 @@ LIBRARY_SOURCES := $(filter-out $(CLI_SOURCES),$(wildcard compiler/*/*.c)) \
 	$(wildcard enforcer/desired/*.c enforcer/kernel/*.c enforcer/reconcile/*.c)
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 # What unit tests share.
-UNIT_SHARED := tests/unit/random_policy.c tests/unit/reading.c
+UNIT_SHARED := tests/unit/follow.c tests/unit/random_policy.c tests/unit/reading.c
 TOOL_SOURCES := $(wildcard tests/packets/*.c tests/bench/*.c)
 # Tests with real packets in one process, and what they share.
 LAB_SOURCES := tests/lab/lab.c tests/lab/packet.c
 LAB_TEST_SOURCES := tests/lab/test_lab.c $(wildcard tests/conformance/*.c)
-AGREEMENT_SOURCES := $(wildcard tests/agreement/*.c)
+AGREEMENT_SOURCES := $(wildcard tests/agreement/*.c) tests/unit/follow.c
 
 # The page of `ringfence graph`: one for all builds, since it is the same in each.
 PAGE := build/page

@@ -219,7 +219,6 @@ struct ruleset *lowering_ruleset(struct lowering *l, struct arena *arena, bool e
 	struct filling filling = {arena, ruleset, elements};
 	ruleset->generation = l->generation;
 	ruleset->at = l->world.at;
-	ruleset->elementwise = !l->one_sided && l->inside[0] == NULL;
 	if (elements) {
 		for_each_store(l, forget_count, NULL);
 		for_each_member(l, NULL, count_element, NULL);
@@ -232,6 +231,17 @@ struct ruleset *lowering_ruleset(struct lowering *l, struct arena *arena, bool e
 	ruleset_sort(ruleset);
 	for_each_store(l, note_count, NULL);
 	return ruleset;
+}
+
+static void keep_size(void *context, struct store *store)
+{
+	(void)context;
+	store->form.size = store->filled->size;
+}
+
+void lowering_keep_sizes(struct lowering *l)
+{
+	for_each_store(l, keep_size, NULL);
 }
 
 /* ---- start and end ---- */
@@ -335,6 +345,16 @@ void lowering_destroy(struct lowering *l)
 		dissolve(l, NULL);
 }
 
+void lowering_leave_to(struct lowering *l, struct arena *arena)
+{
+	dissolve(l, arena);
+}
+
+uint32_t lowering_generation(const struct lowering *l)
+{
+	return l->generation;
+}
+
 struct ruleset *ruleset_lower(struct arena *arena, const struct world *world, const char *node, uint32_t generation,
 			      struct diagnostics *diagnostics)
 {
@@ -342,6 +362,6 @@ struct ruleset *ruleset_lower(struct arena *arena, const struct world *world, co
 	if (l == NULL)
 		return NULL;
 	struct ruleset *ruleset = lowering_ruleset(l, arena, true);
-	dissolve(l, arena);
+	lowering_leave_to(l, arena);
 	return ruleset;
 }

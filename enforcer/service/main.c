@@ -166,7 +166,7 @@ static void take_events(struct loop *loop, struct watch *watch, struct events *e
 		int changes = take_event(loop, watch, &events->items[i]);
 		sum += changes;
 		if (!flood && changes > 0)
-			daemon_enforce(&loop->daemon, changes == 1 ? CHANGE_ONE_WORKLOAD : CHANGE_ANY);
+			daemon_enforce(&loop->daemon, CHANGE_ANY);
 		free(events->items[i].path);
 	}
 	if (flood && sum > 0)

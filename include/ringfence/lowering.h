@@ -18,9 +18,18 @@ struct lowering *lowering_create(const struct world *world, const char *node, ui
 				 struct diagnostics *diagnostics);
 void lowering_destroy(struct lowering *lowering); /* NULL is allowed */
 
+/* Ends it as well, but a ruleset that was borrowed from it lives on with `arena`. */
+void lowering_leave_to(struct lowering *lowering, struct arena *arena);
+
+/* The number of its generation. */
+uint32_t lowering_generation(const struct lowering *lowering);
+
 /* Its chains and sets, in `arena` and borrowed from the lowering until the next change of it; with all elements, or
  * with none, where the sets only tell their sizes. */
 struct ruleset *lowering_ruleset(struct lowering *lowering, struct arena *arena, bool elements);
+
+/* Takes over the sizes of the sets in the ruleset that it gave last, with elements: those of the kernel's sets. */
+void lowering_keep_sizes(struct lowering *lowering);
 
 /* A workload goes from the inventory, or comes. Call lowering_leave for every one that changes before the inventory
  * does, and lowering_enter after it; a change of conflicts concerns everyone whose conflict begins or ends. Then call

@@ -128,7 +128,6 @@ struct ruleset {
 	size_t set_count;
 	struct chain **chains; /* the fixed chains stand last: they name the others */
 	size_t chain_count;
-	bool elementwise;  /* workloads may come and go as elements: no mix of before and after judges otherwise */
 	char revision[17]; /* hash of the policy's meaning, in hexadecimal */
 };
 

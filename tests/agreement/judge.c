@@ -2,6 +2,7 @@
 #include "tests/agreement/judge.h"
 #include "tests/agreement/flows.h"
 #include "tests/agreement/generate.h"
+#include "tests/unit/follow.h"
 
 #include <ringfence/arena.h>
 #include <ringfence/reconcile.h>
@@ -24,6 +25,9 @@ struct hearing {
 	uint64_t seed;
 	const struct outcome *only;
 	struct ruleset *loaded;
+	struct lowering *lowering; /* of `loaded`, to follow workloads with; or NULL */
+	struct inventory live;	   /* of the lowering */
+	const struct stage *before;
 	struct lab_probe open[FLOWS_MOST]; /* connections of the stage before */
 	size_t open_count;
 	struct outcome outcome;
@@ -77,19 +81,43 @@ static int clear(struct judge *judge)
 	return error;
 }
 
-static enum change change_of(const json_t *description)
+static bool change_is(const json_t *description, const char *word)
 {
 	const char *change = json_string_value(json_object_get(description, "change"));
-	if (change != NULL && strcmp(change, "workload") == 0)
-		return CHANGE_ONE_WORKLOAD;
-	return change != NULL && strcmp(change, "repair") == 0 ? CHANGE_REPAIR : CHANGE_ANY;
+	return change != NULL && strcmp(change, word) == 0;
+}
+
+/* Element by element from the stage before, or NULL where that cannot be. */
+static struct plan *follow(struct hearing *hearing, struct stage *stage, const json_t *description)
+{
+	if (!change_is(description, "workload") || hearing->lowering == NULL ||
+	    strcmp(hearing->before->frontend.revision, stage->frontend.revision) != 0)
+		return NULL;
+	struct plan *plan = follow_inventory(hearing->lowering, &hearing->live, stage->world.inventory, stage->arena);
+	if (plan != NULL)
+		hearing->loaded = lowering_ruleset(hearing->lowering, stage->arena, true);
+	return plan;
+}
+
+/* As a whole, and ready to be followed from there. */
+static struct plan *reconcile_stage(struct hearing *hearing, struct stage *stage, const json_t *description)
+{
+	struct plan *plan = NULL;
+	if (hearing->lowering != NULL) /* what is loaded is borrowed from it */
+		lowering_leave_to(hearing->lowering, stage->arena);
+	hearing->live = *stage->world.inventory;
+	const struct world world = {stage->world.policy, &hearing->live, stage->world.at};
+	hearing->lowering = reconcile_lowering(stage->arena, &world, stage->node, hearing->loaded,
+					       change_is(description, "repair") ? CHANGE_REPAIR : CHANGE_ANY, &plan,
+					       &stage->diagnostics);
+	hearing->loaded = hearing->lowering != NULL ? lowering_ruleset(hearing->lowering, stage->arena, true) : NULL;
+	return plan;
 }
 
 /* Brings the stage into the kernel, from what is loaded; then that is the stage's ruleset. */
 static void load(struct hearing *hearing, struct stage *stage, const json_t *description)
 {
 	struct kernel *kernel = hearing->judge->kernel;
-	struct plan *plan;
 	int error = 0;
 	if (json_is_true(json_object_get(description, "reads")) && hearing->loaded != NULL)
 		error = kernel_read(kernel, stage->arena, stage->world.at, &hearing->loaded);
@@ -97,8 +125,10 @@ static void load(struct hearing *hearing, struct stage *stage, const json_t *des
 		fail(hearing, TROUBLE_APPLY, "the kernel does not tell its table", error);
 		return;
 	}
-	hearing->loaded = reconcile(stage->arena, &stage->world, stage->node, hearing->loaded, change_of(description),
-				    &plan, &stage->diagnostics);
+	struct plan *plan = follow(hearing, stage, description);
+	if (plan == NULL)
+		plan = reconcile_stage(hearing, stage, description);
+	hearing->before = stage;
 	if (hearing->loaded == NULL) {
 		fail(hearing, TROUBLE_APPLY, "the ruleset is too large", -E2BIG);
 		return;
@@ -239,6 +269,7 @@ struct outcome judge_case(struct judge *judge, const json_t *trial, uint64_t see
 		judge_stage(&hearing, &stages[read], read);
 		read++;
 	}
+	lowering_destroy(hearing.lowering);
 	for (size_t i = 0; i < read; i++) /* only now: what is loaded points into them */
 		stage_finish(&stages[i]);
 	free(stages);

@@ -4,6 +4,8 @@
 #include <ringfence/frontend.h>
 #include <ringfence/reconcile.h>
 
+#include "tests/unit/follow.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,8 +26,7 @@ enum { NOW = 1800000000, ROUNDS = 100, SCRIPT_SIZE = 4096, HANDLES_MOST = 4096 }
 #define RANGE_POLICY POLICY "  - {from: web, to: db, ports: [100-200/tcp]}\n"
 
 /* A world of `policy` with `webs` workloads of web and one of db. */
-static struct ruleset *plan_to(struct arena *arena, const char *policy, int webs, const struct ruleset *actual,
-			       enum change change, struct plan **plan)
+static struct world world_of(struct arena *arena, const char *policy, int webs)
 {
 	char *text = NULL;
 	size_t size = 0;
@@ -46,8 +47,26 @@ static struct ruleset *plan_to(struct arena *arena, const char *policy, int webs
 	frontend_finish(frontend);
 	free(text);
 	assert_int_equal(diagnostics->errors, 0);
-	struct world world = {&frontend->policy, &frontend->inventory, NOW};
+	return (struct world){&frontend->policy, &frontend->inventory, NOW};
+}
+
+static struct ruleset *plan_to(struct arena *arena, const char *policy, int webs, const struct ruleset *actual,
+			       enum change change, struct plan **plan)
+{
+	struct world world = world_of(arena, policy, webs);
 	return reconcile(arena, &world, NULL, actual, change, plan, NULL);
+}
+
+/* The plan from one number of workloads of web to another, element by element, or NULL. */
+static struct plan *plan_step(struct arena *arena, const char *policy, int before, int after)
+{
+	struct world from = world_of(arena, policy, before), to = world_of(arena, policy, after);
+	struct inventory live = *from.inventory;
+	from.inventory = &live;
+	struct lowering *lowering = lowering_create(&from, NULL, 1, NULL);
+	struct plan *plan = follow_inventory(lowering, &live, to.inventory, arena);
+	lowering_leave_to(lowering, arena);
+	return plan;
 }
 
 static size_t count_kind(const struct plan *plan, enum operation_kind kind)
@@ -88,47 +107,55 @@ static void the_same_again_is_nothing(void **state)
 	assert_int_equal(second->generation, 1);
 }
 
-static void a_workload_of_a_known_class_is_elements_in_one_transaction(void **state)
+static bool all_elements(const struct plan *plan, enum operation_kind kind)
 {
-	struct plan *plan;
-	struct ruleset *first = plan_to(*state, POLICY, 3, NULL, CHANGE_ANY, &plan);
-	struct ruleset *second = plan_to(*state, POLICY, 4, first, CHANGE_ONE_WORKLOAD, &plan);
-	assert_int_equal(plan->count, 1);
-	assert_int_equal(second->generation, 1);
-	for (size_t i = 0; i < plan->transactions[0].count; i++)
-		assert_int_equal(plan->transactions[0].operations[i].kind, OPERATION_ADD_ELEMENTS);
+	bool all = true;
+	for (size_t i = 0; i < plan->count; i++)
+		for (size_t j = 0; j < plan->transactions[i].count; j++)
+			all = all && plan->transactions[i].operations[j].kind == kind;
+	return all;
+}
+
+/* Who may be reached, and self, before whose rules hold; the other way round where it goes. */
+static void a_workload_of_a_known_class_is_elements(void **state)
+{
+	struct plan *plan = plan_step(*state, POLICY, 3, 4);
+	assert_int_equal(plan->count, 2);
+	assert_true(all_elements(plan, OPERATION_ADD_ELEMENTS));
 	assert_int_equal(plan->elements_added, 5); /* local, self, egress, ingress, and who may call db */
-	plan_to(*state, POLICY, 3, second, CHANGE_ONE_WORKLOAD, &plan);
-	assert_int_equal(plan->count, 1);
+	plan = plan_step(*state, POLICY, 4, 3);
+	assert_int_equal(plan->count, 2);
+	assert_true(all_elements(plan, OPERATION_DELETE_ELEMENTS));
 	assert_int_equal(plan->elements_deleted, 5);
 }
 
 static void a_first_workload_of_a_class_is_built_before_a_packet_meets_it(void **state)
 {
-	struct plan *plan;
-	struct ruleset *first = plan_to(*state, POLICY, 0, NULL, CHANGE_ANY, &plan);
-	plan_to(*state, POLICY, 1, first, CHANGE_ONE_WORKLOAD, &plan);
-	assert_int_equal(plan->count, 2);
+	struct plan *plan = plan_step(*state, POLICY, 0, 1);
+	assert_int_equal(plan->count, 3);
 	assert_int_equal(plan->transactions[0].operations[0].kind, OPERATION_ADD_SET);
-	for (size_t i = 0; i < plan->transactions[1].count; i++)
-		assert_int_equal(plan->transactions[1].operations[i].kind, OPERATION_ADD_ELEMENTS);
+	for (size_t i = 1; i < plan->count; i++)
+		for (size_t j = 0; j < plan->transactions[i].count; j++)
+			assert_int_equal(plan->transactions[i].operations[j].kind, OPERATION_ADD_ELEMENTS);
+	assert_int_equal(count_kind(plan_step(*state, POLICY, 1, 0), OPERATION_DELETE_CHAIN), 2);
 }
 
-/* Half of the change could be a third policy: a rule that counts on one side, and `world`, which asks two sets. */
-static void a_workload_is_a_generation_where_half_of_it_could_open_or_close(void **state)
+/* Ranges of ports are elements as well: no network's interval changes. */
+static void a_workload_with_a_range_of_ports_is_elements(void **state)
 {
-	static const char *const policies[] = {
-	    POLICY "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p, namespace: shop}\n",
-	    POLICY "  - {from: web, to: world, ports: [443/tcp]}\n",
-	};
-	for (size_t i = 0; i < 2; i++) {
-		struct plan *plan;
-		struct ruleset *first = plan_to(*state, policies[i], 3, NULL, CHANGE_ANY, &plan);
-		struct ruleset *second = plan_to(*state, policies[i], 4, first, CHANGE_ONE_WORKLOAD, &plan);
-		assert_int_equal(second->generation, first->generation + 1);
-		plan_to(*state, policies[i], 4, second, CHANGE_ONE_WORKLOAD, &plan);
-		assert_int_equal(plan->count, 0);
-	}
+	struct plan *plan = plan_step(*state, RANGE_POLICY, 3, 4);
+	assert_non_null(plan);
+	assert_int_equal(plan->elements_added, 6);
+}
+
+/* Where a rule counts on one side, workloads come and go one at a time, or there is another generation. */
+static void several_workloads_of_a_network_policy_are_a_generation(void **state)
+{
+	static const char policy[] =
+	    POLICY "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p, namespace: shop}\n";
+	assert_non_null(plan_step(*state, policy, 3, 4));
+	assert_null(plan_step(*state, policy, 3, 5));
+	assert_non_null(plan_step(*state, POLICY, 3, 5));
 }
 
 static void several_workloads_at_once_are_a_generation(void **state)
@@ -157,18 +184,19 @@ static void another_policy_is_a_generation_behind_one_jump(void **state)
 
 static void a_set_that_outgrows_its_size_is_a_generation(void **state)
 {
+	assert_non_null(plan_step(*state, POLICY, 3, 63));
+	assert_null(plan_step(*state, POLICY, 3, 64));
 	struct plan *plan;
 	struct ruleset *small = plan_to(*state, POLICY, 3, NULL, CHANGE_ANY, &plan);
-	struct ruleset *full = plan_to(*state, POLICY, 63, small, CHANGE_ONE_WORKLOAD, &plan);
-	assert_int_equal(full->generation, 1);
-	assert_int_equal(plan_to(*state, POLICY, 64, full, CHANGE_ONE_WORKLOAD, &plan)->generation, 2);
+	assert_int_equal(plan_to(*state, POLICY, 63, small, CHANGE_REPAIR, &plan)->generation, 1);
+	assert_int_equal(plan_to(*state, POLICY, 64, small, CHANGE_REPAIR, &plan)->generation, 2);
 }
 
-static void an_interval_set_changes_only_with_a_generation(void **state)
+static void an_interval_set_is_repaired_with_a_generation(void **state)
 {
 	struct plan *plan;
 	struct ruleset *first = plan_to(*state, RANGE_POLICY, 3, NULL, CHANGE_ANY, &plan);
-	assert_int_equal(plan_to(*state, RANGE_POLICY, 4, first, CHANGE_ONE_WORKLOAD, &plan)->generation, 2);
+	assert_int_equal(plan_to(*state, RANGE_POLICY, 4, first, CHANGE_REPAIR, &plan)->generation, 2);
 }
 
 static void the_numbers_of_generations_begin_again(void **state)
@@ -271,12 +299,10 @@ static void an_applied_plan_leaves_nothing_to_do(void **state)
 		enum change change;
 		uint32_t generation;
 	} steps[] = {
-	    {POLICY, 3, CHANGE_ANY, 1},		 {POLICY, 3, CHANGE_ANY, 1},
-	    {POLICY, 4, CHANGE_ONE_WORKLOAD, 1}, {POLICY, 2, CHANGE_REPAIR, 1},
-	    {POLICY, 9, CHANGE_ANY, 2},		 {MORE_POLICY, 9, CHANGE_ANY, 3},
-	    {RICH_POLICY, 9, CHANGE_ANY, 4},	 {RICH_POLICY, 8, CHANGE_ANY, 5},
-	    {POLICY, 0, CHANGE_ANY, 6},		 {POLICY, 1, CHANGE_ONE_WORKLOAD, 6},
-	    {POLICY, 0, CHANGE_ONE_WORKLOAD, 6}, {POLICY, 300, CHANGE_ANY, 7},
+	    {POLICY, 3, CHANGE_ANY, 1},	     {POLICY, 3, CHANGE_ANY, 1},      {POLICY, 4, CHANGE_REPAIR, 1},
+	    {POLICY, 2, CHANGE_REPAIR, 1},   {POLICY, 9, CHANGE_ANY, 2},      {MORE_POLICY, 9, CHANGE_ANY, 3},
+	    {RICH_POLICY, 9, CHANGE_ANY, 4}, {RICH_POLICY, 8, CHANGE_ANY, 5}, {POLICY, 0, CHANGE_ANY, 6},
+	    {POLICY, 1, CHANGE_REPAIR, 6},   {POLICY, 0, CHANGE_REPAIR, 6},   {POLICY, 300, CHANGE_ANY, 7},
 	};
 	struct machine machine, *n = enter(&machine);
 	(void)state;
@@ -440,13 +466,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(an_empty_kernel_gets_everything_in_one_transaction),
 	    TEST(the_same_again_is_nothing),
-	    TEST(a_workload_of_a_known_class_is_elements_in_one_transaction),
+	    TEST(a_workload_of_a_known_class_is_elements),
 	    TEST(a_first_workload_of_a_class_is_built_before_a_packet_meets_it),
 	    TEST(several_workloads_at_once_are_a_generation),
-	    TEST(a_workload_is_a_generation_where_half_of_it_could_open_or_close),
+	    TEST(a_workload_with_a_range_of_ports_is_elements),
+	    TEST(several_workloads_of_a_network_policy_are_a_generation),
 	    TEST(another_policy_is_a_generation_behind_one_jump),
 	    TEST(a_set_that_outgrows_its_size_is_a_generation),
-	    TEST(an_interval_set_changes_only_with_a_generation),
+	    TEST(an_interval_set_is_repaired_with_a_generation),
 	    TEST(the_numbers_of_generations_begin_again),
 	    cmocka_unit_test(an_applied_plan_leaves_nothing_to_do),
 	    cmocka_unit_test(any_damage_is_put_right),
