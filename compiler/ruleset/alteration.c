@@ -209,6 +209,8 @@ static void build(struct lowering *l, struct transaction *transaction, struct cl
 	for_each_member(l, class, count_element, NULL);
 	for (size_t i = 0; i < class->group_count; i++) {
 		struct store *store = class->groups[i].store;
+		if (class->groups[i].peers != NULL)
+			continue;
 		store_size(store);
 		store->filled = store_copy(l->scratch, store);
 		*arena_push(l->scratch, filled.sets, filled.set_count) = store->filled;
@@ -217,6 +219,8 @@ static void build(struct lowering *l, struct transaction *transaction, struct cl
 	ruleset_sort(&filled);
 	for (size_t i = 0; i < class->group_count; i++) {
 		struct store *store = class->groups[i].store;
+		if (class->groups[i].peers != NULL)
+			continue;
 		store->count = store->filled->element_count;
 		add(l, transaction, OPERATION_ADD_SET, store->form.name)->set = store->filled;
 		*sum += store->count;
@@ -239,15 +243,34 @@ static void delete_class(struct lowering *l, struct transaction *transaction, co
 {
 	add(l, transaction, OPERATION_FLUSH_CHAIN, class->chain->name);
 	for (size_t i = 0; i < class->group_count; i++) {
+		if (class->groups[i].peers != NULL)
+			continue;
 		l->element_count -= class->groups[i].store->count;
 		add(l, transaction, OPERATION_DELETE_SET, class->groups[i].store->form.name);
 	}
 	add(l, transaction, OPERATION_DELETE_CHAIN, class->chain->name);
 }
 
+/* Shared sets that no class uses any more; no rule names them by then. */
+static void delete_shared(struct lowering *l, struct transaction *transaction)
+{
+	struct peer_set *set, *next;
+	HASH_ITER(hh, l->peer_sets, set, next)
+	{
+		if (set->users > 0)
+			continue;
+		for (size_t family = 0; family < 2; family++) {
+			l->element_count -= set->stores[family]->count;
+			add(l, transaction, OPERATION_DELETE_SET, set->stores[family]->form.name);
+		}
+		sharing_forget(l, set);
+	}
+}
+
 static void take_classes(struct lowering *l, struct transaction *built, struct transaction *deleted, size_t *sum)
 {
 	struct class *class, *next;
+	bool unused = false;
 	HASH_ITER(hh, l->classes, class, next)
 	{
 		if (class->members > 0 && class->made)
@@ -256,10 +279,12 @@ static void take_classes(struct lowering *l, struct transaction *built, struct t
 			delete_class(l, deleted, class);
 		class->made = false;
 		if (class->members == 0) {
-			groups_forget(l, class);
+			unused = groups_forget(l, class) || unused;
 			class_free(l, class);
 		}
 	}
+	if (unused)
+		delete_shared(l, deleted);
 }
 
 /* Whether the steps keep every packet from a third verdict. Each change by itself does; of those that change while they

@@ -14,6 +14,8 @@ enum { ALLOW_LOG_RATE = 100, ALLOW_LOG_BURST = 100 };
 
 static bool has_ports(const struct group *group)
 {
+	if (group->shape == SHAPE_PEERS)
+		return group->ports.protocol != PROTOCOL_ANY;
 	return group->shape != SHAPE_HOSTS && group->shape != SHAPE_NETS;
 }
 
@@ -73,6 +75,14 @@ static enum field peer_field(const struct class_rules *r)
 	return r->class->direction == EGRESS ? destination_fields[family] : source_fields[family];
 }
 
+/* The flow's protocol and port are those of the group; an ICMP error has a protocol of its own. */
+static void match_ports(const struct writing *w, struct rule *rule, const struct group *group, uint8_t protocol)
+{
+	if (protocol != group->ports.protocol)
+		match_byte(w, rule, FIELD_CT_PROTOCOL, (uint8_t)group->ports.protocol);
+	match_range(w, rule, FIELD_CT_PORT, group->ports.first, group->ports.last);
+}
+
 /* Begins a rule for the flows whose other end, protocol and port are in the group's set. */
 static struct rule *match_group(const struct class_rules *r, uint8_t protocol)
 {
@@ -80,12 +90,15 @@ static struct rule *match_group(const struct class_rules *r, uint8_t protocol)
 	const struct group *group = r->group;
 	struct rule *rule = add_rule(w, r->comment);
 	enum field port = group->icmp ? FIELD_CT_REQUEST : FIELD_CT_PORT;
-	if (has_ports(group)) {
+	if (has_ports(group))
 		match_byte(w, rule, FIELD_L4PROTO, protocol);
+	if (has_ports(group) && group->shape != SHAPE_PEERS) {
 		look_up(w, rule, STATEMENT_IN, &group->store->form, peer_field(r), FIELD_CT_PROTOCOL, port);
 	} else {
 		look_up(w, rule, STATEMENT_IN, &group->store->form, peer_field(r), FIELD_COUNT, FIELD_COUNT);
 	}
+	if (has_ports(group) && group->shape == SHAPE_PEERS)
+		match_ports(w, rule, group, protocol);
 	if (group->outside)
 		look_up(w, rule, STATEMENT_NOT_IN, &r->l->inside[group->family == 6]->form, peer_field(r), FIELD_COUNT,
 			FIELD_COUNT);

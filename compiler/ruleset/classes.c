@@ -252,16 +252,21 @@ static struct class *make_class(struct lowering *l, struct arena *arena, struct 
 	class->made = true;
 	HASH_ADD_KEYPTR(hh, l->classes, class->signature, strlen(class->signature), class);
 	HASH_ADD_KEYPTR(named, l->class_names, class->chain->name, strlen(class->chain->name), class);
+	if (l->starting)
+		return class;
+	class_complete(l, class);
+	for (struct identity *identity = l->identities; identity != NULL; identity = identity->hh.next)
+		slots_in_class(l, identity, class);
+	return class;
+}
+
+void class_complete(struct lowering *l, struct class *class)
+{
 	groups_declare(l, class);
 	class->taken = l->budget.left;
 	groups_fill(l, class);
 	class->taken -= l->budget.left;
 	class_write(l, class);
-	if (l->starting)
-		return class;
-	for (struct identity *identity = l->identities; identity != NULL; identity = identity->hh.next)
-		slots_in_class(l, identity, class);
-	return class;
 }
 
 /* The class of `end`, a workload at one of its addresses, in a direction; NULL when the workload is not isolated, or

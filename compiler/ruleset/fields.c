@@ -250,6 +250,9 @@ static bool statement_equal(const struct statement *a, const struct statement *b
 	case STATEMENT_BITS:
 	case STATEMENT_NO_BITS:
 		return same_bits(a, b);
+	case STATEMENT_RANGE:
+		return memcmp(a->value, b->value, sizeof a->value) == 0 &&
+		       memcmp(a->last, b->last, sizeof a->last) == 0;
 	case STATEMENT_IN:
 	case STATEMENT_NOT_IN:
 	case STATEMENT_MAP:

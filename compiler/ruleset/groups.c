@@ -14,6 +14,8 @@
  * ends in more than a hundred has none there; whoever made the ruleset makes another then. */
 #define EXPIRY_MOST ((int64_t)100 * 365 * 86400)
 
+enum { SHARED_MOST = 4 /* look-ups of a packet in shared sets, for each class and family */ };
+
 /* What a workload is where its ports are named and its peer is a network, or anyone. */
 static const struct peer by_label = {.kind = PEER_LABELS};
 
@@ -30,11 +32,11 @@ static enum shape shape_of(const struct peer *peer, const struct port_range *por
 	return network ? SHAPE_RANGES : ports->first != ports->last ? SHAPE_SPANS : SHAPE_KEYED;
 }
 
-/* The place of the group for a peer of this kind with these ports; class->group_count when there is none yet. */
-static size_t find_group(const struct lowering *l, const struct class *class, const struct allow *allow,
-			 const struct peer *peer, const struct port_range *ports, uint8_t family, struct group *wanted)
+/* What a group for a peer of this kind with these ports is. */
+static struct group group_form(const struct lowering *l, const struct allow *allow, const struct peer *peer,
+			       const struct port_range *ports, uint8_t family)
 {
-	*wanted = (struct group){
+	return (struct group){
 	    .shape = shape_of(peer, ports),
 	    .family = family,
 	    .until = allow->until - l->world.at > EXPIRY_MOST ? 0 : allow->until,
@@ -42,15 +44,66 @@ static size_t find_group(const struct lowering *l, const struct class *class, co
 	    .outside = peer->kind == PEER_WORLD,
 	    .special = allow->log || allow->rate.count > 0 ? allow : NULL,
 	};
-	size_t i = 0;
-	for (; i < class->group_count; i++) {
-		const struct group *group = &class->groups[i];
-		if (group->shape == wanted->shape && group->family == family && group->until == wanted->until &&
+}
+
+/* The group of this form, or NULL. */
+static struct group *find_form(const struct class *class, const struct group *wanted)
+{
+	for (size_t i = 0; i < class->group_count; i++) {
+		struct group *group = &class->groups[i];
+		if (group->shape == wanted->shape && group->family == wanted->family && group->until == wanted->until &&
 		    group->icmp == wanted->icmp && group->outside == wanted->outside &&
-		    group->special == wanted->special)
-			break;
+		    group->special == wanted->special && group->peers == wanted->peers &&
+		    memcmp(&group->ports, &wanted->ports, sizeof group->ports) == 0)
+			return group;
 	}
-	return i;
+	return NULL;
+}
+
+/* The same where the peer has a shared set and the rule says the ports. */
+static bool shared_form(const struct lowering *l, const struct peer *peer, const struct port_range *ports,
+			struct group *wanted)
+{
+	struct peer_set *set = wanted->icmp ? NULL : sharing_find(l, peer, wanted->until);
+	if (set == NULL)
+		return false;
+	wanted->shape = SHAPE_PEERS;
+	wanted->peers = set;
+	wanted->ports = *ports;
+	return true;
+}
+
+/* The group for a peer of this kind with these ports; NULL when there is none yet. */
+static struct group *find_group(const struct lowering *l, const struct class *class, const struct allow *allow,
+				const struct peer *peer, const struct port_range *ports, uint8_t family)
+{
+	const struct group plain = group_form(l, allow, peer, ports, family);
+	struct group shared = plain;
+	struct group *group = shared_form(l, peer, ports, &shared) ? find_form(class, &shared) : NULL;
+	return group != NULL ? group : find_form(class, &plain);
+}
+
+/* The same, made when it is new; a shared set is used as long as a class has few of them. */
+static struct group *make_group(struct lowering *l, struct class *class, const struct allow *allow,
+				const struct peer *peer, const struct port_range *ports, uint8_t family)
+{
+	struct group wanted = group_form(l, allow, peer, ports, family), shared = wanted;
+	struct group *group = NULL;
+	if (shared_form(l, peer, ports, &shared)) {
+		group = find_form(class, &shared);
+		if (group == NULL && class->peers_count < 2 * SHARED_MOST) {
+			class->peers_count++;
+			shared.peers->users++;
+			wanted = shared;
+		}
+	}
+	if (group == NULL)
+		group = find_form(class, &wanted);
+	if (group == NULL) {
+		group = arena_push(class->arena, class->groups, class->group_count);
+		*group = wanted;
+	}
+	return group;
 }
 
 /* Calls for ports as conntrack knows them in a family: ICMP is its requests one by one, each in its own family. */
@@ -70,6 +123,11 @@ static size_t ports_in_family(const struct port_range *ports, uint8_t family, st
 }
 
 /* ---- the sets ---- */
+
+static void share_store(struct group *group)
+{
+	group->store = group->peers->stores[group->family == 6];
+}
 
 /* A letter for the shape, the family, and a number where the class has several of those: k4, h6, r4x1 ... */
 static void add_store(struct class *class, struct group *group)
@@ -107,11 +165,7 @@ static void declare(struct lowering *l, struct class *class, const struct class_
 		struct port_range list[8];
 		size_t count = ports_in_family(ports, family, list);
 		for (size_t i = 0; i < count; i++) {
-			struct group wanted;
-			size_t place = find_group(l, class, entry->allow, peer, &list[i], family, &wanted);
-			if (place == class->group_count)
-				*arena_push(class->arena, class->groups, class->group_count) = wanted;
-			struct group *group = &class->groups[place];
+			struct group *group = make_group(l, class, entry->allow, peer, &list[i], family);
 			group->tcp = group->tcp || ports->protocol == PROTOCOL_TCP;
 			group->udp = group->udp || ports->protocol == PROTOCOL_UDP;
 			group->sctp = group->sctp || ports->protocol == PROTOCOL_SCTP;
@@ -158,14 +212,17 @@ static void declare_peer(struct lowering *l, struct class *class, const struct c
 	bool workloads = peer->kind == PEER_SERVICE || peer->kind == PEER_LABELS || peer->kind == PEER_CLUSTER ||
 			 (names_ports(class, entry) && (peer->kind == PEER_ANY || peer->kind == PEER_NETWORK));
 	if (workloads)
-		*arena_push(class->arena, class->uses, class->use_count) = (struct use){class, entry, peer};
+		*arena_push(class->arena, class->uses, class->use_count) = (struct use){peer, class, entry, NULL};
 }
 
 void groups_declare(struct lowering *l, struct class *class)
 {
 	for_each_peer(l, class, declare_peer);
 	for (size_t i = 0; i < class->group_count; i++)
-		add_store(class, &class->groups[i]);
+		if (class->groups[i].shape == SHAPE_PEERS)
+			share_store(&class->groups[i]);
+		else
+			add_store(class, &class->groups[i]);
 	for (size_t i = 0; i < class->use_count; i++)
 		label_index_add(l->uses, class->uses[i].peer, &class->uses[i]);
 }
@@ -178,9 +235,7 @@ static void put(struct lowering *l, struct class *class, const struct allow *all
 	struct port_range list[8];
 	size_t count = ports_in_family(ports, addresses->first.family, list);
 	for (size_t i = 0; i < count; i++) {
-		struct group wanted;
-		struct group *group =
-		    &class->groups[find_group(l, class, allow, peer, &list[i], addresses->first.family, &wanted)];
+		struct group *group = find_group(l, class, allow, peer, &list[i], addresses->first.family);
 		if (l->budget.left == 0) {
 			l->budget.passed_by = l->budget.passed_by != NULL ? l->budget.passed_by : allow;
 			return;
@@ -269,7 +324,7 @@ static bool same_slot(const struct slot *a, const struct slot *b)
 /* The slots of a class stand side by side, so that a look at them finds what is there twice. */
 static void add_slot(struct slots *slots, const struct slot *slot)
 {
-	for (size_t i = slots->count; i > 0 && slots->items[i - 1].class == slot->class; i--)
+	for (size_t i = slots->count; i > 0 && slots->items[i - 1].owner == slot->owner; i--)
 		if (same_slot(&slots->items[i - 1], slot))
 			return;
 	if (slots->count == slots->room) {
@@ -296,18 +351,34 @@ static void use_slots(struct lowering *l, struct identity *identity, const struc
 			struct port_range list[8];
 			size_t requests = ports_in_family(&ports[i], family, list);
 			for (size_t j = 0; j < requests; j++) {
-				struct group wanted;
-				size_t place = find_group(l, use->class, use->entry->allow,
-							  stranger ? &by_label : use->peer, &list[j], family, &wanted);
-				const struct slot slot = {.store = use->class->groups[place].store,
-							  .class = use->class,
+				const struct group *group =
+				    find_group(l, use->class, use->entry->allow, stranger ? &by_label : use->peer,
+					       &list[j], family);
+				const struct slot slot = {.store = group->store,
+							  .owner = use->class,
 							  .network = network ? use->peer->network : NULL,
 							  .ports = list[j],
-							  .shape = wanted.shape};
+							  .shape = group->shape};
+				if (group->shape == SHAPE_PEERS) /* its set has slots of its own */
+					continue;
 				add_slot(&identity->slots[family == 6], &slot);
 			}
 		}
 	arena_free(arena);
+}
+
+static void shared_slots(struct lowering *l, struct identity *identity, const struct use *use)
+{
+	const struct endpoint end = {.workload = identity->members[0]}, other = {.stands_for = PEER_ANY};
+	if (!peer_matches(&l->world, use->peer, &end, &other))
+		return;
+	for (size_t family = 0; family < 2; family++) {
+		const struct slot slot = {.store = use->shared->stores[family],
+					  .owner = use->shared,
+					  .ports = {.protocol = PROTOCOL_ANY},
+					  .shape = SHAPE_PEERS};
+		add_slot(&identity->slots[family], &slot);
+	}
 }
 
 void slots_in_class(struct lowering *l, struct identity *identity, struct class *class)
@@ -345,21 +416,38 @@ void slots_find(struct lowering *l, struct identity *identity)
 		qsort(found.items, found.count, sizeof *found.items, compare_uses);
 	for (size_t i = 0; i < found.count; i++)
 		if (i == 0 || found.items[i] != found.items[i - 1])
-			use_slots(l, identity, found.items[i]);
+			(found.items[i]->shared != NULL ? shared_slots : use_slots)(l, identity, found.items[i]);
 	arena_free(found.arena);
 }
 
-void groups_forget(struct lowering *l, struct class *class)
+static void forget_slots(struct lowering *l, const void *owner)
 {
-	for (size_t i = 0; i < class->use_count; i++)
-		label_index_remove(l->uses, class->uses[i].peer, &class->uses[i]);
 	for (struct identity *identity = l->identities; identity != NULL; identity = identity->hh.next)
 		for (size_t family = 0; family < 2; family++) {
 			struct slots *slots = &identity->slots[family];
 			size_t kept = 0;
 			for (size_t i = 0; i < slots->count; i++)
-				if (slots->items[i].class != class)
+				if (slots->items[i].owner != owner)
 					slots->items[kept++] = slots->items[i];
 			slots->count = kept;
 		}
+}
+
+bool groups_forget(struct lowering *l, struct class *class)
+{
+	bool unused = false;
+	for (size_t i = 0; i < class->use_count; i++)
+		label_index_remove(l->uses, class->uses[i].peer, &class->uses[i]);
+	for (size_t i = 0; i < class->group_count; i++)
+		if (class->groups[i].peers != NULL)
+			unused = --class->groups[i].peers->users == 0 || unused;
+	forget_slots(l, class);
+	return unused;
+}
+
+void sharing_forget(struct lowering *l, struct peer_set *set)
+{
+	HASH_DEL(l->peer_sets, set);
+	label_index_remove(l->uses, set->use.peer, &set->use);
+	forget_slots(l, set);
 }

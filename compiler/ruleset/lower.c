@@ -126,7 +126,7 @@ static bool stands_in(const struct identity *identity, const struct class *class
 {
 	for (size_t family = 0; family < 2; family++) /* the slots of the newest class stand last */
 		for (size_t i = identity->slots[family].count; i-- > 0;)
-			if (identity->slots[family].items[i].class == class)
+			if (identity->slots[family].items[i].owner == class)
 				return true;
 			else if (class->made)
 				break;
@@ -154,9 +154,13 @@ static void for_each_store(struct lowering *l, void (*call)(void *context, struc
 {
 	for (size_t i = 0; i < l->store_count; i++)
 		call(context, l->stores[i]);
+	for (struct peer_set *set = l->peer_sets; set != NULL; set = set->hh.next)
+		for (size_t family = 0; set->users > 0 && family < 2; family++)
+			call(context, set->stores[family]);
 	for (struct class *class = l->classes; class != NULL; class = class->hh.next)
 		for (size_t i = 0; i < class->group_count; i++)
-			call(context, class->groups[i].store);
+			if (class->groups[i].peers == NULL)
+				call(context, class->groups[i].store);
 }
 
 /* ---- a ruleset ---- */
@@ -272,7 +276,7 @@ static bool within_budget(struct lowering *l, struct diagnostics *diagnostics)
 }
 
 struct lowering *lowering_create(const struct world *world, const char *node, uint32_t generation,
-				 struct diagnostics *diagnostics)
+				 const struct ruleset *like, struct diagnostics *diagnostics)
 {
 	struct lowering *l = calloc(1, sizeof *l);
 	if (l == NULL)
@@ -290,6 +294,10 @@ struct lowering *lowering_create(const struct world *world, const char *node, ui
 	common_chains(l);
 	for (size_t i = 0; i < world->inventory->workload_count && l->budget.passed_by == NULL; i++)
 		lowering_enter(l, world->inventory->workloads[i]);
+	sharing_choose(l, like);
+	for (struct class *class = l->classes; class != NULL; class = class->hh.next)
+		class_complete(l, class);
+	sharing_settle(l);
 	for (struct identity *identity = l->identities; identity != NULL; identity = identity->hh.next)
 		slots_find(l, identity);
 	for (struct class *class = l->classes; class != NULL; class = class->hh.next)
@@ -321,6 +329,7 @@ static void dissolve(struct lowering *l, struct arena *heir)
 	struct class *class, *next_class;
 	HASH_ITER(hh, l->identities, identity, next_identity) identity_free(l, identity);
 	HASH_CLEAR(named, l->class_names);
+	HASH_CLEAR(hh, l->peer_sets);
 	HASH_ITER(hh, l->classes, class, next_class)
 	{
 		struct arena *arena = class->arena;
@@ -358,7 +367,7 @@ uint32_t lowering_generation(const struct lowering *l)
 struct ruleset *ruleset_lower(struct arena *arena, const struct world *world, const char *node, uint32_t generation,
 			      struct diagnostics *diagnostics)
 {
-	struct lowering *l = lowering_create(world, node, generation, diagnostics);
+	struct lowering *l = lowering_create(world, node, generation, NULL, diagnostics);
 	if (l == NULL)
 		return NULL;
 	struct ruleset *ruleset = lowering_ruleset(l, arena, true);

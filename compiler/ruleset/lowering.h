@@ -3,6 +3,7 @@
  * The passes, in the order in which lower.c calls them:
  *   identities.c  workloads that no statement can tell apart
  *   classes.c     local workloads that the same statements select share a chain
+ *   sharing.c     peers that have one set for all classes
  *   groups.c      which sets a class has, and which identities are in them
  *   class_rules.c the chain of a class
  *   common.c      the sets and chains that every node has
@@ -45,6 +46,7 @@ enum shape {
 	SHAPE_SPANS,  /* workload address, ports from one to another: intervals */
 	SHAPE_RANGES, /* networks, ports: intervals in every part */
 	SHAPE_NETS,   /* networks, any port: intervals */
+	SHAPE_PEERS,  /* workload address, in a set that classes share; the rule says the ports: hash */
 };
 
 /* A set of a class: one for each shape, family and expiry, and for what else makes its rules differ. */
@@ -58,7 +60,9 @@ struct group {
 	bool tcp, udp, sctp;	     /* protocols that can be in it */
 	const struct allow **allows; /* that it comes from */
 	size_t allow_count;
-	struct boxes boxes; /* what is in it whoever runs; ports unused for HOSTS and NETS */
+	struct boxes boxes;	 /* what is in it whoever runs; ports unused for HOSTS and NETS */
+	struct peer_set *peers;	 /* PEERS: whose store it is */
+	struct port_range ports; /* PEERS */
 	struct store *store;
 };
 
@@ -70,11 +74,24 @@ struct class_entry {
 	size_t port_count;
 };
 
-/* A peer of a class's entry that may mean workloads. */
+/* A peer that may mean workloads: of a class's entry, or of a shared set. */
 struct use {
+	const struct peer *peer;
 	struct class *class;
 	const struct class_entry *entry;
-	const struct peer *peer;
+	struct peer_set *shared; /* then there is no class */
+};
+
+/* A peer that classes have one set for; see sharing.c. */
+struct peer_set {
+	const char *key;
+	int64_t until;
+	struct use use;
+	struct store *stores[2]; /* by family */
+	size_t keys, members;	 /* elements that each address would have, without; addresses when it was chosen */
+	bool ranges;		 /* ports from one to another are asked for */
+	size_t users;		 /* groups */
+	UT_hash_handle hh;
 };
 
 /* Local workloads that the same statements select in a direction. */
@@ -98,6 +115,7 @@ struct class
 	bool made;	      /* in the change that is going on */
 	size_t members;	      /* local addresses whose rules these are */
 	size_t taken;	      /* of the budget */
+	size_t peers_count;   /* groups that share a set */
 	UT_hash_handle hh;    /* by signature */
 	UT_hash_handle named; /* by the name of its chain */
 };
@@ -105,7 +123,7 @@ struct class
 /* Where the members of an identity stand as peers: in a set, with ports. */
 struct slot {
 	struct store *store;
-	const struct class *class;
+	const void *owner;	       /* the class or the shared set */
 	const struct network *network; /* only addresses in there; NULL: all */
 	struct port_range ports;
 	enum shape shape;
@@ -179,7 +197,8 @@ struct lowering {
 
 	struct identity *identities;
 	struct class *classes, *class_names;
-	struct label_index *uses; /* struct use */
+	struct label_index *uses;   /* struct use */
+	struct peer_set *peer_sets; /* that are shared */
 	struct name *interfaces;
 
 	/* common.c; by family, NULL where there is none */
@@ -230,6 +249,19 @@ void class_part(struct lowering *l, struct identity *identity, const struct addr
 struct class *class_find(struct lowering *l, const struct identity *identity, const struct workload *workload,
 			 const struct address *address, enum direction direction);
 void class_free(struct lowering *l, struct class *class);
+/* Gives a class its sets and rules. */
+void class_complete(struct lowering *l, struct class *class);
+
+/* ---- sharing.c ---- */
+
+/* Chooses which peers of the classes that are there share a set; where `like` is of this generation, as it says. */
+void sharing_choose(struct lowering *l, const struct ruleset *like);
+
+/* Drops the sets that no class came to use. */
+void sharing_settle(struct lowering *l);
+
+/* The shared set of a peer, or NULL. */
+struct peer_set *sharing_find(const struct lowering *l, const struct peer *peer, int64_t until);
 
 /* ---- groups.c ---- */
 
@@ -241,8 +273,10 @@ const struct port_range *entry_ports(struct arena *arena, const struct class *cl
 void groups_declare(struct lowering *l, struct class *class);
 /* Fills in what does not depend on who is running. */
 void groups_fill(struct lowering *l, struct class *class);
-/* Ends the uses of a class, and takes its slots from all identities. */
-void groups_forget(struct lowering *l, struct class *class);
+/* Ends the uses of a class, and takes its slots from all identities. Returns whether a shared set has no user any more;
+ * sharing_forget then does the same with that. */
+bool groups_forget(struct lowering *l, struct class *class);
+void sharing_forget(struct lowering *l, struct peer_set *set);
 /* Adds the slots of an identity in one class, or in all. */
 void slots_in_class(struct lowering *l, struct identity *identity, struct class *class);
 void slots_find(struct lowering *l, struct identity *identity);

@@ -101,7 +101,7 @@ static void give_spans(const struct asking *a, const struct slots *slots, size_t
 	struct arena *arena = arena_create();
 	struct port_range *ports = NULL;
 	size_t count = 0;
-	for (size_t i = first; i < slots->count && slots->items[i].class == slot->class; i++)
+	for (size_t i = first; i < slots->count && slots->items[i].owner == slot->owner; i++)
 		if (slots->items[i].store == slot->store && slot_holds(&slots->items[i], a->address))
 			*arena_push(arena, ports, count) = slots->items[i].ports;
 	if (count > 1)
@@ -124,7 +124,7 @@ static void give_spans(const struct asking *a, const struct slots *slots, size_t
 static bool is_repeated(const struct slots *slots, size_t place)
 {
 	const struct slot *slot = &slots->items[place];
-	for (size_t i = place; i > 0 && slots->items[i - 1].class == slot->class; i--)
+	for (size_t i = place; i > 0 && slots->items[i - 1].owner == slot->owner; i--)
 		if (slots->items[i - 1].store == slot->store)
 			return true;
 	return false;

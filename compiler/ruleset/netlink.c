@@ -160,6 +160,15 @@ static void add_prefix(struct nftnl_rule *rule, const struct statement *statemen
 	compare(rule, NFT_CMP_EQ, value, size);
 }
 
+/* Two comparisons of one load, as nft has it. */
+static void add_range(struct nftnl_rule *rule, const struct statement *statement)
+{
+	uint32_t size = field_forms[statement->fields[0]].size;
+	load(rule, statement->fields[0], size, NFT_REG_1);
+	compare(rule, NFT_CMP_GTE, statement->value, size);
+	compare(rule, NFT_CMP_LTE, statement->last, size);
+}
+
 static void add_bits(struct nftnl_rule *rule, const struct statement *statement)
 {
 	const uint32_t zero = 0;
@@ -221,6 +230,9 @@ static void add_statement(struct nftnl_rule *rule, const struct statement *state
 		break;
 	case STATEMENT_PREFIX:
 		add_prefix(rule, statement);
+		break;
+	case STATEMENT_RANGE:
+		add_range(rule, statement);
 		break;
 	case STATEMENT_BITS:
 	case STATEMENT_NO_BITS:

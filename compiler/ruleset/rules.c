@@ -1,6 +1,7 @@
 /* Writing rules, see rules.h. */
 #include "compiler/ruleset/rules.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -63,6 +64,14 @@ void match_prefix(const struct writing *w, struct rule *rule, enum field field, 
 	uint8_t value[16] = {first, second};
 	match(w, rule, STATEMENT_PREFIX, field, value);
 	rule->statements[rule->statement_count - 1].prefix = bits;
+}
+
+void match_range(const struct writing *w, struct rule *rule, enum field field, uint16_t first, uint16_t last)
+{
+	const uint16_t from = htons(first), to = htons(last);
+	match(w, rule, first == last ? STATEMENT_EQUAL : STATEMENT_RANGE, field, &from);
+	if (first != last)
+		memcpy(rule->statements[rule->statement_count - 1].last, &to, sizeof to);
 }
 
 void look_up(const struct writing *w, struct rule *rule, enum statement_kind kind, const struct set *set, enum field a,

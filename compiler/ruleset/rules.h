@@ -34,6 +34,9 @@ void match_bits(const struct writing *w, struct rule *rule, enum statement_kind 
 void match_prefix(const struct writing *w, struct rule *rule, enum field field, uint8_t first, uint8_t second,
 		  uint8_t bits);
 
+/* A number of 16 bits from `first` to `last`. */
+void match_range(const struct writing *w, struct rule *rule, enum field field, uint16_t first, uint16_t last);
+
 /* A look-up of one to three fields; `b` and `c` are FIELD_COUNT when there are fewer. */
 void look_up(const struct writing *w, struct rule *rule, enum statement_kind kind, const struct set *set, enum field a,
 	     enum field b, enum field c);

@@ -84,6 +84,13 @@ static void print_statement(FILE *stream, const struct statement *statement)
 		print_value(stream, statement->fields[0], statement->value);
 		fprintf(stream, "/%u", statement->prefix);
 		break;
+	case STATEMENT_RANGE:
+		print_fields(stream, statement);
+		fputc(' ', stream);
+		print_value(stream, statement->fields[0], statement->value);
+		fputc('-', stream);
+		print_value(stream, statement->fields[0], statement->last);
+		break;
 	case STATEMENT_BITS:
 	case STATEMENT_NO_BITS:
 		print_bits(stream, statement);

@@ -50,6 +50,7 @@ struct folding {
 	size_t offset;	  /* of the register that the next load goes to */
 	uint8_t mask[16]; /* of a bitwise on the one field that is loaded */
 	bool masked;
+	struct statement *waiting; /* a range without its end yet */
 	bool unknown;
 };
 
@@ -164,10 +165,33 @@ static void fold_masked(struct folding *f, uint32_t op, const void *data, uint32
 	}
 }
 
+/* A range is two comparisons of one load: the first leaves a statement that waits for the second. */
+static void fold_limit_of_range(struct folding *f, uint32_t op, const void *data, uint32_t size)
+{
+	struct statement *waiting = f->waiting;
+	f->unknown = f->unknown || data == NULL || f->masked || size > sizeof waiting->value ||
+		     (op == NFT_CMP_GTE ? f->load_count != 1 || size != f->sizes[0]
+					: waiting == NULL || f->load_count != 0 ||
+						  size != field_forms[waiting->fields[0]].size);
+	f->waiting = NULL;
+	if (f->unknown)
+		return;
+	if (op == NFT_CMP_LTE) {
+		memcpy(waiting->last, data, size);
+		return;
+	}
+	f->waiting = add(f, STATEMENT_RANGE);
+	memcpy(f->waiting->value, data, size);
+}
+
 static void fold_compare(struct folding *f, const struct nftnl_expr *e)
 {
 	uint32_t size = 0, op = nftnl_expr_get_u32(e, NFTNL_EXPR_CMP_OP);
 	const void *data = nftnl_expr_get(e, NFTNL_EXPR_CMP_DATA, &size);
+	if (op == NFT_CMP_GTE || op == NFT_CMP_LTE) {
+		fold_limit_of_range(f, op, data, size);
+		return;
+	}
 	bool part_of_ct =
 	    f->load_count == 1 && field_forms[f->loads[0]].source == FROM_CT && !f->masked && size < f->sizes[0];
 	if (f->unknown || data == NULL || f->load_count != 1 || (size != f->sizes[0] && !part_of_ct) ||
@@ -320,13 +344,13 @@ static int fold_expression(struct nftnl_expr *e, void *context)
 		     {"log", fold_log},	      {"immediate", fold_immediate}};
 	struct folding *f = context;
 	const char *name = nftnl_expr_get_str(e, NFTNL_EXPR_NAME);
-	bool known = false;
+	bool known = false, waits = f->waiting != NULL;
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !known; i++) {
 		known = strcmp(kinds[i].name, name) == 0;
 		if (known)
 			kinds[i].fold(f, e);
 	}
-	f->unknown = f->unknown || !known;
+	f->unknown = f->unknown || !known || (waits && f->waiting != NULL);
 	return MNL_CB_OK;
 }
 
@@ -364,7 +388,7 @@ static void read_rule(struct reading *r, struct nftnl_rule *object, struct chain
 	struct folding folding = {.arena = r->arena};
 	folding.rule = arena_push(r->arena, chain->rules, chain->rule_count);
 	nftnl_expr_foreach(object, fold_expression, &folding);
-	if (folding.unknown || folding.load_count > 0 || !is_checked(folding.rule))
+	if (folding.unknown || folding.load_count > 0 || folding.waiting != NULL || !is_checked(folding.rule))
 		*folding.rule = (struct rule){.comment = "unknown"};
 	else
 		drop_checks(r->arena, folding.rule);

@@ -15,7 +15,7 @@ struct reconciling {
 
 static struct lowering *lower(struct reconciling *r, struct arena *arena, uint32_t generation)
 {
-	struct lowering *lowering = lowering_create(r->world, r->node, generation, r->diagnostics);
+	struct lowering *lowering = lowering_create(r->world, r->node, generation, r->actual, r->diagnostics);
 	r->desired = lowering != NULL ? lowering_ruleset(lowering, arena, true) : NULL;
 	return lowering;
 }

@@ -12,10 +12,11 @@
 struct lowering;
 
 /* Lowers `world` for `node` (NULL: every workload is local) as generation `generation`. Policy, inventory and `node`
- * must outlive the lowering; the caller ends it with lowering_destroy. NULL, with an error in `diagnostics`, when the
+ * must outlive the lowering; the caller ends it with lowering_destroy. Where sets are shared is chosen by sizes; where `like` (may be
+ * NULL) is of the same generation, as there. NULL, with an error in `diagnostics`, when the
  * ruleset would have more than RULESET_ELEMENTS_MAX elements. */
 struct lowering *lowering_create(const struct world *world, const char *node, uint32_t generation,
-				 struct diagnostics *diagnostics);
+				 				 const struct ruleset *like, struct diagnostics *diagnostics);
 void lowering_destroy(struct lowering *lowering); /* NULL is allowed */
 
 /* Ends it as well, but a ruleset that was borrowed from it lives on with `arena`. */

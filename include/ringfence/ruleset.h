@@ -81,6 +81,7 @@ enum statement_kind {
 	STATEMENT_PREFIX, /* the field's first `prefix` bits equal those of value */
 	STATEMENT_BITS,	  /* any bit of value (host order) set in the field; STATEMENT_NO_BITS: none */
 	STATEMENT_NO_BITS,
+	STATEMENT_RANGE, /* the field is from value to last, both included */
 	STATEMENT_IN, /* the concatenation of fields is in `set`; STATEMENT_NOT_IN the other way */
 	STATEMENT_NOT_IN,
 	STATEMENT_MAP, /* the verdict that map `set` has for the fields; none: go on */
@@ -100,6 +101,7 @@ struct statement {
 	enum field fields[3];
 	uint8_t field_count;
 	uint8_t value[16]; /* network order, as long as the field */
+	uint8_t last[16];  /* RANGE */
 	uint8_t prefix;
 	char set[RULESET_NAME_SIZE];
 	const char *text;

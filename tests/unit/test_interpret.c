@@ -164,6 +164,11 @@ static enum end statement_run(const struct ruleset *ruleset, const struct statem
 		return same_bits(key, s->value, field_forms[s->fields[0]].size * 8U) ? BREAK : CONTINUE;
 	case STATEMENT_PREFIX:
 		return same_bits(key, s->value, s->prefix) ? CONTINUE : BREAK;
+	case STATEMENT_RANGE:
+		return memcmp(key, s->value, field_forms[s->fields[0]].size) >= 0 &&
+				       memcmp(key, s->last, field_forms[s->fields[0]].size) <= 0
+			   ? CONTINUE
+			   : BREAK;
 	case STATEMENT_BITS:
 	case STATEMENT_NO_BITS:
 		memcpy(&state, key, sizeof state);
