@@ -30,7 +30,6 @@ enum {
 	CHUNK_NEXT = 1 << 21,
 	CHUNKS_MAX = 1024, /* UIO_MAXIOV: what one sendmsg takes */
 	SEND_BUFFER_LEAST = 1 << 21,
-	RECEIVE_BUFFER = 1 << 22,
 };
 
 /* A batch while it is written. Messages never move and none lies across chunks: growing copies nothing, and one
@@ -50,42 +49,6 @@ struct batch {
 	} * origins;
 	size_t origin_room;
 };
-
-int kernel_open(struct kernel **result)
-{
-	struct kernel *kernel = calloc(1, sizeof *kernel);
-	int receive = RECEIVE_BUFFER, yes = 1;
-	*result = NULL;
-	if (kernel == NULL)
-		return -ENOMEM;
-	kernel->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
-	if (kernel->socket == NULL || mnl_socket_bind(kernel->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
-		int error = -errno;
-		kernel_close(kernel);
-		return error;
-	}
-	setsockopt(mnl_socket_get_fd(kernel->socket), SOL_SOCKET, SO_RCVBUFFORCE, &receive, sizeof receive);
-	/* Errors then say which attribute, and do not carry the whole message back (netlink(7)). */
-	setsockopt(mnl_socket_get_fd(kernel->socket), SOL_NETLINK, NETLINK_EXT_ACK, &yes, sizeof yes);
-	setsockopt(mnl_socket_get_fd(kernel->socket), SOL_NETLINK, NETLINK_CAP_ACK, &yes, sizeof yes);
-	kernel->sequence = 1;
-	*result = kernel;
-	return 0;
-}
-
-void kernel_close(struct kernel *kernel)
-{
-	if (kernel == NULL)
-		return;
-	if (kernel->socket != NULL)
-		mnl_socket_close(kernel->socket);
-	free(kernel);
-}
-
-uint32_t kernel_port(const struct kernel *kernel)
-{
-	return mnl_socket_get_portid(kernel->socket);
-}
 
 /* ---- writing ---- */
 
@@ -353,16 +316,12 @@ static void read_errors(struct kernel *kernel, const struct batch *batch, struct
 {
 	char buffer[1 << 16];
 	int lost = 0;
-	for (;;) {
-		ssize_t got = recv(mnl_socket_get_fd(kernel->socket), buffer, sizeof buffer, MSG_DONTWAIT);
-		if (got < 0 && (errno == EINTR || errno == ENOBUFS)) {
-			lost = errno == ENOBUFS ? -ENOBUFS : lost;
-			continue;
-		}
-		if (got < 0) {
-			lost = errno == EAGAIN || errno == EWOULDBLOCK ? lost : -errno;
+	ssize_t got;
+	while ((got = kernel_receive(kernel, buffer, sizeof buffer)) != -EAGAIN) {
+		if (got < 0)
+			lost = (int)got;
+		if (got < 0 && got != -ENOBUFS)
 			break;
-		}
 		int left = (int)got;
 		for (struct nlmsghdr *m = (struct nlmsghdr *)(void *)buffer; mnl_nlmsg_ok(m, left);
 		     m = mnl_nlmsg_next(m, &left))
@@ -395,13 +354,8 @@ static int widen_send_buffer(struct kernel *kernel, size_t bytes)
 
 static int send_batch(struct kernel *kernel, struct batch *batch)
 {
-	struct sockaddr_nl to = {.nl_family = AF_NETLINK};
-	const struct msghdr whole = {
-	    .msg_name = &to, .msg_namelen = sizeof to, .msg_iov = batch->chunks, .msg_iovlen = batch->chunk_count};
 	int error = batch->error != 0 ? batch->error : widen_send_buffer(kernel, batch->size);
-	while (error == 0 && sendmsg(mnl_socket_get_fd(kernel->socket), &whole, 0) < 0)
-		error = errno == EINTR ? 0 : -errno;
-	return error;
+	return error == 0 ? kernel_send(kernel, batch->chunks, batch->chunk_count) : error;
 }
 
 static void write_transaction(struct batch *batch, const struct transaction *transaction, int64_t at)
