@@ -116,7 +116,7 @@ static int receive(struct scan *scan, int (*take)(struct scan *scan, const struc
 		scan->changed = scan->changed || (message->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
 		error = ending(message);
 		if (error == 0)
-			error = take(scan, message);
+			error = take != NULL ? take(scan, message) : -EPROTO;
 	}
 	return error == 0 && left > 0 ? -EBADMSG : error;
 }
@@ -159,6 +159,50 @@ static int ask_generation(struct scan *scan, uint32_t *generation)
 	_Alignas(struct nlmsghdr) char room[256];
 	struct nlmsghdr *message = nftnl_nlmsg_build_hdr(room, NFT_MSG_GETGEN, AF_UNSPEC, 0, scan->kernel->sequence++);
 	return ask_number(scan, message, NFTA_GEN_ID, generation);
+}
+
+/* Whether the ruleset is still that of scan->generation: 0, 1 when it is not, or a negative errno.
+ *
+ * The id alone does not tell: a transaction shifts the places that a dump goes on from while it is prepared, before the
+ * id changes, and while it removes what it deleted, after. So an empty transaction is made, on condition of the id: it
+ * waits for one that is under way, and then changes nothing, is told to nobody, and does not count
+ * (nf_tables_valid_genid and nf_tables_commit in net/netfilter/nf_tables_api.c). A transaction under way that is
+ * refused in the end escapes this. */
+static int has_changed(struct scan *scan)
+{
+	static const uint16_t types[] = {NFNL_MSG_BATCH_BEGIN, NFNL_MSG_BATCH_END};
+	_Alignas(struct nlmsghdr) char room[256];
+	char *to = room;
+	scan->sequence = scan->kernel->sequence++;
+	for (size_t i = 0; i < 2; i++) {
+		struct nlmsghdr *message = nftnl_nlmsg_build_hdr(to, 0, AF_UNSPEC, 0, scan->sequence);
+		message->nlmsg_type = types[i];
+		((struct nfgenmsg *)mnl_nlmsg_get_payload(message))->res_id = htons(NFNL_SUBSYS_NFTABLES);
+		if (types[i] == NFNL_MSG_BATCH_BEGIN)
+			mnl_attr_put_u32(message, NFNL_BATCH_GENID, htonl(scan->generation));
+		to += message->nlmsg_len;
+	}
+	struct iovec whole = {room, (size_t)(to - room)};
+	int error = kernel_send(scan->kernel, &whole, 1);
+	if (error == 0)
+		error = receive(scan, NULL);
+	return error == -EAGAIN ? 0 : error == -ERESTART ? 1 : error < 0 ? error : -EPROTO;
+}
+
+/* Brings scan->generation up to date, at a moment when nobody is changing anything. `*changed`: whether it was not. */
+static int settle(struct scan *scan, bool *changed)
+{
+	int error = 1;
+	*changed = false;
+	if (scan->generation != 0) /* which would be no condition */
+		error = has_changed(scan);
+	while (error == 1) {
+		*changed = true;
+		error = ask_generation(scan, &scan->generation);
+		if (error == 0)
+			error = has_changed(scan);
+	}
+	return error;
 }
 
 /* How many elements the set has, one that stands for all others left out. */
@@ -252,7 +296,7 @@ static int begin_objects(struct scan *scan)
 	scan->objects.ruleset = arena_alloc(scan->objects.arena, sizeof *scan->objects.ruleset);
 	scan->objects.ruleset->at = scan->at;
 	scan->objects.chain = 0;
-	return ask_generation(scan, &scan->generation);
+	return 0;
 }
 
 /* Goes to the next set, and chooses how to read it. Dumps are all there is where the kernel does not tell counts. */
@@ -323,32 +367,34 @@ static void end_dump_of_set(struct scan *scan, bool changed)
 	}
 }
 
-static int end_dump(struct scan *scan)
+static int end_objects(struct scan *scan, bool changed)
 {
-	uint32_t generation;
-	scan->dumping = false;
-	if (scan->phase < SETS) {
-		scan->phase++;
-		return 0;
-	}
-	int error = ask_generation(scan, &generation);
-	if (error != 0)
-		return error;
-	bool changed = scan->changed || generation != scan->generation;
-	scan->changed = false;
-	scan->generation = generation;
-	if (scan->phase == ELEMENTS) {
-		end_dump_of_set(scan, changed);
-		return 0;
-	}
 	if (changed)
 		return begin_objects(scan);
-	scan->objects_generation = generation;
+	scan->objects_generation = scan->generation;
 	objects_find_generation(scan->objects.ruleset);
 	if (scan->reader.objects != NULL)
 		scan->reader.objects(scan->reader.context, scan->objects.ruleset);
 	scan->phase = ELEMENTS;
 	begin_set(scan, 0);
+	return 0;
+}
+
+static int end_dump(struct scan *scan)
+{
+	bool changed, interrupted = scan->changed;
+	scan->dumping = false;
+	if (scan->phase < SETS) {
+		scan->phase++;
+		return 0;
+	}
+	int error = settle(scan, &changed);
+	scan->changed = false;
+	if (error != 0)
+		return error;
+	if (scan->phase == SETS)
+		return end_objects(scan, changed || interrupted);
+	end_dump_of_set(scan, changed || interrupted);
 	return 0;
 }
 
@@ -490,7 +536,10 @@ static int ask_catch_all(struct scan *scan)
 static int end_asking(struct scan *scan)
 {
 	uint32_t count = 0;
-	int error = ask_catch_all(scan);
+	bool changed;
+	int error = settle(scan, &changed); /* an element that is being added counts already */
+	if (error == 0)
+		error = ask_catch_all(scan);
 	if (error == 1) {
 		set_disown(current_set(scan));
 		drop_set(scan, SCANNED_NOTHING);
@@ -548,9 +597,11 @@ static int wait(const struct scan *scan)
 /* Changes that were made between the steps are no reason to read again what is begun now. */
 static int refresh(struct scan *scan)
 {
+	bool changed;
 	if (scan->objects.ruleset == NULL)
-		return begin_objects(scan);
-	return scan->dumping || scan->phase < ELEMENTS ? 0 : ask_generation(scan, &scan->generation);
+		begin_objects(scan);
+	bool begun = scan->dumping || (scan->phase != CHAINS && scan->phase != ELEMENTS);
+	return begun || scan->scanned.how == SCANNED_ASKED ? 0 : settle(scan, &changed);
 }
 
 int kernel_scan_step(struct scan *scan, uint64_t budget)
