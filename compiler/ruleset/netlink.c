@@ -351,53 +351,105 @@ struct nftnl_set *netlink_set(const struct set *set, uint32_t id)
 
 /* ---- elements ---- */
 
-static void put_key(struct nlmsghdr *message, uint16_t type, const uint8_t *key, size_t size)
+/* Written without libmnl: a million elements are written in one go, and its calls for each attribute cost more than
+ * all the rest. An attribute is a length and a type of 16 bits each in host order, then its value, padded to 4. */
+
+static char *put_header(char *to, uint16_t type, size_t value_size)
 {
-	struct nlattr *nest = mnl_attr_nest_start(message, type);
-	mnl_attr_put(message, NFTA_DATA_VALUE, size, key);
-	mnl_attr_nest_end(message, nest);
+	struct nlattr header = {.nla_len = (uint16_t)(MNL_ATTR_HDRLEN + value_size), .nla_type = type};
+	memcpy(to, &header, sizeof header);
+	return to + sizeof header;
 }
 
-static void put_jump(struct nlmsghdr *message, const char *chain)
+/* A nest's length is only known at its end. */
+static char *nest_begin(char *to, uint16_t type)
 {
-	struct nlattr *data = mnl_attr_nest_start(message, NFTA_SET_ELEM_DATA);
-	struct nlattr *verdict = mnl_attr_nest_start(message, NFTA_DATA_VERDICT);
-	mnl_attr_put_u32(message, NFTA_VERDICT_CODE, htonl((uint32_t)NFT_JUMP));
-	mnl_attr_put_strz(message, NFTA_VERDICT_CHAIN, chain);
-	mnl_attr_nest_end(message, verdict);
-	mnl_attr_nest_end(message, data);
+	return put_header(to, type | NLA_F_NESTED, 0);
+}
+
+static void nest_end(char *inside, const char *end)
+{
+	uint16_t length = (uint16_t)(end - inside + MNL_ATTR_HDRLEN);
+	memcpy(inside - MNL_ATTR_HDRLEN, &length, sizeof length);
+}
+
+static char *put_u32(char *to, uint16_t type, uint32_t value)
+{
+	value = htonl(value);
+	memcpy(put_header(to, type, sizeof value), &value, sizeof value);
+	return to + MNL_ATTR_HDRLEN + sizeof value;
+}
+
+/* Copies a whole key's room, which is faster than its size: what is too much is written over by what follows. */
+static char *put_key(char *to, uint16_t type, const uint8_t *key, size_t size)
+{
+	to = put_header(to, type | NLA_F_NESTED, MNL_ATTR_HDRLEN + size);
+	memcpy(put_header(to, NFTA_DATA_VALUE, size), key, ELEMENT_KEY_MAX);
+	return to + MNL_ATTR_HDRLEN + size;
+}
+
+static char *put_timeout(char *to, int64_t expires, int64_t at)
+{
+	uint64_t milliseconds = htobe64((uint64_t)(expires > at ? expires - at : 1) * 1000);
+	memcpy(put_header(to, NFTA_SET_ELEM_TIMEOUT, sizeof milliseconds), &milliseconds, sizeof milliseconds);
+	return to + MNL_ATTR_HDRLEN + sizeof milliseconds;
+}
+
+/* A name that is too long is cut, and the kernel then knows no such chain. */
+static char *put_jump(char *to, const char *chain)
+{
+	char *data = nest_begin(to, NFTA_SET_ELEM_DATA), *verdict = nest_begin(data, NFTA_DATA_VERDICT);
+	size_t length = strnlen(chain, RULESET_NAME_SIZE - 1);
+	to = put_u32(verdict, NFTA_VERDICT_CODE, (uint32_t)NFT_JUMP);
+	to = put_header(to, NFTA_VERDICT_CHAIN, length + 1);
+	memset(to, 0, RULESET_NAME_SIZE);
+	memcpy(to, chain, length);
+	to += MNL_ALIGN(length + 1);
+	nest_end(verdict, to);
+	nest_end(data, to);
+	return to;
 }
 
 /* The end of an interval of one field is exclusive and an element of its own; one that ends with the last address has
  * none. */
-static void put_interval_end(struct nlmsghdr *message, const struct set *set, const struct element *element)
+static char *put_interval_end(char *to, const struct set *set, const struct element *element)
 {
 	struct address behind = {.family = key_forms[set->key].sizes[0] == 4 ? 4 : 6};
+	uint8_t key[ELEMENT_KEY_MAX] = {0};
 	memcpy(behind.bytes, element->end, address_size(behind.family));
 	if (!address_next(&behind))
-		return;
-	struct nlattr *item = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
-	put_key(message, NFTA_SET_ELEM_KEY, behind.bytes, address_size(behind.family));
-	mnl_attr_put_u32(message, NFTA_SET_ELEM_FLAGS, htonl(NFT_SET_ELEM_INTERVAL_END));
-	mnl_attr_nest_end(message, item);
+		return to;
+	memcpy(key, behind.bytes, address_size(behind.family));
+	char *item = nest_begin(to, NFTA_LIST_ELEM);
+	to = put_key(item, NFTA_SET_ELEM_KEY, key, address_size(behind.family));
+	to = put_u32(to, NFTA_SET_ELEM_FLAGS, NFT_SET_ELEM_INTERVAL_END);
+	nest_end(item, to);
+	return to;
 }
 
-void netlink_element(struct nlmsghdr *message, const struct set *set, const struct element *element, int64_t at,
-		     bool key_only)
+size_t netlink_elements(struct nlmsghdr *message, const struct set *set, const struct element *elements, size_t count,
+			int64_t at, bool key_only)
 {
-	size_t size = key_size(set->key);
+	char *begin = mnl_nlmsg_get_payload_tail(message);
+	char *list = nest_begin(begin, NFTA_SET_ELEM_LIST_ELEMENTS), *to = list;
+	const char *full = list + NETLINK_LIST_MAX - NETLINK_ELEMENT_MAX;
+	size_t size = key_size(set->key), done = 0;
 	bool concat = key_forms[set->key].parts > 1;
-	struct nlattr *item = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
-	put_key(message, NFTA_SET_ELEM_KEY, element->key, size);
-	if (set->interval && concat)
-		put_key(message, NFTA_SET_ELEM_KEY_END, element->end, size);
-	if (element->expires != 0 && !key_only) {
-		int64_t seconds = element->expires > at ? element->expires - at : 1;
-		mnl_attr_put_u64(message, NFTA_SET_ELEM_TIMEOUT, htobe64((uint64_t)seconds * 1000));
+	for (; done < count && to < full; done++) {
+		const struct element *element = &elements[done];
+		char *item = nest_begin(to, NFTA_LIST_ELEM);
+		to = put_key(item, NFTA_SET_ELEM_KEY, element->key, size);
+		if (set->interval && concat)
+			to = put_key(to, NFTA_SET_ELEM_KEY_END, element->end, size);
+		if (element->expires != 0 && !key_only)
+			to = put_timeout(to, element->expires, at);
+		if (element->chain != NULL && !key_only)
+			to = put_jump(to, element->chain);
+		nest_end(item, to);
+		if (set->interval && !concat)
+			to = put_interval_end(to, set, element);
 	}
-	if (element->chain != NULL && !key_only)
-		put_jump(message, element->chain);
-	mnl_attr_nest_end(message, item);
-	if (set->interval && !concat)
-		put_interval_end(message, set, element);
+	nest_end(list, to);
+	message->nlmsg_len += (uint32_t)(to - begin);
+	return done;
 }

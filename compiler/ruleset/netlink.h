@@ -8,7 +8,12 @@ struct nftnl_rule;
 struct nftnl_set;
 struct nlmsghdr;
 
-enum { NETLINK_TEXT_MAX = 128 }; /* of comments (nft's limit) and log prefixes (NF_LOG_PREFIXLEN), NUL included */
+enum {
+	NETLINK_TEXT_MAX = 128,	  /* of comments (nft's limit) and log prefixes (NF_LOG_PREFIXLEN), NUL included */
+	NETLINK_LIST_MAX = 65528, /* bytes of a list of elements: an attribute's length has 16 bits */
+	NETLINK_ELEMENT_MAX =
+	    256, /* bytes of one element at most: two keys, a timeout, a jump, and an interval's end */
+};
 
 /* Copies `text` to `safe`, of NETLINK_TEXT_MAX bytes, cut to fit, with every byte that could mean something to nft
  * replaced: a quote in a name must not end a string (past failures, 37). Returns `safe`. */
@@ -39,9 +44,10 @@ struct nftnl_rule *netlink_rule(const char *chain, const struct rule *rule);
 /* A set without elements; the caller frees it with nftnl_set_free. `id` ties elements of the same batch to it. */
 struct nftnl_set *netlink_set(const struct set *set, uint32_t id);
 
-/* Appends one element to a NEWSETELEM or DELSETELEM message inside the open NFTA_SET_ELEM_LIST_ELEMENTS: an interval of
- * a single field takes two. `at`: now, in Unix seconds; `key_only` for deletions. */
-void netlink_element(struct nlmsghdr *message, const struct set *set, const struct element *element, int64_t at,
-		     bool key_only);
+/* Appends NFTA_SET_ELEM_LIST_ELEMENTS with the first of `count` elements, as many as an attribute holds, to a
+ * NEWSETELEM, DELSETELEM or GETSETELEM message with NETLINK_LIST_MAX bytes of room behind it, and returns how many.
+ * `at`: now, in Unix seconds; `key_only` for deletions and questions. */
+size_t netlink_elements(struct nlmsghdr *message, const struct set *set, const struct element *elements, size_t count,
+			int64_t at, bool key_only);
 
 #endif

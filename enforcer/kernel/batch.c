@@ -19,109 +19,106 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
 
 enum {
-	MESSAGE_ROOM = 1 << 17,	   /* bytes kept free for the message that is being written */
-	ELEMENT_BYTES_MAX = 50000, /* of a list: attributes are at most 64 KiB long */
+	MESSAGE_ROOM = 1 << 17, /* bytes kept free for the message that is being written */
+	CHUNK_FIRST = 1 << 18,
+	CHUNK_NEXT = 1 << 21,
+	CHUNKS_MAX = 1024, /* UIO_MAXIOV: what one sendmsg takes */
 	SEND_BUFFER_LEAST = 1 << 21,
-	RECEIVE_BUFFER = 1 << 22,
 };
 
-/* A batch while it is written. */
+/* A batch while it is written. Messages never move and none lies across chunks: growing copies nothing, and one
+ * sendmsg gathers the chunks into the one skb that the kernel takes as a transaction. */
 struct batch {
-	char *bytes;
-	size_t size, room;
+	struct iovec chunks[CHUNKS_MAX];
+	size_t chunk_count;
+	size_t room; /* left in the last chunk */
+	size_t size; /* of all messages */
+	int error;
 	uint32_t first; /* sequence number of the first message */
 	uint32_t next;
 	struct origin { /* of each message, by sequence number */
 		const struct operation *operation;
 		size_t index; /* of the rule, or the first element */
-		size_t at;    /* where the message begins in `bytes` */
+		const struct nlmsghdr *message;
 	} * origins;
 	size_t origin_room;
 };
 
-int kernel_open(struct kernel **result)
-{
-	struct kernel *kernel = calloc(1, sizeof *kernel);
-	int receive = RECEIVE_BUFFER, yes = 1;
-	*result = NULL;
-	if (kernel == NULL)
-		return -ENOMEM;
-	kernel->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
-	if (kernel->socket == NULL || mnl_socket_bind(kernel->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
-		int error = -errno;
-		kernel_close(kernel);
-		return error;
-	}
-	setsockopt(mnl_socket_get_fd(kernel->socket), SOL_SOCKET, SO_RCVBUFFORCE, &receive, sizeof receive);
-	/* Errors then say which attribute, and do not carry the whole message back (netlink(7)). */
-	setsockopt(mnl_socket_get_fd(kernel->socket), SOL_NETLINK, NETLINK_EXT_ACK, &yes, sizeof yes);
-	setsockopt(mnl_socket_get_fd(kernel->socket), SOL_NETLINK, NETLINK_CAP_ACK, &yes, sizeof yes);
-	kernel->sequence = 1;
-	*result = kernel;
-	return 0;
-}
-
-void kernel_close(struct kernel *kernel)
-{
-	if (kernel == NULL)
-		return;
-	if (kernel->socket != NULL)
-		mnl_socket_close(kernel->socket);
-	free(kernel);
-}
-
-uint32_t kernel_port(const struct kernel *kernel)
-{
-	return mnl_socket_get_portid(kernel->socket);
-}
-
 /* ---- writing ---- */
 
-static void reserve(struct batch *batch, size_t room)
+/* A small one first, for the many small transactions; then whole huge pages, since faulting in small pages costs ten
+ * times what writing the messages does. */
+static void add_chunk(struct batch *batch)
 {
-	if (batch->room - batch->size >= room)
-		return;
-	batch->room = (batch->room + room) * 2;
-	batch->bytes = realloc(batch->bytes, batch->room);
-	if (batch->bytes == NULL)
+	bool first = batch->chunk_count == 0;
+	batch->room = first ? CHUNK_FIRST : CHUNK_NEXT;
+	void *bytes = first ? malloc(CHUNK_FIRST) : aligned_alloc(CHUNK_NEXT, CHUNK_NEXT);
+	if (bytes == NULL)
 		abort();
+	if (!first)
+		madvise(bytes, CHUNK_NEXT, MADV_HUGEPAGE);
+	batch->chunks[batch->chunk_count++] = (struct iovec){bytes, 0};
 }
 
-/* Notes what the next message is for. */
-static void note(struct batch *batch, const struct operation *operation, size_t index)
+/* Returns room for a message. A batch that has too many chunks goes on in its last one, and is never sent. */
+static void *reserve(struct batch *batch)
+{
+	if (batch->room < MESSAGE_ROOM && batch->chunk_count < CHUNKS_MAX)
+		add_chunk(batch);
+	struct iovec *last = &batch->chunks[batch->chunk_count - 1];
+	if (batch->room < MESSAGE_ROOM) {
+		batch->error = -E2BIG;
+		batch->room += last->iov_len;
+		last->iov_len = 0;
+	}
+	return (char *)last->iov_base + last->iov_len;
+}
+
+/* Notes what the next message is for, and returns the room for it. */
+static void *note(struct batch *batch, const struct operation *operation, size_t index)
 {
 	size_t order = batch->next - batch->first;
-	reserve(batch, MESSAGE_ROOM);
+	void *message = reserve(batch);
 	if (order >= batch->origin_room) {
 		batch->origin_room = batch->origin_room * 2 + 64;
 		batch->origins = realloc(batch->origins, batch->origin_room * sizeof *batch->origins);
 		if (batch->origins == NULL)
 			abort();
 	}
-	batch->origins[order] = (struct origin){operation, index, batch->size};
+	batch->origins[order] = (struct origin){operation, index, message};
+	return message;
 }
 
 static struct nlmsghdr *begin(struct batch *batch, uint16_t type, uint16_t flags, const struct operation *operation,
 			      size_t index)
 {
-	note(batch, operation, index);
-	return nftnl_nlmsg_build_hdr(batch->bytes + batch->size, type, NFPROTO_INET, flags, batch->next++);
+	void *room = note(batch, operation, index);
+	return nftnl_nlmsg_build_hdr(room, type, NFPROTO_INET, flags, batch->next++);
 }
 
 static void end(struct batch *batch, const struct nlmsghdr *message)
 {
+	batch->chunks[batch->chunk_count - 1].iov_len += message->nlmsg_len;
+	batch->room -= message->nlmsg_len;
 	batch->size += message->nlmsg_len;
+}
+
+static void finish(struct batch *batch)
+{
+	for (size_t i = 0; i < batch->chunk_count; i++)
+		free(batch->chunks[i].iov_base);
+	free(batch->origins);
 }
 
 static void write_mark(struct batch *batch, uint16_t type)
 {
-	note(batch, NULL, 0);
-	struct nlmsghdr *message = mnl_nlmsg_put_header(batch->bytes + batch->size);
+	struct nlmsghdr *message = mnl_nlmsg_put_header(note(batch, NULL, 0));
 	message->nlmsg_type = type;
 	message->nlmsg_flags = NLM_F_REQUEST;
 	message->nlmsg_seq = batch->next++;
@@ -193,10 +190,8 @@ static void write_elements(struct batch *batch, const struct operation *operatio
 		    begin(batch, add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, add ? NLM_F_CREATE : 0, operation, i);
 		mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, RULESET_TABLE);
 		mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, operation->name);
-		struct nlattr *list = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
-		for (; i < operation->element_count && message->nlmsg_len < ELEMENT_BYTES_MAX; i++)
-			netlink_element(message, operation->set, &operation->elements[i], at, !add);
-		mnl_attr_nest_end(message, list);
+		i += netlink_elements(message, operation->set, &operation->elements[i], operation->element_count - i,
+				      at, !add);
 		end(batch, message);
 	}
 }
@@ -276,8 +271,7 @@ static void describe(char *text, size_t size, const struct batch *batch, uint32_
 	} else if (operation->kind == OPERATION_ADD_RULES) {
 		snprintf(text, size, "rule %zu of chain %s", origin->index + 1, operation->name);
 	} else if (operation->element_count > 0) {
-		const struct nlmsghdr *message = (const void *)(batch->bytes + origin->at);
-		size_t index = origin->index + (offset > 0 ? element_at(message, offset) : 0);
+		size_t index = origin->index + (offset > 0 ? element_at(origin->message, offset) : 0);
 		FILE *stream = fmemopen(text, size, "w");
 		if (stream == NULL)
 			return;
@@ -322,16 +316,12 @@ static void read_errors(struct kernel *kernel, const struct batch *batch, struct
 {
 	char buffer[1 << 16];
 	int lost = 0;
-	for (;;) {
-		ssize_t got = recv(mnl_socket_get_fd(kernel->socket), buffer, sizeof buffer, MSG_DONTWAIT);
-		if (got < 0 && (errno == EINTR || errno == ENOBUFS)) {
-			lost = errno == ENOBUFS ? -ENOBUFS : lost;
-			continue;
-		}
-		if (got < 0) {
-			lost = errno == EAGAIN || errno == EWOULDBLOCK ? lost : -errno;
+	ssize_t got;
+	while ((got = kernel_receive(kernel, buffer, sizeof buffer)) != -EAGAIN) {
+		if (got < 0)
+			lost = (int)got;
+		if (got < 0 && got != -ENOBUFS)
 			break;
-		}
 		int left = (int)got;
 		for (struct nlmsghdr *m = (struct nlmsghdr *)(void *)buffer; mnl_nlmsg_ok(m, left);
 		     m = mnl_nlmsg_next(m, &left))
@@ -343,26 +333,29 @@ static void read_errors(struct kernel *kernel, const struct batch *batch, struct
 	}
 }
 
-static int send_batch(struct kernel *kernel, const struct batch *batch)
+/* The kernel doubles what is asked for, up to 2^31 - 2 bytes, and takes a message of 32 bytes less (netlink_sendmsg).
+ */
+static int widen_send_buffer(struct kernel *kernel, size_t bytes)
 {
 	int fd = mnl_socket_get_fd(kernel->socket);
-	size_t wanted = batch->size + 4096 > SEND_BUFFER_LEAST ? batch->size + 4096 : SEND_BUFFER_LEAST;
+	size_t wanted = bytes / 2 + 64;
 	if (wanted > INT32_MAX / 2)
 		return -E2BIG;
+	if (wanted < SEND_BUFFER_LEAST)
+		wanted = SEND_BUFFER_LEAST;
 	if ((int)wanted > kernel->send_buffer) {
 		int size = (int)wanted;
 		if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) != 0)
 			setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
 		kernel->send_buffer = size;
 	}
-	const struct sockaddr_nl to = {.nl_family = AF_NETLINK};
-	for (;;) {
-		ssize_t sent = sendto(fd, batch->bytes, batch->size, 0, (const struct sockaddr *)&to, sizeof to);
-		if (sent >= 0)
-			return 0;
-		if (errno != EINTR)
-			return -errno;
-	}
+	return 0;
+}
+
+static int send_batch(struct kernel *kernel, struct batch *batch)
+{
+	int error = batch->error != 0 ? batch->error : widen_send_buffer(kernel, batch->size);
+	return error == 0 ? kernel_send(kernel, batch->chunks, batch->chunk_count) : error;
 }
 
 static void write_transaction(struct batch *batch, const struct transaction *transaction, int64_t at)
@@ -385,8 +378,7 @@ static int apply_transaction(struct kernel *kernel, const struct transaction *tr
 	else
 		read_errors(kernel, &batch, answer);
 	answer->bytes += batch.size;
-	free(batch.bytes);
-	free(batch.origins);
+	finish(&batch);
 	return answer->error;
 }
 
@@ -416,8 +408,7 @@ uint64_t plan_bytes(const struct plan *plan, int64_t at)
 		struct batch batch = {0};
 		write_transaction(&batch, &plan->transactions[i], at);
 		bytes += batch.size;
-		free(batch.bytes);
-		free(batch.origins);
+		finish(&batch);
 	}
 	return bytes;
 }

@@ -1,42 +1,28 @@
-/* The kernel's table to a ruleset: chains, rules, sets and elements of `inet ringfence`, read by dumps.
+/* Messages of dumps to chains, rules and sets without their elements.
  *
  * Rules come back as expressions and are folded into the statements that netlink.c makes them from. A rule that is not
- * made of those becomes one without statements, which equals none. The dumps are several, so the kernel's generation id
- * is asked before and after: a change in between means reading again. */
-#include "enforcer/kernel/socket.h"
+ * made of those becomes one without statements, which equals none. */
+#include "enforcer/kernel/objects.h"
 
 #include "compiler/ruleset/netlink.h"
 
 #include <ringfence/arena.h>
 #include <ringfence/plan.h>
 
+#include <libmnl/libmnl.h>
 #include <libnftnl/chain.h>
-#include <libnftnl/common.h>
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
 #include <libnftnl/set.h>
 
-#include <arpa/inet.h>
-#include <endian.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <linux/netfilter.h>
-#include <linux/netfilter/nfnetlink.h>
 
-enum { TRIES = 20, LOADS_MAX = 3 };
-
-struct reading {
-	struct kernel *kernel;
-	struct arena *arena;
-	struct ruleset *ruleset;
-	struct set *set; /* whose elements are being read */
-	int64_t at;
-	uint32_t generation_id;
-};
+enum { LOADS_MAX = 3 };
 
 /* ---- rules ---- */
 
@@ -383,59 +369,76 @@ static void drop_checks(struct arena *arena, struct rule *rule)
 	}
 }
 
-static void read_rule(struct reading *r, struct nftnl_rule *object, struct chain *chain)
+static void add_rule(struct arena *arena, struct chain *chain, struct nftnl_rule *object)
 {
-	struct folding folding = {.arena = r->arena};
-	folding.rule = arena_push(r->arena, chain->rules, chain->rule_count);
+	struct folding folding = {.arena = arena};
+	folding.rule = arena_push(arena, chain->rules, chain->rule_count);
 	nftnl_expr_foreach(object, fold_expression, &folding);
 	if (folding.unknown || folding.load_count > 0 || folding.waiting != NULL || !is_checked(folding.rule))
 		*folding.rule = (struct rule){.comment = "unknown"};
 	else
-		drop_checks(r->arena, folding.rule);
+		drop_checks(arena, folding.rule);
 }
 
-static int on_rule(const struct nlmsghdr *message, void *context)
+/* Rules come chain by chain, in the order of the chains: the one is tried that the last rule was of, and those behind.
+ */
+static struct chain *find_chain(struct objects *objects, const char *name)
 {
-	struct reading *r = context;
+	const struct ruleset *ruleset = objects->ruleset;
+	for (size_t i = 0; i < ruleset->chain_count; i++) {
+		size_t place = (objects->chain + i) % ruleset->chain_count;
+		if (strcmp(ruleset->chains[place]->name, name) == 0) {
+			objects->chain = place;
+			return ruleset->chains[place];
+		}
+	}
+	return NULL;
+}
+
+int objects_add_rule(struct objects *objects, const struct nlmsghdr *message)
+{
 	struct nftnl_rule *object = nftnl_rule_alloc();
 	if (object == NULL)
-		return MNL_CB_ERROR;
-	if (nftnl_rule_nlmsg_parse(message, object) == 0 &&
-	    strcmp(nftnl_rule_get_str(object, NFTNL_RULE_TABLE), RULESET_TABLE) == 0) {
-		struct chain *chain = ruleset_chain(r->ruleset, nftnl_rule_get_str(object, NFTNL_RULE_CHAIN));
+		return -ENOMEM;
+	int error = nftnl_rule_nlmsg_parse(message, object) == 0 ? 0 : -EBADMSG;
+	if (error == 0 && strcmp(nftnl_rule_get_str(object, NFTNL_RULE_TABLE), RULESET_TABLE) == 0) {
+		struct chain *chain = find_chain(objects, nftnl_rule_get_str(object, NFTNL_RULE_CHAIN));
 		if (chain != NULL)
-			read_rule(r, object, chain);
+			add_rule(objects->arena, chain, object);
 	}
 	nftnl_rule_free(object);
-	return MNL_CB_OK;
+	return error;
 }
 
 /* ---- chains and sets ---- */
 
-static int on_chain(const struct nlmsghdr *message, void *context)
+static void add_chain(struct objects *objects, const struct nftnl_chain *object)
 {
-	struct reading *r = context;
+	struct chain *chain = arena_alloc(objects->arena, sizeof *chain);
+	/* A name too long to be ours is cut, and then deleted under its whole name by nobody: it stays as difference.
+	 */
+	snprintf(chain->name, sizeof chain->name, "%s", nftnl_chain_get_str(object, NFTNL_CHAIN_NAME));
+	chain->base = nftnl_chain_is_set(object, NFTNL_CHAIN_HOOKNUM);
+	chain->hook = chain->base ? nftnl_chain_get_u32(object, NFTNL_CHAIN_HOOKNUM) : 0;
+	/* Another priority, policy or type is not our hook: a number that equals none makes it differ. */
+	if (chain->base && (nftnl_chain_get_s32(object, NFTNL_CHAIN_PRIO) != 0 ||
+			    strcmp(nftnl_chain_get_str(object, NFTNL_CHAIN_TYPE), "filter") != 0 ||
+			    nftnl_chain_get_u32(object, NFTNL_CHAIN_POLICY) != NF_ACCEPT))
+		chain->hook = UINT32_MAX;
+	chain->fixed = chain->base || strcmp(chain->name, "dispatch") == 0;
+	*arena_push(objects->arena, objects->ruleset->chains, objects->ruleset->chain_count) = chain;
+}
+
+int objects_add_chain(struct objects *objects, const struct nlmsghdr *message)
+{
 	struct nftnl_chain *object = nftnl_chain_alloc();
 	if (object == NULL)
-		return MNL_CB_ERROR;
-	if (nftnl_chain_nlmsg_parse(message, object) == 0 &&
-	    strcmp(nftnl_chain_get_str(object, NFTNL_CHAIN_TABLE), RULESET_TABLE) == 0) {
-		struct chain *chain = arena_alloc(r->arena, sizeof *chain);
-		/* A name too long to be ours is cut, and then deleted under its whole name by nobody: it stays as
-		 * difference. */
-		snprintf(chain->name, sizeof chain->name, "%s", nftnl_chain_get_str(object, NFTNL_CHAIN_NAME));
-		chain->base = nftnl_chain_is_set(object, NFTNL_CHAIN_HOOKNUM);
-		chain->hook = chain->base ? nftnl_chain_get_u32(object, NFTNL_CHAIN_HOOKNUM) : 0;
-		/* Another priority, policy or type is not our hook: a number that equals none makes it differ. */
-		if (chain->base && (nftnl_chain_get_s32(object, NFTNL_CHAIN_PRIO) != 0 ||
-				    strcmp(nftnl_chain_get_str(object, NFTNL_CHAIN_TYPE), "filter") != 0 ||
-				    nftnl_chain_get_u32(object, NFTNL_CHAIN_POLICY) != NF_ACCEPT))
-			chain->hook = UINT32_MAX;
-		chain->fixed = chain->base || strcmp(chain->name, "dispatch") == 0;
-		*arena_push(r->arena, r->ruleset->chains, r->ruleset->chain_count) = chain;
-	}
+		return -ENOMEM;
+	int error = nftnl_chain_nlmsg_parse(message, object) == 0 ? 0 : -EBADMSG;
+	if (error == 0 && strcmp(nftnl_chain_get_str(object, NFTNL_CHAIN_TABLE), RULESET_TABLE) == 0)
+		add_chain(objects, object);
 	nftnl_chain_free(object);
-	return MNL_CB_OK;
+	return error;
 }
 
 /* Fills in the form of the set; returns false when it is none of ours. */
@@ -465,197 +468,37 @@ static bool read_form(struct set *set, struct nftnl_set *object)
 	       !nftnl_set_is_set(object, NFTNL_SET_EXPRESSIONS);
 }
 
-static bool is_ours(const struct set *set)
+void set_disown(struct set *set)
+{
+	set->map = set->interval = set->timeout = true;
+}
+
+bool set_is_ours(const struct set *set)
 {
 	return !(set->map && set->interval && set->timeout);
 }
 
-static int on_set(const struct nlmsghdr *message, void *context)
+int objects_add_set(struct objects *objects, const struct nlmsghdr *message)
 {
-	struct reading *r = context;
 	struct nftnl_set *object = nftnl_set_alloc();
 	if (object == NULL)
-		return MNL_CB_ERROR;
+		return -ENOMEM;
+	int error = nftnl_set_nlmsg_parse(message, object) == 0 ? 0 : -EBADMSG;
 	/* An anonymous set belongs to its rule and goes with it. */
-	if (nftnl_set_nlmsg_parse(message, object) == 0 &&
-	    strcmp(nftnl_set_get_str(object, NFTNL_SET_TABLE), RULESET_TABLE) == 0 &&
+	if (error == 0 && strcmp(nftnl_set_get_str(object, NFTNL_SET_TABLE), RULESET_TABLE) == 0 &&
 	    (nftnl_set_get_u32(object, NFTNL_SET_FLAGS) & NFT_SET_ANONYMOUS) == 0) {
-		struct set *set = arena_alloc(r->arena, sizeof *set);
+		struct set *set = arena_alloc(objects->arena, sizeof *set);
 		snprintf(set->name, sizeof set->name, "%s", nftnl_set_get_str(object, NFTNL_SET_NAME));
 		if (!read_form(set, object))
-			set->map = set->interval = set->timeout = true; /* a form that none of ours has */
-		*arena_push(r->arena, r->ruleset->sets, r->ruleset->set_count) = set;
+			set_disown(set);
+		*arena_push(objects->arena, objects->ruleset->sets, objects->ruleset->set_count) = set;
 	}
 	nftnl_set_free(object);
-	return MNL_CB_OK;
+	return error;
 }
 
-/* ---- elements ---- */
-
-/* The attributes of `nest` by type, those above `most` left out. Returns false when one is too short. */
-static void index_attributes(const struct nlattr *nest, const struct nlattr **table, uint16_t most)
-{
-	const struct nlattr *attribute;
-	memset(table, 0, (most + 1U) * sizeof *table);
-	mnl_attr_for_each_nested(attribute, nest) if (mnl_attr_get_type(attribute) <= most)
-	    table[mnl_attr_get_type(attribute)] = attribute;
-}
-
-static void read_key(uint8_t *key, size_t size, const struct nlattr *nest)
-{
-	const struct nlattr *data[NFTA_DATA_MAX + 1];
-	index_attributes(nest, data, NFTA_DATA_MAX);
-	const struct nlattr *value = data[NFTA_DATA_VALUE];
-	if (value != NULL && mnl_attr_get_payload_len(value) <= size)
-		memcpy(key, mnl_attr_get_payload(value), mnl_attr_get_payload_len(value));
-}
-
-static const char *read_jump(struct arena *arena, const struct nlattr *nest)
-{
-	const struct nlattr *data[NFTA_DATA_MAX + 1], *verdict[NFTA_VERDICT_MAX + 1];
-	index_attributes(nest, data, NFTA_DATA_MAX);
-	if (data[NFTA_DATA_VERDICT] == NULL)
-		return "";
-	index_attributes(data[NFTA_DATA_VERDICT], verdict, NFTA_VERDICT_MAX);
-	const struct nlattr *chain = verdict[NFTA_VERDICT_CHAIN], *code = verdict[NFTA_VERDICT_CODE];
-	if (chain == NULL || code == NULL || (int)ntohl(mnl_attr_get_u32(code)) != NFT_JUMP)
-		return ""; /* a verdict that is none of ours equals no chain */
-	return arena_copy(arena, mnl_attr_get_str(chain), mnl_attr_get_payload_len(chain) - 1);
-}
-
-static void read_element(struct reading *r, const struct nlattr *nest)
-{
-	const struct nlattr *a[NFTA_SET_ELEM_MAX + 1];
-	struct set *set = r->set;
-	size_t size = key_size(set->key);
-	index_attributes(nest, a, NFTA_SET_ELEM_MAX);
-	if (a[NFTA_SET_ELEM_KEY] == NULL)
-		return;
-	struct element *element = arena_push(r->arena, set->elements, set->element_count);
-	read_key(element->key, size, a[NFTA_SET_ELEM_KEY]);
-	memcpy(element->end, element->key, sizeof element->end);
-	if (a[NFTA_SET_ELEM_KEY_END] != NULL)
-		read_key(element->end, size, a[NFTA_SET_ELEM_KEY_END]);
-	if (a[NFTA_SET_ELEM_DATA] != NULL)
-		element->chain = read_jump(r->arena, a[NFTA_SET_ELEM_DATA]);
-	if (a[NFTA_SET_ELEM_EXPIRATION] != NULL)
-		element->expires =
-		    r->at + (int64_t)((be64toh(mnl_attr_get_u64(a[NFTA_SET_ELEM_EXPIRATION])) + 999) / 1000);
-	uint32_t flags = a[NFTA_SET_ELEM_FLAGS] != NULL ? ntohl(mnl_attr_get_u32(a[NFTA_SET_ELEM_FLAGS])) : 0;
-	if ((flags & NFT_SET_ELEM_INTERVAL_END) != 0)
-		element->expires = -1; /* marks an end until pair_intervals */
-}
-
-static int on_elements(const struct nlmsghdr *message, void *context)
-{
-	struct reading *r = context;
-	const struct nlattr *attribute, *item;
-	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg))
-	{
-		if (mnl_attr_get_type(attribute) != NFTA_SET_ELEM_LIST_ELEMENTS)
-			continue;
-		mnl_attr_for_each_nested(item, attribute) read_element(r, item);
-	}
-	return MNL_CB_OK;
-}
-
-static int compare_bounds(const void *left, const void *right)
-{
-	const struct element *a = left, *b = right;
-	int order = memcmp(a->key, b->key, sizeof a->key);
-	return order != 0 ? order : (b->expires == -1) - (a->expires == -1);
-}
-
-/* Intervals of one field come as a start and an exclusive end each; they become one element. */
-static void pair_intervals(struct set *set)
-{
-	size_t count = 0;
-	uint8_t family = key_forms[set->key].sizes[0] == 4 ? 4 : 6;
-	if (set->element_count > 1)
-		qsort(set->elements, set->element_count, sizeof *set->elements, compare_bounds);
-	for (size_t i = 0; i < set->element_count; i++) {
-		if (set->elements[i].expires == -1)
-			continue;
-		struct element element = set->elements[i];
-		struct address last = {.family = family};
-		memset(last.bytes, 0xff, address_size(family));
-		if (i + 1 < set->element_count) {
-			memcpy(last.bytes, set->elements[i + 1].key, address_size(family));
-			address_previous(&last);
-		}
-		memcpy(element.end, last.bytes, address_size(family));
-		set->elements[count++] = element;
-	}
-	set->element_count = count;
-}
-
-/* ---- dumps ---- */
-
-/* Sends a dump request and calls `call` for each answer. Returns 0, -EINTR when the table changed meanwhile, or another
- * negative errno. */
-static int dump(struct reading *r, uint16_t type, const char *set, mnl_cb_t call)
-{
-	char request[MNL_NLMSG_HDRLEN + 512];
-	static _Thread_local char answer[1 << 16];
-	uint32_t sequence = r->kernel->sequence++;
-	struct nlmsghdr *message = nftnl_nlmsg_build_hdr(request, type, NFPROTO_INET, NLM_F_DUMP, sequence);
-	mnl_attr_put_strz(message, NFTA_SET_TABLE, RULESET_TABLE); /* 1 in every kind of request */
-	if (set != NULL)
-		mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, set);
-	if (mnl_socket_sendto(r->kernel->socket, message, message->nlmsg_len) < 0)
-		return -errno;
-	uint32_t port = mnl_socket_get_portid(r->kernel->socket);
-	bool interrupted = false;
-	for (int run = MNL_CB_OK; run > MNL_CB_STOP;) {
-		ssize_t got = mnl_socket_recvfrom(r->kernel->socket, answer, sizeof answer);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		run = mnl_cb_run(answer, (size_t)got, sequence, port, call, r);
-		if (run < 0 && errno == EINTR) { /* NLM_F_DUMP_INTR: read on to the end, then again */
-			interrupted = true;
-			run = MNL_CB_OK;
-			for (struct nlmsghdr *m = (struct nlmsghdr *)(void *)answer; mnl_nlmsg_ok(m, (int)got);) {
-				int left = (int)got;
-				run = m->nlmsg_type == NLMSG_DONE ? MNL_CB_STOP : run;
-				m = mnl_nlmsg_next(m, &left);
-				got = left;
-			}
-		} else if (run < 0) {
-			return errno == ENOENT ? 0 : -errno; /* no such table: nothing there */
-		}
-	}
-	return interrupted ? -EINTR : 0;
-}
-
-static int on_generation(const struct nlmsghdr *message, void *context)
-{
-	struct reading *r = context;
-	const struct nlattr *attribute;
-	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg)) if (mnl_attr_get_type(attribute) == NFTA_GEN_ID)
-	    r->generation_id = ntohl(mnl_attr_get_u32(attribute));
-	return MNL_CB_STOP;
-}
-
-static int read_generation_id(struct reading *r)
-{
-	char request[MNL_NLMSG_HDRLEN + 64], answer[4096];
-	uint32_t sequence = r->kernel->sequence++;
-	struct nlmsghdr *message = nftnl_nlmsg_build_hdr(request, NFT_MSG_GETGEN, AF_UNSPEC, 0, sequence);
-	if (mnl_socket_sendto(r->kernel->socket, message, message->nlmsg_len) < 0)
-		return -errno;
-	for (;;) {
-		ssize_t got = mnl_socket_recvfrom(r->kernel->socket, answer, sizeof answer);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		return mnl_cb_run(answer, (size_t)got, sequence, 0, on_generation, r) < 0 ? -errno : 0;
-	}
-}
-
-static void find_generation(struct ruleset *ruleset)
+/* The number is that of the chain which dispatch jumps to. */
+void objects_find_generation(struct ruleset *ruleset)
 {
 	const struct chain *dispatch = ruleset_chain(ruleset, "dispatch");
 	for (size_t i = 0; dispatch != NULL && i < dispatch->rule_count; i++) {
@@ -664,43 +507,4 @@ static void find_generation(struct ruleset *ruleset)
 		if (last != NULL && last->kind == STATEMENT_JUMP && last->text != NULL && last->text[0] == 'g')
 			ruleset->generation = (uint32_t)strtoul(last->text + 1, NULL, 10) % GENERATIONS;
 	}
-}
-
-static int read_once(struct reading *r)
-{
-	r->ruleset = arena_alloc(r->arena, sizeof *r->ruleset);
-	r->ruleset->at = r->at;
-	int error = read_generation_id(r);
-	uint32_t before = r->generation_id;
-	if (error == 0)
-		error = dump(r, NFT_MSG_GETCHAIN, NULL, on_chain);
-	if (error == 0)
-		error = dump(r, NFT_MSG_GETRULE, NULL, on_rule);
-	if (error == 0)
-		error = dump(r, NFT_MSG_GETSET, NULL, on_set);
-	for (size_t i = 0; i < r->ruleset->set_count && error == 0; i++) {
-		r->set = r->ruleset->sets[i];
-		if (!is_ours(r->set) || r->set->dynamic)
-			continue;
-		error = dump(r, NFT_MSG_GETSETELEM, r->set->name, on_elements);
-		if (r->set->interval && key_forms[r->set->key].parts == 1)
-			pair_intervals(r->set);
-	}
-	if (error == 0)
-		error = read_generation_id(r);
-	return error == 0 && before != r->generation_id ? -EINTR : error;
-}
-
-int kernel_read(struct kernel *kernel, struct arena *arena, int64_t at, struct ruleset **actual)
-{
-	struct reading reading = {.kernel = kernel, .arena = arena, .at = at};
-	int error = -EINTR;
-	for (int i = 0; i < TRIES && error == -EINTR; i++)
-		error = read_once(&reading);
-	if (error != 0)
-		return error == -EINTR ? -EAGAIN : error;
-	find_generation(reading.ruleset);
-	ruleset_sort(reading.ruleset);
-	*actual = reading.ruleset;
-	return 0;
 }
