@@ -125,6 +125,14 @@ static const char *allowance(const struct class_rules *r)
 	return arena_printf(r->w.arena, "ringfence allow %s ", allow_origin(r, ""));
 }
 
+/* The source may send it: on to the destination. The destination may receive it: that was the last question. */
+static void let_pass(const struct class_rules *r, struct rule *rule)
+{
+	bool source = r->class->direction == EGRESS;
+	finish_rule(&r->w, rule, source ? STATEMENT_GOTO : STATEMENT_ACCEPT,
+		    source ? own_name(r->w.arena, r->w.generation, "to") : NULL);
+}
+
 /* `log`: the first packet of a connection; the rule has no verdict, so the next ones go on. */
 static void add_log_rules(const struct class_rules *r, uint8_t protocol)
 {
@@ -137,7 +145,7 @@ static void add_log_rules(const struct class_rules *r, uint8_t protocol)
 
 static void add_return_rule(const struct class_rules *r, uint8_t protocol)
 {
-	finish_rule(&r->w, match_group(r, protocol), STATEMENT_RETURN, NULL);
+	let_pass(r, match_group(r, protocol));
 }
 
 static const struct meter *meter_of(const struct lowering *l, const struct allow *allow)
@@ -159,7 +167,7 @@ static void add_running_rule(const struct class_rules *r, uint8_t protocol)
 		match(&r->w, rule, STATEMENT_BITS, FIELD_TCP_FLAGS, &flags);
 	if (protocol == IPPROTO_SCTP)
 		match(&r->w, rule, STATEMENT_UNEQUAL, FIELD_SCTP_CHUNK, &init);
-	finish_rule(&r->w, rule, STATEMENT_RETURN, NULL);
+	let_pass(r, rule);
 }
 
 /* Of what begins, so much for each source. What is over falls through: another allow may let it pass. */
@@ -172,7 +180,7 @@ static void add_rate_rules(const struct class_rules *r, uint8_t protocol)
 	if (r->class->direction == EGRESS) {
 		rule = match_group(r, protocol);
 		leave_to_destination(r, rule, STATEMENT_IN);
-		finish_rule(w, rule, STATEMENT_RETURN, NULL);
+		let_pass(r, rule);
 	}
 	rule = match_group(r, protocol);
 	struct statement *meter = add_statement(w, rule, STATEMENT_METER);
@@ -184,7 +192,7 @@ static void add_rate_rules(const struct class_rules *r, uint8_t protocol)
 	meter->seconds = allow->rate.seconds;
 	if (allow->log)
 		add_statement(w, rule, STATEMENT_LOG)->text = allowance(r); /* as often as the rate lets pass */
-	finish_rule(w, rule, STATEMENT_RETURN, NULL);
+	let_pass(r, rule);
 }
 
 /* What no allow let pass, and this one only because of its rate. */
@@ -192,7 +200,10 @@ static void add_over_rules(const struct class_rules *r, uint8_t protocol)
 {
 	const char *reason = allow_origin(r, "rate ");
 	log_some(&r->w, match_group(r, protocol), LOG_RATE, LOG_BURST, denial(&r->w, reason));
-	finish_rule(&r->w, match_group(r, protocol), STATEMENT_GOTO, own_name(r->w.arena, r->w.generation, "deny"));
+	finish_rule(&r->w, match_group(r, protocol), r->w.onward != NULL ? STATEMENT_JUMP : STATEMENT_GOTO,
+		    own_name(r->w.arena, r->w.generation, "deny"));
+	if (r->w.onward != NULL)
+		finish_rule(&r->w, match_group(r, protocol), STATEMENT_GOTO, r->w.onward);
 }
 
 static bool is_logged(const struct group *group)
@@ -208,6 +219,26 @@ static bool is_limited(const struct group *group)
 static bool is_unlimited(const struct group *group)
 {
 	return !is_limited(group);
+}
+
+/* What is the same whoever runs. */
+static bool is_static(const struct group *group)
+{
+	return (group->shape == SHAPE_RANGES || group->shape == SHAPE_NETS) && !group->outside;
+}
+
+static bool is_moving(const struct group *group)
+{
+	return is_unlimited(group) && !is_static(group);
+}
+
+/* Whether a workload can go from one set of the class to another. */
+static bool can_move(const struct class *class)
+{
+	size_t counts[2] = {0};
+	for (size_t i = 0; i < class->group_count; i++)
+		counts[class->groups[i].family == 6] += !is_static(&class->groups[i]);
+	return counts[0] > 1 || counts[1] > 1;
 }
 
 /* Adds rules for every group that `which` takes, and each protocol. */
@@ -250,12 +281,19 @@ static const char *class_origin(const struct lowering *l, const struct class *cl
 
 void class_write(struct lowering *l, struct class *class)
 {
-	struct class_rules r = {
-	    .l = l, .class = class, .w = {class->arena, class->chain, l->generation, l->world.policy->audit}};
+	bool audit = l->world.policy->audit, onward = audit && class->direction == EGRESS;
+	struct class_rules r = {.l = l,
+				.class = class,
+				.w = {class->arena, class->chain, l->generation, audit,
+				      onward ? own_name(class->arena, l->generation, "to") : NULL}};
 	add_group_rules(&r, is_logged, add_log_rules, false);
 	add_group_rules(&r, is_unlimited, add_return_rule, true);
 	add_group_rules(&r, is_limited, add_running_rule, true);
 	add_group_rules(&r, is_limited, add_rate_rules, false);
+	/* A packet may meet the sets while a workload moves from one to another: it is in the new one first, then no
+	 * longer in the old one. Who was found in none has looked too early or too late, and looks again. */
+	if (can_move(class))
+		add_group_rules(&r, is_moving, add_return_rule, true);
 	for (size_t family = 0; family < 2; family++) {
 		struct rule *rule = add_rule(&r.w, "a workload reaches itself");
 		look_up(&r.w, rule, STATEMENT_IN, &l->self[family]->form, source_fields[family],

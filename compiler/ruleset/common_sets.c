@@ -61,6 +61,10 @@ static struct ranges pools_of(struct lowering *l, uint8_t family)
 		struct ranges more = ranges_of(l->arena, one->pools, one->pool_count, NULL, 0, family);
 		for (size_t j = 0; j < more.count; j++)
 			*arena_push(l->arena, ranges.items, ranges.count) = more.items[j];
+		for (size_t j = 0; j < one->pool_count; j++)
+			if (one->pools[j].address.family == family)
+				*arena_push(l->arena, l->pool_prefixes[family == 6],
+					    l->pool_prefix_counts[family == 6]) = one->pools[j];
 	}
 	ranges_merge(&ranges);
 	for (size_t i = 0; i < inventory->node_count && ranges.count > 0; i++)
@@ -68,6 +72,15 @@ static struct ranges pools_of(struct lowering *l, uint8_t family)
 			if (inventory->nodes[i]->addresses[j].family == family)
 				ranges = ranges_without(l->arena, ranges, &inventory->nodes[i]->addresses[j]);
 	return ranges;
+}
+
+static void add_nodes(struct lowering *l, struct store *store, uint8_t family)
+{
+	const struct inventory *inventory = l->world.inventory;
+	for (size_t i = 0; i < inventory->node_count; i++)
+		for (size_t j = 0; j < inventory->nodes[i]->address_count; j++)
+			if (inventory->nodes[i]->addresses[j].family == family)
+				put_address(store_push(l->arena, store), &inventory->nodes[i]->addresses[j], NULL);
 }
 
 static void add_pools(struct lowering *l)
@@ -82,6 +95,7 @@ static void add_pools(struct lowering *l)
 			put_box(store_push(l->arena, l->pool[family]),
 				&(struct box){.addresses = l->pools[family].items[i]}, false, 0);
 		l->known[family] = add_own(l, family == 0 ? "known4" : "known6", address_keys[family], ROLE_KNOWN);
+		add_nodes(l, l->known[family], family == 0 ? 4 : 6);
 	}
 }
 
@@ -103,14 +117,10 @@ static bool speaks_of_world(const struct policy *policy)
 /* Every known workload and node. */
 static void add_inside(struct lowering *l)
 {
-	const struct inventory *inventory = l->world.inventory;
-	for (size_t family = 0; family < 2; family++)
+	for (size_t family = 0; family < 2; family++) {
 		l->inside[family] = add_own(l, family == 0 ? "inside4" : "inside6", address_keys[family], ROLE_KNOWN);
-	for (size_t i = 0; i < inventory->node_count; i++)
-		for (size_t j = 0; j < inventory->nodes[i]->address_count; j++) {
-			const struct address *address = &inventory->nodes[i]->addresses[j];
-			put_address(store_push(l->arena, l->inside[address->family == 6]), address, NULL);
-		}
+		add_nodes(l, l->inside[family], family == 0 ? 4 : 6);
+	}
 }
 
 static bool has_store(const struct lowering *l, const char *name)

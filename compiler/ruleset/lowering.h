@@ -209,6 +209,8 @@ struct lowering {
 	struct store *local[2], *self[2], *egress[2], *ingress[2], *guard[2], *pool[2], *known[2], *inside[2];
 	struct store *guarded;
 	struct ranges pools[2];
+	struct prefix *pool_prefixes[2];
+	size_t pool_prefix_counts[2];
 	/* Where an allow has `log` or `rate`: local workloads whose ingress chain judges no less than the source's
 	 * egress chain. A rule that counts on one side opens ingress and not egress, so there the source's is to judge.
 	 */

@@ -396,11 +396,11 @@ static char *put_timeout(char *to, int64_t expires, int64_t at)
 }
 
 /* A name that is too long is cut, and the kernel then knows no such chain. */
-static char *put_jump(char *to, const char *chain)
+static char *put_goto(char *to, const char *chain)
 {
 	char *data = nest_begin(to, NFTA_SET_ELEM_DATA), *verdict = nest_begin(data, NFTA_DATA_VERDICT);
 	size_t length = strnlen(chain, RULESET_NAME_SIZE - 1);
-	to = put_u32(verdict, NFTA_VERDICT_CODE, (uint32_t)NFT_JUMP);
+	to = put_u32(verdict, NFTA_VERDICT_CODE, (uint32_t)NFT_GOTO);
 	to = put_header(to, NFTA_VERDICT_CHAIN, length + 1);
 	memset(to, 0, RULESET_NAME_SIZE);
 	memcpy(to, chain, length);
@@ -444,7 +444,7 @@ size_t netlink_elements(struct nlmsghdr *message, const struct set *set, const s
 		if (element->expires != 0 && !key_only)
 			to = put_timeout(to, element->expires, at);
 		if (element->chain != NULL && !key_only)
-			to = put_jump(to, element->chain);
+			to = put_goto(to, element->chain);
 		nest_end(item, to);
 		if (set->interval && !concat)
 			to = put_interval_end(to, set, element);

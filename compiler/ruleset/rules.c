@@ -106,7 +106,10 @@ const char *denial(const struct writing *w, const char *reason)
 void deny(const struct writing *w, const char *reason, const char *comment)
 {
 	log_some(w, add_rule(w, comment), LOG_RATE, LOG_BURST, denial(w, reason));
-	finish_rule(w, add_rule(w, comment), STATEMENT_GOTO, own_name(w->arena, w->generation, "deny"));
+	finish_rule(w, add_rule(w, comment), w->onward != NULL ? STATEMENT_JUMP : STATEMENT_GOTO,
+		    own_name(w->arena, w->generation, "deny"));
+	if (w->onward != NULL)
+		finish_rule(w, add_rule(w, comment), STATEMENT_GOTO, w->onward);
 }
 
 void close_off(const struct writing *w, const char *reason, const char *comment)

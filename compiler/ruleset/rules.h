@@ -14,7 +14,8 @@ struct writing {
 	struct arena *arena;
 	struct chain *chain;
 	uint32_t generation;
-	bool audit; /* what would be denied is logged and let through */
+	bool audit;	    /* what would be denied is logged and let through */
+	const char *onward; /* where that goes on, if anywhere; else NULL */
 };
 
 /* By family: index 0 for IPv4, 1 for IPv6. `source` and `destination` are the flow's, as conntrack has them. */

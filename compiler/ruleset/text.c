@@ -167,7 +167,7 @@ static void print_elements(FILE *stream, const struct set *set, int64_t at)
 		if (element->expires != 0)
 			print_timeout(stream, element->expires - at);
 		if (element->chain != NULL)
-			fprintf(stream, " : jump %s", element->chain);
+			fprintf(stream, " : goto %s", element->chain);
 		before = ",\n\t\t\t     ";
 	}
 	if (before[0] == ',')

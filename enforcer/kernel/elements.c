@@ -52,13 +52,13 @@ static int read_key(uint8_t *key, size_t size, const struct nlattr *nest)
 	return 0;
 }
 
-static const char *read_jump(const struct nlattr *nest)
+static const char *read_goto(const struct nlattr *nest)
 {
 	const struct nlattr *verdict = find(nest, NFTA_DATA_VERDICT);
 	const struct nlattr *code = verdict != NULL ? find(verdict, NFTA_VERDICT_CODE) : NULL;
 	const struct nlattr *chain = verdict != NULL ? find(verdict, NFTA_VERDICT_CHAIN) : NULL;
 	if (chain == NULL || code == NULL || mnl_attr_get_payload_len(code) != sizeof(uint32_t) ||
-	    (int)ntohl(mnl_attr_get_u32(code)) != NFT_JUMP)
+	    (int)ntohl(mnl_attr_get_u32(code)) != NFT_GOTO)
 		return "";
 	size_t size = mnl_attr_get_payload_len(chain);
 	return strnlen(mnl_attr_get_str(chain), size) < size ? mnl_attr_get_str(chain) : "";
@@ -76,7 +76,7 @@ static int read_attribute(struct told *told, size_t key_bytes, int64_t at, const
 	case NFTA_SET_ELEM_KEY_END:
 		return read_key(element->end, key_bytes, attribute);
 	case NFTA_SET_ELEM_DATA:
-		element->chain = read_jump(attribute);
+		element->chain = read_goto(attribute);
 		return 0;
 	case NFTA_SET_ELEM_EXPIRATION:
 		if (size != sizeof(uint64_t))

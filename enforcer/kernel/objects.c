@@ -497,14 +497,14 @@ int objects_add_set(struct objects *objects, const struct nlmsghdr *message)
 	return error;
 }
 
-/* The number is that of the chain which dispatch jumps to. */
+/* The number is that of the chain which dispatch goes to. */
 void objects_find_generation(struct ruleset *ruleset)
 {
 	const struct chain *dispatch = ruleset_chain(ruleset, "dispatch");
 	for (size_t i = 0; dispatch != NULL && i < dispatch->rule_count; i++) {
 		const struct rule *rule = &dispatch->rules[i];
 		const struct statement *last = rule->statement_count == 1 ? &rule->statements[0] : NULL;
-		if (last != NULL && last->kind == STATEMENT_JUMP && last->text != NULL && last->text[0] == 'g')
+		if (last != NULL && last->kind == STATEMENT_GOTO && last->text != NULL && last->text[0] == 'g')
 			ruleset->generation = (uint32_t)strtoul(last->text + 1, NULL, 10) % GENERATIONS;
 	}
 }

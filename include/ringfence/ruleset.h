@@ -58,14 +58,14 @@ enum key_type {
 struct element {
 	uint8_t key[ELEMENT_KEY_MAX];
 	uint8_t end[ELEMENT_KEY_MAX]; /* interval sets: the last key, inclusive in every part; else equal to key */
-	const char *chain;	      /* maps: the chain to jump to; else NULL */
+	const char *chain;	      /* maps: the chain to go to; else NULL */
 	int64_t expires;	      /* sets with timeouts: Unix time in seconds; else 0 */
 };
 
 struct set {
 	char name[RULESET_NAME_SIZE];
 	enum key_type key;
-	bool map; /* to verdicts: jump to a chain */
+	bool map; /* to verdicts: goto a chain */
 	bool interval;
 	bool timeout;
 	bool dynamic;		  /* the kernel adds elements by STATEMENT_METER: there are none of ours */

@@ -181,7 +181,7 @@ static enum end statement_run(const struct ruleset *ruleset, const struct statem
 	case STATEMENT_MAP:
 		element = set_find(ruleset, s->set, key);
 		*chain = element != NULL ? element->chain : NULL;
-		return element != NULL ? JUMP : BREAK;
+		return element != NULL ? GOTO : BREAK;
 	case STATEMENT_COUNTER:
 	case STATEMENT_LIMIT:
 	case STATEMENT_METER:

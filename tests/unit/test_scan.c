@@ -378,7 +378,7 @@ static void what_is_not_as_desired_shows(void **state)
 	    {"add element inet ringfence g1_large { * }", "g1_large"},
 	    {"add element inet ringfence g1_nets { 10.9.0.0/16 }", "g1_nets"},
 	    {"delete element inet ringfence g1_map { 10.0.0.8 }; "
-	     "add element inet ringfence g1_map { 10.0.0.8 : jump g1_odd }",
+	     "add element inet ringfence g1_map { 10.0.0.8 : goto g1_odd }",
 	     "g1_map"},
 	    {"delete element inet ringfence g1_map { 10.0.0.8 }; "
 	     "add element inet ringfence g1_map { 10.0.0.8 : goto g1_even }",
