@@ -28,8 +28,8 @@ enum {
 	SET_TRIES = 5,			/* to read a set */
 	ASK_MOST = KERNEL_RECEIVE_MOST, /* elements in one question: 0.1 ms */
 	WAIT_MILLISECONDS = 10000,	/* for what should be there at once */
-	SET_COUNT_ATTRIBUTE = 20,	/* NFTA_SET_COUNT, since Linux 6.16: the headers of Debian 12 do not have it */
-	ANSWER_SIZE = 1 << 16,		/* dumps come in 32 KiB (netlink_recvmsg) */
+	SET_COUNT_ATTRIBUTE = 20, /* NFTA_SET_COUNT: Linux 6.18 tells it, 6.1 and the headers of Debian 12 do not */
+	ANSWER_SIZE = 1 << 16,	  /* dumps come in 32 KiB (netlink_recvmsg) */
 	ANSWER_OF_ONE = ANSWER_SIZE / KERNEL_RECEIVE_MOST, /* one element with all that can be on it */
 };
 
