@@ -1,7 +1,8 @@
 /* A plan to netlink batches, sent one transaction at a time; the kernel takes each whole or refuses it whole.
  *
- * nf_tables works inside sendmsg, so when that returns, every error is in our queue already: nothing has to be waited
- * for, and since no acks are asked for, the queue holds errors only and does not overflow. */
+ * nf_tables works inside sendmsg, so when that returns, every error is in our queue already and nothing has to be
+ * waited for. No acks are asked for, so there are errors only; of more than the queue holds the last are lost, and the
+ * first is the one that counts. */
 #include "enforcer/kernel/socket.h"
 
 #include "compiler/ruleset/netlink.h"

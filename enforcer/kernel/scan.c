@@ -24,12 +24,13 @@
 #include <linux/netfilter/nfnetlink.h>
 
 enum {
-	TRIES = 20,		   /* to read the whole, or the objects, unchanged */
-	SET_TRIES = 5,		   /* to read a set */
-	ASK_MOST = 64,		   /* elements in one question: 0.2 ms */
-	WAIT_MILLISECONDS = 10000, /* for what should be there at once */
-	SET_COUNT_ATTRIBUTE = 20,  /* NFTA_SET_COUNT, since Linux 6.16: the headers of Debian 12 do not have it */
-	ANSWER_SIZE = 1 << 16,	   /* dumps come in 32 KiB (netlink_recvmsg) */
+	TRIES = 20,			/* to read the whole, or the objects, unchanged */
+	SET_TRIES = 5,			/* to read a set */
+	ASK_MOST = KERNEL_RECEIVE_MOST, /* elements in one question: 0.1 ms */
+	WAIT_MILLISECONDS = 10000,	/* for what should be there at once */
+	SET_COUNT_ATTRIBUTE = 20, /* NFTA_SET_COUNT: Linux 6.18 tells it, 6.1 and the headers of Debian 12 do not */
+	ANSWER_SIZE = 1 << 16,	  /* dumps come in 32 KiB (netlink_recvmsg) */
+	ANSWER_OF_ONE = ANSWER_SIZE / KERNEL_RECEIVE_MOST, /* one element with all that can be on it */
 };
 
 enum phase { CHAINS, RULES, SETS, ELEMENTS, FINISHED };
@@ -460,30 +461,40 @@ static int take_found(void *context, const struct told *told)
 	return 0;
 }
 
-/* Reads all answers that are there. Returns 0, -ENOENT when the element behind those found is missing, -ENOBUFS when
- * answers were lost, which can only be the last ones, or another negative errno. */
+static int read_answer(struct question *question, const struct iovec *datagram)
+{
+	const struct scan *scan = question->scan;
+	const struct nlmsghdr *m = datagram->iov_base;
+	int left = (int)datagram->iov_len, error = 0;
+	for (; error >= 0 && mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
+		if (m->nlmsg_seq != scan->sequence)
+			continue;
+		error = ending(m);
+		if (error == 0)
+			error = elements_read(m, current_set(scan), scan->at, take_found, question);
+	}
+	return error < 0 ? error : 0;
+}
+
+/* Reads all answers that are there: one element each. Returns 0, -ENOENT when the element behind those found is
+ * missing, -ENOBUFS when answers were lost, which can only be the last ones, or another negative errno. */
 static int read_answers(struct question *question)
 {
 	struct scan *scan = question->scan;
+	struct iovec datagrams[KERNEL_RECEIVE_MOST];
 	int result = 0;
 	for (;;) {
-		ssize_t got = kernel_receive(scan->kernel, scan->answer, sizeof scan->answer);
-		int left = (int)got;
+		for (size_t i = 0; i < KERNEL_RECEIVE_MOST; i++)
+			datagrams[i] = (struct iovec){scan->answer + i * ANSWER_OF_ONE, ANSWER_OF_ONE};
+		int got = kernel_receive_many(scan->kernel, datagrams, KERNEL_RECEIVE_MOST);
 		if (got == -EAGAIN)
 			return result;
 		if (got < 0 && got != -ENOBUFS)
-			return (int)got;
-		if (got < 0) {
-			result = result == 0 ? (int)got : result;
-			continue;
-		}
-		for (const struct nlmsghdr *m = (const void *)scan->answer; mnl_nlmsg_ok(m, left);
-		     m = mnl_nlmsg_next(m, &left)) {
-			if (m->nlmsg_seq != scan->sequence)
-				continue;
-			int error = ending(m);
-			if (error == 0)
-				error = elements_read(m, current_set(scan), scan->at, take_found, question);
+			return got;
+		if (got == -ENOBUFS && result == 0)
+			result = got;
+		for (int i = 0; i < got; i++) {
+			int error = read_answer(question, &datagrams[i]);
 			result = error < 0 ? error : result;
 		}
 	}

@@ -69,17 +69,33 @@ int kernel_send(struct kernel *kernel, struct iovec *pieces, size_t count)
 	return 0;
 }
 
+int kernel_receive_many(struct kernel *kernel, struct iovec *spaces, size_t count)
+{
+	struct mmsghdr headers[KERNEL_RECEIVE_MOST];
+	struct sockaddr_nl from[KERNEL_RECEIVE_MOST];
+	int got;
+	for (size_t i = 0; i < count; i++)
+		headers[i].msg_hdr = (struct msghdr){
+		    .msg_name = &from[i], .msg_namelen = sizeof from[i], .msg_iov = &spaces[i], .msg_iovlen = 1};
+	do
+		got = recvmmsg(mnl_socket_get_fd(kernel->socket), headers, (unsigned)count, MSG_DONTWAIT, NULL);
+	while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+	for (int i = 0; i < got; i++) {
+		if ((headers[i].msg_hdr.msg_flags & MSG_TRUNC) != 0)
+			return -EMSGSIZE;
+		spaces[i].iov_len = from[i].nl_pid == 0 ? headers[i].msg_len : 0;
+	}
+	return got;
+}
+
 ssize_t kernel_receive(struct kernel *kernel, void *buffer, size_t size)
 {
 	for (;;) {
-		struct sockaddr_nl from = {0};
 		struct iovec space = {buffer, size};
-		struct msghdr header = {
-		    .msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &space, .msg_iovlen = 1};
-		ssize_t got = recvmsg(mnl_socket_get_fd(kernel->socket), &header, MSG_DONTWAIT);
-		if (got < 0 && errno != EINTR)
-			return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-		if (got >= 0 && from.nl_pid == 0)
-			return (header.msg_flags & MSG_TRUNC) != 0 ? -EMSGSIZE : got;
+		int got = kernel_receive_many(kernel, &space, 1);
+		if (got < 0 || space.iov_len > 0)
+			return got < 0 ? got : (ssize_t)space.iov_len;
 	}
 }

@@ -473,7 +473,8 @@ static void expect_same_elements(const struct set *a, const struct set *b)
 		if (x->chain != NULL)
 			assert_string_equal(x->chain, y->chain);
 		assert_int_equal(x->expires == 0, y->expires == 0);
-		assert_in_range(x->expires - y->expires + 3, 0, 6);
+		/* Sent as what is left at the fixture's `at`, which may be long ago on a busy machine. */
+		assert_in_range(x->expires - y->expires + 60, 0, 120);
 	}
 }
 

@@ -650,6 +650,22 @@ static void a_small_buffer_loses_nothing(void **state)
 	f->reader = usual;
 }
 
+/* What the buffer has no room for is not taken for the whole. */
+static void a_message_that_was_cut_is_an_error(void **state)
+{
+	struct fixture *f = begin(state);
+	load(f, FEW);
+	_Alignas(struct nlmsghdr) char room[256], answer[64];
+	struct nlmsghdr *message = nftnl_nlmsg_build_hdr(room, NFT_MSG_GETSETELEM, NFPROTO_INET, NLM_F_DUMP, 1);
+	struct iovec whole = {message, 0};
+	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, RULESET_TABLE);
+	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, "g1_large");
+	whole.iov_len = message->nlmsg_len;
+	assert_int_equal(kernel_send(f->reader, &whole, 1), 0);
+	assert_int_equal(kernel_receive(f->reader, answer, sizeof answer), -EMSGSIZE);
+	assert_int_equal(kernel_reopen(f->reader), 0);
+}
+
 static int count_told(void *context, const struct told *told)
 {
 	size_t *count = context;
@@ -790,6 +806,7 @@ int main(void)
 	    cmocka_unit_test(reading_all_at_once_is_reading_one_moment),
 	    cmocka_unit_test(signals_interrupt_nothing),
 	    cmocka_unit_test(a_small_buffer_loses_nothing),
+	    cmocka_unit_test(a_message_that_was_cut_is_an_error),
 	    cmocka_unit_test(a_broken_message_is_an_error),
 	    cmocka_unit_test(a_large_batch_that_is_refused_names_the_element),
 	    cmocka_unit_test(a_batch_of_nothing_but_errors_has_an_answer),
