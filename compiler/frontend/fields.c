@@ -61,8 +61,8 @@ bool keys_check(struct frontend *frontend, const struct yaml_node *node, const s
 		return false;
 	}
 	for (size_t i = 0; i + 1 < node->count; i += 2)
-		if (key_find(keys, count, node->items[i]->text) == NULL)
-			unknown_key(frontend, node->items[i], keys, count, what);
+		if (key_find(keys, count, node->items[i].text) == NULL)
+			unknown_key(frontend, &node->items[i], keys, count, what);
 	for (size_t j = 0; j < count; j++)
 		if (keys[j].required && yaml_get(node, keys[j].name) == NULL)
 			diagnostics_error(frontend->diagnostics, head(node), "%s needs the key `%s`", what,
@@ -76,9 +76,9 @@ void keys_read(struct frontend *frontend, const struct yaml_node *node, const st
 	if (!keys_check(frontend, node, keys, count, what))
 		return;
 	for (size_t i = 0; i + 1 < node->count; i += 2) {
-		const struct key *key = key_find(keys, count, node->items[i]->text);
+		const struct key *key = key_find(keys, count, node->items[i].text);
 		if (key != NULL && key->read != NULL)
-			key->read(frontend, node->items[i + 1], object);
+			key->read(frontend, &node->items[i + 1], object);
 	}
 }
 
@@ -182,7 +182,7 @@ void one_or_more_read(struct frontend *frontend, const struct yaml_node *node, c
 		return;
 	}
 	for (size_t i = 0; i < node->count; i++)
-		read(frontend, node->items[i], object);
+		read(frontend, &node->items[i], object);
 }
 
 /* Kubernetes' syntax of label keys and values, so that no label can be more than a word in a report or a comment. */
@@ -301,8 +301,8 @@ void selector_read(struct frontend *frontend, const struct yaml_node *node, stru
 		return;
 	}
 	for (size_t i = 0; i + 1 < node->count; i += 2) {
-		struct requirement requirement = {.kind = REQUIRE_IN, .key = label_key_read(frontend, node->items[i])};
-		const struct yaml_node *value = node->items[i + 1];
+		struct requirement requirement = {.kind = REQUIRE_IN, .key = label_key_read(frontend, &node->items[i])};
+		const struct yaml_node *value = &node->items[i + 1];
 		if (value->kind == YAML_MAPPING) {
 			if (value->count != 2)
 				diagnostics_error(frontend->diagnostics, head(value),
@@ -404,13 +404,13 @@ void named_ports_read(struct frontend *frontend, const struct yaml_node *node, s
 		return;
 	}
 	for (size_t i = 0; i + 1 < node->count; i += 2) {
-		struct named_port port = {.name = name_read(frontend, node->items[i], "a port's name")};
-		port_read(frontend, node->items[i + 1], &port.port);
+		struct named_port port = {.name = name_read(frontend, &node->items[i], "a port's name")};
+		port_read(frontend, &node->items[i + 1], &port.port);
 		if (port.name != NULL && !port_is_name(port.name))
-			diagnostics_error(frontend->diagnostics, node->items[i]->span, "`%s` cannot be a port's name",
+			diagnostics_error(frontend->diagnostics, node->items[i].span, "`%s` cannot be a port's name",
 					  port.name);
 		if (port.port.protocol == PROTOCOL_ANY)
-			diagnostics_error(frontend->diagnostics, node->items[i + 1]->span,
+			diagnostics_error(frontend->diagnostics, node->items[i + 1].span,
 					  "a named port is one port or one range");
 		if (port.name != NULL)
 			*arena_push(frontend->arena, *ports, *count) = port;

@@ -42,7 +42,7 @@ static void addresses_read(struct frontend *frontend, const struct yaml_node *no
 	if (node->kind != YAML_SEQUENCE)
 		diagnostics_error(frontend->diagnostics, node->span, "`addresses` must be a list");
 	for (size_t i = 0; node->kind == YAML_SEQUENCE && i < node->count; i++)
-		address_read(frontend, node->items[i], list, count);
+		address_read(frontend, &node->items[i], list, count);
 }
 
 /* ---- namespaces ---- */
@@ -81,9 +81,9 @@ void namespaces_read(struct frontend *frontend, const struct yaml_node *node, vo
 		diagnostics_error(frontend->diagnostics, node->span, "`namespaces` must be a mapping of names");
 	for (size_t i = 0; node->kind == YAML_MAPPING && i + 1 < node->count; i += 2) {
 		struct name_space *space = arena_alloc(frontend->arena, sizeof *space);
-		space->name = name_read(frontend, node->items[i], "a namespace");
-		space->span = node->items[i]->span;
-		KEYS_READ(frontend, node->items[i + 1], namespace_keys, "a namespace", space);
+		space->name = name_read(frontend, &node->items[i], "a namespace");
+		space->span = node->items[i].span;
+		KEYS_READ(frontend, &node->items[i + 1], namespace_keys, "a namespace", space);
 		if (space->name == NULL)
 			continue;
 		space_name_label(frontend, space);
@@ -146,9 +146,9 @@ void nodes_read(struct frontend *frontend, const struct yaml_node *value, void *
 		diagnostics_error(frontend->diagnostics, value->span, "`nodes` must be a mapping of names");
 	for (size_t i = 0; value->kind == YAML_MAPPING && i + 1 < value->count; i += 2) {
 		struct node *node = arena_alloc(frontend->arena, sizeof *node);
-		node->name = host_name_read(frontend, value->items[i], "a node's name");
-		node->span = value->items[i]->span;
-		KEYS_READ(frontend, value->items[i + 1], node_keys, "a node", node);
+		node->name = host_name_read(frontend, &value->items[i], "a node's name");
+		node->span = value->items[i].span;
+		KEYS_READ(frontend, &value->items[i + 1], node_keys, "a node", node);
 		if (node->name != NULL)
 			*arena_push(frontend->arena, frontend->inventory.nodes, frontend->inventory.node_count) = node;
 	}
@@ -234,9 +234,9 @@ void workloads_read(struct frontend *frontend, const struct yaml_node *node, voi
 	for (size_t i = 0; node->kind == YAML_SEQUENCE && i < node->count; i++) {
 		struct workload *workload = arena_alloc(frontend->arena, sizeof *workload);
 		workload->name_space = document->name_space;
-		workload->span = node->items[i]->span;
-		const struct yaml_node *name = yaml_get(node->items[i], "name");
-		KEYS_READ(frontend, node->items[i], workload_keys, "a workload", workload);
+		workload->span = node->items[i].span;
+		const struct yaml_node *name = yaml_get(&node->items[i], "name");
+		KEYS_READ(frontend, &node->items[i], workload_keys, "a workload", workload);
 		if (name != NULL)
 			workload->span = name->span;
 		if (workload->name != NULL)

@@ -90,9 +90,9 @@ static void services_read(struct frontend *frontend, const struct yaml_node *nod
 	for (size_t i = 0; node->kind == YAML_MAPPING && i + 1 < node->count; i += 2) {
 		struct service *service = arena_alloc(frontend->arena, sizeof *service);
 		service->name_space = document->name_space;
-		service->name = defined_name(frontend, node->items[i], "a service's name");
-		service->span = node->items[i]->span;
-		KEYS_READ(frontend, node->items[i + 1], service_keys, "a service", service);
+		service->name = defined_name(frontend, &node->items[i], "a service's name");
+		service->span = node->items[i].span;
+		KEYS_READ(frontend, &node->items[i + 1], service_keys, "a service", service);
 		if (service->name != NULL)
 			*arena_push(frontend->arena, frontend->policy.services, frontend->policy.service_count) =
 			    service;
@@ -135,12 +135,12 @@ static void networks_read(struct frontend *frontend, const struct yaml_node *nod
 	for (size_t i = 0; node->kind == YAML_MAPPING && i + 1 < node->count; i += 2) {
 		struct network *network = arena_alloc(frontend->arena, sizeof *network);
 		network->name_space = document->name_space;
-		network->name = defined_name(frontend, node->items[i], "a network's name");
-		network->span = node->items[i]->span;
-		if (node->items[i + 1]->kind == YAML_MAPPING)
-			KEYS_READ(frontend, node->items[i + 1], network_keys, "a network", network);
+		network->name = defined_name(frontend, &node->items[i], "a network's name");
+		network->span = node->items[i].span;
+		if (node->items[i + 1].kind == YAML_MAPPING)
+			KEYS_READ(frontend, &node->items[i + 1], network_keys, "a network", network);
 		else
-			network_cidrs_read(frontend, node->items[i + 1], network);
+			network_cidrs_read(frontend, &node->items[i + 1], network);
 		if (network->name != NULL)
 			*arena_push(frontend->arena, frontend->policy.networks, frontend->policy.network_count) =
 			    network;
@@ -289,12 +289,12 @@ static void refuse_policy(struct frontend *frontend, const struct yaml_node *roo
 	for (size_t i = 0; i < root->count; i += 2) {
 		bool inventory = false;
 		for (size_t j = 0; j < sizeof inventory_keys / sizeof *inventory_keys; j++)
-			inventory = inventory || strcmp(root->items[i]->text, inventory_keys[j]) == 0;
+			inventory = inventory || strcmp(root->items[i].text, inventory_keys[j]) == 0;
 		if (!inventory)
 			diagnostics_error(
-			    frontend->diagnostics, root->items[i]->span,
+			    frontend->diagnostics, root->items[i].span,
 			    "`%s` does not belong in a workload file: policy stands in the policy directory",
-			    root->items[i]->text);
+			    root->items[i].text);
 	}
 }
 

@@ -13,7 +13,7 @@ static void write_node(FILE *stream, const struct yaml_node *node)
 	else
 		fputs(node->kind == YAML_MAPPING ? "{" : "[", stream);
 	for (size_t i = 0; i < node->count; i++)
-		write_node(stream, node->items[i]);
+		write_node(stream, &node->items[i]);
 	if (node->kind != YAML_SCALAR)
 		fputs("}", stream);
 }
@@ -46,7 +46,7 @@ static void write_flow(FILE *stream, const struct yaml_node *node)
 	for (size_t i = 0; i < node->count; i++) {
 		bool value = node->kind == YAML_MAPPING && i % 2 == 1;
 		fputs(i == 0 ? "" : value ? ": " : ", ", stream);
-		write_flow(stream, node->items[i]);
+		write_flow(stream, &node->items[i]);
 	}
 	if (node->kind != YAML_SCALAR)
 		fputs(node->kind == YAML_MAPPING ? "}" : "]", stream);

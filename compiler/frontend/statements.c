@@ -434,7 +434,7 @@ void native_read_statements(struct frontend *frontend)
 				diagnostics_error(frontend->diagnostics, list->span,
 						  "`%s` must be a list of statements", lists[j].key);
 			for (size_t k = 0; list != NULL && list->kind == YAML_SEQUENCE && k < list->count; k++)
-				lists[j].read(frontend, list->items[k], document);
+				lists[j].read(frontend, &list->items[k], document);
 		}
 	}
 	struct policy *policy = &frontend->policy;

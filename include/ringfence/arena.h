@@ -16,7 +16,10 @@ struct arena *arena_create(void);
 /* Frees the arena and all that was taken from it. NULL is allowed. */
 void arena_free(struct arena *arena);
 
-/* Returns `size` zeroed bytes, aligned for any type. */
+/* Frees all that was taken from the arena, and keeps memory for what is taken next: for what is read file by file. */
+void arena_clear(struct arena *arena);
+
+/* Returns `size` zeroed bytes, aligned for pointers and 64-bit numbers. */
 void *arena_alloc(struct arena *arena, size_t size);
 
 /* Returns a copy of the first `length` bytes of `text`, with a NUL behind them. */
