@@ -1,5 +1,5 @@
-/* Native documents, the first pass: services, networks, settings and quarantines, everything with a name. What refers
- * to names is read by statements.c when all are known.
+/* Native documents: their keys, services, networks and settings. inventory.c reads who is there, and statements.c what
+ * refers to names.
  *
  * The tables of keys at the end of each part are the language's grammar. */
 #include "compiler/frontend/native.h"
@@ -24,7 +24,7 @@ bool built_in(const char *name, enum peer_kind *kind)
 	return false;
 }
 
-/* ---- first pass: names ---- */
+/* ---- what a document defines ---- */
 
 const struct value_type built_in_type = {
     VALUE_BY_CHOICE(built_in_names), .title = "any (everything), cluster (every known workload), world (every other "
@@ -267,12 +267,12 @@ static const struct key document_keys[] = {
      "Services by name. A workload that a service selects sends and receives only what an allow says."},
     {"networks", false, networks_read, &networks_type,
      "Networks by name, each a set of addresses: a prefix, a list of them, or {cidrs: ..., except: ...}."},
-    /* These four: statements.c, when all names are known. */
-    {"allow", false, NULL, &allows_type,
+    {"allow", false, allows_read, &allows_type,
      "Who may call whom. Nothing is open that no allow opens; the order means nothing."},
-    {"never", false, NULL, &nevers_type, "What no allow may ever open. `ringfence check` proves it."},
-    {"tests", false, NULL, &tests_type, "What is open and what is not. `ringfence test` runs them."},
-    {"quarantine", false, NULL, &quarantines_type, "Workloads that have no allowed flow, whatever any allow says."},
+    {"never", false, nevers_read, &nevers_type, "What no allow may ever open. `ringfence check` proves it."},
+    {"tests", false, tests_read, &tests_type, "What is open and what is not. `ringfence test` runs them."},
+    {"quarantine", false, quarantines_read, &quarantines_type,
+     "Workloads that have no allowed flow, whatever any allow says."},
     {"settings", false, settings_read, &settings_type, "What holds for the whole input. Each may be given once in it."},
     {"lint", false, lint_read, &lint_type, "Lints of `ringfence check` that are not for this document."},
     {"namespaces", false, namespaces_read, &namespaces_type, "Inventory: namespaces by name, with their labels."},
@@ -326,59 +326,54 @@ static void defined_twice(struct frontend *frontend, const char *name, const str
 			 first->column);
 }
 
-const struct service *find_service(const struct policy *policy, const char *name_space, const char *name)
+/* Makes a service or network known under its whole name, unless one is already, which it returns. */
+static const struct named_peer *add_name(struct frontend *frontend, const struct service *service,
+					 const struct network *network)
 {
-	struct service wanted = {.name_space = name_space, .name = name};
-	for (size_t low = 0, high = policy->service_count; low < high;) {
-		size_t middle = low + (high - low) / 2;
-		const struct service *service = policy->services[middle];
-		int order = compare_names(wanted.name_space, wanted.name, service->name_space, service->name);
-		if (order == 0)
-			return service;
-		if (order < 0)
-			high = middle;
-		else
-			low = middle + 1;
-	}
+	struct named_peer *named, *before;
+	const char *name = service != NULL ? arena_printf(frontend->arena, "%s/%s", service->name_space, service->name)
+					   : arena_printf(frontend->arena, "%s/%s", network->name_space, network->name);
+	HASH_FIND_STR(frontend->names, name, before);
+	if (before != NULL)
+		return before;
+	named = arena_alloc(frontend->waiting, sizeof *named);
+	*named = (struct named_peer){.name = name, .service = service, .network = network};
+	HASH_ADD_KEYPTR(hh, frontend->names, named->name, strlen(named->name), named);
 	return NULL;
 }
 
-const struct network *find_network(const struct policy *policy, const char *name_space, const char *name)
-{
-	for (size_t i = 0; i < policy->network_count; i++)
-		if (compare_names(name_space, name, policy->networks[i]->name_space, policy->networks[i]->name) == 0)
-			return policy->networks[i];
-	return NULL;
-}
-
-static void check_definitions(struct frontend *frontend)
+static void check_names(struct frontend *frontend)
 {
 	struct policy *policy = &frontend->policy;
 	if (policy->service_count > 1)
 		qsort(policy->services, policy->service_count, sizeof *policy->services, compare_services);
 	if (policy->network_count > 1)
 		qsort(policy->networks, policy->network_count, sizeof *policy->networks, compare_networks);
-	for (size_t i = 1; i < policy->service_count; i++) {
-		const struct service *a = policy->services[i - 1], *b = policy->services[i];
-		if (compare_names(a->name_space, a->name, b->name_space, b->name) == 0)
-			defined_twice(frontend, b->name, &a->span, &b->span);
+	const struct named_peer *before;
+	for (size_t i = 0; i < policy->service_count; i++) {
+		const struct service *service = policy->services[i];
+		if ((before = add_name(frontend, service, NULL)) != NULL)
+			defined_twice(frontend, service->name, &before->service->span, &service->span);
 	}
 	for (size_t i = 0; i < policy->network_count; i++) {
-		const struct network *network = policy->networks[i], *before = i > 0 ? policy->networks[i - 1] : NULL;
-		const struct service *service = find_service(policy, network->name_space, network->name);
-		if (service != NULL)
-			defined_twice(frontend, network->name, &service->span, &network->span);
-		else if (before != NULL &&
-			 compare_names(before->name_space, before->name, network->name_space, network->name) == 0)
-			defined_twice(frontend, network->name, &before->span, &network->span);
+		const struct network *network = policy->networks[i];
+		if ((before = add_name(frontend, NULL, network)) != NULL)
+			defined_twice(frontend, network->name,
+				      before->service != NULL ? &before->service->span : &before->network->span,
+				      &network->span);
 	}
 }
 
-/* A service isolates whoever it selects, in both directions. */
+/* A service isolates whoever it selects, in both directions. Those by NetworkPolicies, read already, follow. */
 static void add_isolations(struct frontend *frontend)
 {
-	for (size_t i = 0; i < frontend->policy.service_count; i++) {
-		const struct service *service = frontend->policy.services[i];
+	struct policy *policy = &frontend->policy;
+	struct isolation **others = policy->isolations;
+	size_t other_count = policy->isolation_count, count = policy->service_count + other_count;
+	policy->isolations = arena_alloc(frontend->arena, count * sizeof(struct isolation *));
+	policy->isolation_count = count;
+	for (size_t i = 0; i < policy->service_count; i++) {
+		const struct service *service = policy->services[i];
 		struct isolation *isolation = arena_alloc(frontend->arena, sizeof *isolation);
 		*isolation = (struct isolation){.name_space = service->name_space,
 						.name = service->name,
@@ -386,21 +381,27 @@ static void add_isolations(struct frontend *frontend)
 						.directions = {true, true},
 						.service = service,
 						.span = service->span};
-		*arena_push(frontend->arena, frontend->policy.isolations, frontend->policy.isolation_count) = isolation;
+		policy->isolations[i] = isolation;
 	}
+	if (other_count > 0)
+		memcpy(policy->isolations + policy->service_count, others, other_count * sizeof(struct isolation *));
 }
 
-void native_read_definitions(struct frontend *frontend)
+void native_read(struct frontend *frontend, const struct yaml_node *root)
 {
-	for (size_t i = 0; i < frontend->document_count; i++) {
-		struct document *document = &frontend->documents[i];
-		const struct yaml_node *name_space = yaml_get(document->root, "namespace");
-		if (name_space != NULL)
-			document_namespace_read(frontend, name_space, document);
-		if (frontend->inventory_only)
-			refuse_policy(frontend, document->root);
-		KEYS_READ(frontend, document->root, document_keys, "a document", document);
-	}
-	check_definitions(frontend);
+	struct document document = {root, "default"};
+	const struct yaml_node *name_space = yaml_get(root, "namespace");
+	if (frontend->waiting == NULL)
+		frontend->waiting = arena_create();
+	if (name_space != NULL)
+		document_namespace_read(frontend, name_space, &document);
+	if (frontend->inventory_only)
+		refuse_policy(frontend, root);
+	KEYS_READ(frontend, root, document_keys, "a document", &document);
+}
+
+void native_check_definitions(struct frontend *frontend)
+{
+	check_names(frontend);
 	add_isolations(frontend);
 }

@@ -17,7 +17,7 @@ enum { ALIGNMENT = 8, FIRST_BLOCK = 4096, HUGE_PAGE = 2 << 20, LARGEST_BLOCK = 8
 
 struct block {
 	struct block *next;
-	size_t size; /* all of it, this included */
+	size_t size;		     /* all of it, this included */
 	unsigned char *front, *back; /* what is free */
 };
 

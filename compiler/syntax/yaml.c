@@ -120,7 +120,8 @@ static void duplicate_key(struct reader *reader, const struct yaml_node *first, 
 
 static int compare_keys(const void *left, const void *right)
 {
-	const struct yaml_node *a = *(const struct yaml_node *const *)left, *b = *(const struct yaml_node *const *)right;
+	const struct yaml_node *a = *(const struct yaml_node *const *)left,
+			       *b = *(const struct yaml_node *const *)right;
 	int order = strcmp(a->text, b->text);
 	if (order != 0)
 		return order;
