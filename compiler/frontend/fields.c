@@ -47,7 +47,7 @@ static void unknown_key(struct frontend *frontend, const struct yaml_node *key, 
 static const struct key *key_find(const struct key *keys, size_t count, const char *name)
 {
 	for (size_t i = 0; i < count; i++)
-		if (strcmp(keys[i].name, name) == 0)
+		if (keys[i].name[0] == name[0] && strcmp(keys[i].name, name) == 0)
 			return &keys[i];
 	return NULL;
 }

@@ -249,24 +249,30 @@ void workloads_read(struct frontend *frontend, const struct yaml_node *node, voi
 
 struct owner {
 	struct address address;
-	const char *name;
-	struct span span;
+	const struct span *span;
 };
 
-static int compare_workloads(const void *left, const void *right)
+static void workload_texts(const void *item, const char **texts)
 {
-	const struct workload *a = *(struct workload *const *)left, *b = *(struct workload *const *)right;
-	int order = strcmp(a->name_space, b->name_space);
+	texts[0] = ((const struct workload *)item)->name_space;
+	texts[1] = ((const struct workload *)item)->name;
+}
+
+static int compare_names(const struct workload *a, const struct workload *b)
+{
+	int order = a->name_space != b->name_space ? strcmp(a->name_space, b->name_space) : 0;
 	return order != 0 ? order : strcmp(a->name, b->name);
 }
 
-/* The same, and among equal names by place, so that the second is the one complained of. */
-static int order_workloads(const void *left, const void *right)
+/* Among equal names by place, so that the second is the one complained of. */
+static int compare_workloads(const void *left, const void *right)
 {
-	int order = compare_workloads(left, right);
-	const struct workload *a = *(struct workload *const *)left, *b = *(struct workload *const *)right;
+	const struct workload *a = left, *b = right;
+	int order = compare_names(a, b);
 	return order != 0 ? order : compare_spans(&a->span, &b->span);
 }
+
+static const struct order workload_order = {workload_texts, compare_workloads};
 
 static int compare_spaces(const void *left, const void *right)
 {
@@ -287,9 +293,9 @@ static int compare_owners(const void *left, const void *right)
 	const struct owner *a = left, *b = right;
 	int order = address_compare(&a->address, &b->address);
 	if (order == 0)
-		order = strcmp(a->span.file, b->span.file);
+		order = strcmp(a->span->file, b->span->file);
 	if (order == 0)
-		order = a->span.line < b->span.line ? -1 : a->span.line > b->span.line;
+		order = a->span->line < b->span->line ? -1 : a->span->line > b->span->line;
 	return order;
 }
 
@@ -302,38 +308,41 @@ static void twice(struct frontend *frontend, const char *what, const char *name,
 static void check_addresses(struct frontend *frontend)
 {
 	struct inventory *inventory = &frontend->inventory;
-	struct owner *owners = NULL;
-	size_t count = 0;
+	size_t room = 1, count = 0;
+	for (size_t i = 0; i < inventory->workload_count; i++)
+		room += inventory->workloads[i]->address_count;
+	for (size_t i = 0; i < inventory->node_count; i++)
+		room += inventory->nodes[i]->address_count;
+	struct owner *owners = malloc(room * sizeof *owners);
+	if (owners == NULL)
+		abort();
 	for (size_t i = 0; i < inventory->workload_count; i++)
 		for (size_t j = 0; j < inventory->workloads[i]->address_count; j++)
-			*arena_push(frontend->arena, owners, count) =
-			    (struct owner){inventory->workloads[i]->addresses[j], inventory->workloads[i]->name,
-					   inventory->workloads[i]->span};
+			owners[count++] =
+			    (struct owner){inventory->workloads[i]->addresses[j], &inventory->workloads[i]->span};
 	for (size_t i = 0; i < inventory->node_count; i++)
 		for (size_t j = 0; j < inventory->nodes[i]->address_count; j++)
-			*arena_push(frontend->arena, owners, count) = (struct owner){
-			    inventory->nodes[i]->addresses[j], inventory->nodes[i]->name, inventory->nodes[i]->span};
-	if (count > 1)
-		qsort(owners, count, sizeof *owners, compare_owners);
+			owners[count++] = (struct owner){inventory->nodes[i]->addresses[j], &inventory->nodes[i]->span};
+	qsort(owners, count, sizeof *owners, compare_owners);
 	for (size_t i = 1; i < count; i++) {
 		char text[ADDRESS_TEXT_SIZE];
 		if (address_compare(&owners[i - 1].address, &owners[i].address) == 0)
-			twice(frontend, "address", address_format(&owners[i].address, text), owners[i - 1].span,
-			      owners[i].span);
+			twice(frontend, "address", address_format(&owners[i].address, text), *owners[i - 1].span,
+			      *owners[i].span);
 	}
+	free(owners);
 }
 
 void inventory_check(struct frontend *frontend)
 {
 	struct inventory *inventory = &frontend->inventory;
-	if (inventory->workload_count > 1)
-		qsort(inventory->workloads, inventory->workload_count, sizeof *inventory->workloads, order_workloads);
+	order_sort(inventory->workloads, inventory->workload_count, &workload_order);
 	if (inventory->namespace_count > 1)
 		qsort(inventory->namespaces, inventory->namespace_count, sizeof *inventory->namespaces, compare_spaces);
 	if (inventory->node_count > 1)
 		qsort(inventory->nodes, inventory->node_count, sizeof *inventory->nodes, compare_nodes);
 	for (size_t i = 1; i < inventory->workload_count; i++)
-		if (compare_workloads(&inventory->workloads[i - 1], &inventory->workloads[i]) == 0)
+		if (compare_names(inventory->workloads[i - 1], inventory->workloads[i]) == 0)
 			twice(frontend, "workload", inventory->workloads[i]->name, inventory->workloads[i - 1]->span,
 			      inventory->workloads[i]->span);
 	for (size_t i = 1; i < inventory->namespace_count; i++)

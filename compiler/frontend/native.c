@@ -304,12 +304,20 @@ static int compare_names(const char *space_a, const char *a, const char *space_b
 	return order != 0 ? order : strcmp(a, b);
 }
 
+static void service_texts(const void *item, const char **texts)
+{
+	texts[0] = ((const struct service *)item)->name_space;
+	texts[1] = ((const struct service *)item)->name;
+}
+
 static int compare_services(const void *left, const void *right)
 {
-	const struct service *a = *(struct service *const *)left, *b = *(struct service *const *)right;
+	const struct service *a = left, *b = right;
 	int order = compare_names(a->name_space, a->name, b->name_space, b->name);
 	return order != 0 ? order : compare_spans(&a->span, &b->span);
 }
+
+static const struct order service_order = {service_texts, compare_services};
 
 static int compare_networks(const void *left, const void *right)
 {
@@ -345,8 +353,7 @@ static const struct named_peer *add_name(struct frontend *frontend, const struct
 static void check_names(struct frontend *frontend)
 {
 	struct policy *policy = &frontend->policy;
-	if (policy->service_count > 1)
-		qsort(policy->services, policy->service_count, sizeof *policy->services, compare_services);
+	order_sort(policy->services, policy->service_count, &service_order);
 	if (policy->network_count > 1)
 		qsort(policy->networks, policy->network_count, sizeof *policy->networks, compare_networks);
 	const struct named_peer *before;

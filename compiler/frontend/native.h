@@ -191,6 +191,17 @@ const char *node_text(struct arena *arena, const char *prefix, const struct yaml
 /* A node the way one would write it on a line, cut short when it is long; for messages. In `arena`. */
 const char *flow_text(struct arena *arena, const struct yaml_node *node);
 
+/* How things are sorted: by their texts, up to the first that is NULL, and then by `compare`, which may compare the
+ * texts again. */
+enum { ORDER_TEXTS = 2 };
+struct order {
+	void (*texts)(const void *item, const char **texts);
+	int (*compare)(const void *a, const void *b);
+};
+
+/* Sorts an array of pointers to things. */
+void order_sort(void *items, size_t count, const struct order *order);
+
 /* Readers of the inventory in a document. */
 void namespaces_read(struct frontend *frontend, const struct yaml_node *node, void *document);
 void nodes_read(struct frontend *frontend, const struct yaml_node *node, void *document);

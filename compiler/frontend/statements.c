@@ -508,21 +508,26 @@ static void check_namespaces(struct frontend *frontend)
 	}
 }
 
+static void allow_texts(const void *item, const char **texts)
+{
+	texts[0] = ((const struct allow *)item)->key;
+}
+
 static int compare_allows(const void *left, const void *right)
 {
-	const struct allow *a = *(struct allow *const *)left, *b = *(struct allow *const *)right;
+	const struct allow *a = left, *b = right;
 	int order = strcmp(a->key, b->key);
 	return order != 0 ? order : compare_spans(&a->span, &b->span);
 }
+
+static const struct order allow_order = {allow_texts, compare_allows};
 
 void native_resolve_statements(struct frontend *frontend)
 {
 	for (size_t i = 0; i < frontend->open_statement_count; i++)
 		resolve(frontend, &frontend->open_statements[i]);
 	HASH_CLEAR(hh, frontend->names);
-	struct policy *policy = &frontend->policy;
-	if (policy->allow_count > 1)
-		qsort(policy->allows, policy->allow_count, sizeof *policy->allows, compare_allows);
+	order_sort(frontend->policy.allows, frontend->policy.allow_count, &allow_order);
 	check_quarantines(frontend);
 	check_namespaces(frontend);
 }

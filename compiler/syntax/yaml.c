@@ -347,7 +347,7 @@ const struct yaml_node *yaml_get(const struct yaml_node *mapping, const char *ke
 
 bool yaml_is_null(const struct yaml_node *node)
 {
-	if (node->kind != YAML_SCALAR || !node->plain)
+	if (node->kind != YAML_SCALAR || !node->plain || strchr("~nN", node->text[0]) == NULL)
 		return false;
 	static const char *const nulls[] = {"", "~", "null", "Null", "NULL"};
 	for (size_t i = 0; i < sizeof nulls / sizeof *nulls; i++)

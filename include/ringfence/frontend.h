@@ -24,7 +24,7 @@ struct frontend {
 	struct policy policy;
 	struct inventory inventory;
 	size_t root_length; /* of the path being read, up to its last slash */
-	uint64_t hash;	    /* of the names and texts of all files, FNV-1a */
+	uint64_t hash;	    /* of the names and texts of all files */
 	char revision[17];  /* the same in hexadecimal, set by frontend_finish */
 };
 
