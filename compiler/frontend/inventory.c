@@ -6,22 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A mapping {key: value} of labels, through the selector's reader, which checks keys and values. */
-void labels_read(struct frontend *frontend, const struct yaml_node *node, struct labels *labels)
-{
-	struct selector selector = {0};
-	selector_read(frontend, node, &selector);
-	for (size_t i = 0; i < selector.count; i++) {
-		const struct requirement *item = &selector.items[i];
-		if (item->kind != REQUIRE_IN || item->value_count > 1)
-			diagnostics_error(frontend->diagnostics, yaml_get(node, item->key)->span,
-					  "label `%s` must have one value", item->key);
-		else if (item->value_count == 1) /* none: its value was refused already */
-			*arena_push(frontend->arena, labels->items, labels->count) =
-			    (struct label){item->key, item->values[0]};
-	}
-}
-
 static void address_read(struct frontend *frontend, const struct yaml_node *node, struct address **list, size_t *count)
 {
 	struct address address;

@@ -119,6 +119,7 @@ enum default_ports { PORTS_DECLARED, PORTS_ALL };
 
 /* What is to be resolved of a statement when every name is known. */
 struct open_statement {
+	struct open_statement *next;
 	struct flows *flows;
 	const char *name_space; /* of the document */
 	enum default_ports default_ports;
@@ -145,8 +146,12 @@ static struct yaml_node keep_texts(struct arena *arena, const struct yaml_node *
 static void leave_open(struct frontend *frontend, const struct reading *reading, struct flows *flows,
 		       enum default_ports default_ports)
 {
-	struct open_statement *open =
-	    arena_push(frontend->waiting, frontend->open_statements, frontend->open_statement_count);
+	struct open_statement *open = arena_alloc(frontend->waiting, sizeof *open);
+	if (frontend->last_open != NULL)
+		frontend->last_open->next = open;
+	else
+		frontend->first_open = open;
+	frontend->last_open = open;
 	open->flows = flows;
 	open->name_space = reading->name_space;
 	open->default_ports = default_ports;
@@ -524,8 +529,9 @@ static const struct order allow_order = {allow_texts, compare_allows};
 
 void native_resolve_statements(struct frontend *frontend)
 {
-	for (size_t i = 0; i < frontend->open_statement_count; i++)
-		resolve(frontend, &frontend->open_statements[i]);
+	for (const struct open_statement *open = frontend->first_open; open != NULL; open = open->next)
+		resolve(frontend, open);
+	frontend->first_open = frontend->last_open = NULL;
 	HASH_CLEAR(hh, frontend->names);
 	order_sort(frontend->policy.allows, frontend->policy.allow_count, &allow_order);
 	check_quarantines(frontend);

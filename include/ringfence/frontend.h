@@ -18,8 +18,7 @@ struct frontend {
 	bool inventory_only; /* policy in these files is an error: they are written by whoever starts workloads */
 	size_t document_count, manifest_count, list_count; /* lists, which may be empty */
 	size_t file_count, skipped_count;
-	struct open_statement *open_statements;
-	size_t open_statement_count;
+	struct open_statement *first_open, *last_open;
 	struct named_peer *names; /* every service and network by its name, while statements are resolved */
 	struct policy policy;
 	struct inventory inventory;
