@@ -214,8 +214,8 @@ void frontend_finish(struct frontend *frontend)
 	native_check_definitions(frontend);
 	kubernetes_finish(frontend);
 	inventory_check(frontend);
-	native_resolve_statements(frontend);
 	inventory_index(&frontend->inventory, frontend->arena);
+	native_resolve_statements(frontend);
 	arena_free(frontend->waiting);
 	frontend->waiting = NULL;
 	snprintf(frontend->revision, sizeof frontend->revision, "%016" PRIx64, frontend->hash);

@@ -57,7 +57,7 @@ struct yaml_node **manifest_items(struct frontend *frontend, const struct yaml_n
 		diagnostics_error(frontend->diagnostics, list->span, "`%s` must be a list", what);
 	for (size_t i = 0; list->kind == YAML_SEQUENCE && i < list->count; i++) {
 		if (!yaml_is_null(&list->items[i])) {
-			*arena_push(frontend->arena, items, *count) = &list->items[i];
+			*arena_push(frontend->nodes, items, *count) = &list->items[i];
 			continue;
 		}
 		diagnostics_error(frontend->diagnostics, list->items[i].span, "an entry of `%s` is null", what);

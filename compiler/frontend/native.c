@@ -319,12 +319,20 @@ static int compare_services(const void *left, const void *right)
 
 static const struct order service_order = {service_texts, compare_services};
 
+static void network_texts(const void *item, const char **texts)
+{
+	texts[0] = ((const struct network *)item)->name_space;
+	texts[1] = ((const struct network *)item)->name;
+}
+
 static int compare_networks(const void *left, const void *right)
 {
-	const struct network *a = *(struct network *const *)left, *b = *(struct network *const *)right;
+	const struct network *a = left, *b = right;
 	int order = compare_names(a->name_space, a->name, b->name_space, b->name);
 	return order != 0 ? order : compare_spans(&a->span, &b->span);
 }
+
+static const struct order network_order = {network_texts, compare_networks};
 
 static void defined_twice(struct frontend *frontend, const char *name, const struct span *first,
 			  const struct span *second)
@@ -334,40 +342,40 @@ static void defined_twice(struct frontend *frontend, const char *name, const str
 			 first->column);
 }
 
-/* Makes a service or network known under its whole name, unless one is already, which it returns. */
-static const struct named_peer *add_name(struct frontend *frontend, const struct service *service,
-					 const struct network *network)
+/* What is known under a whole name; nothing yet, where it is new. */
+static struct named_peer *name_entry(struct frontend *frontend, const char *name_space, const char *name)
 {
-	struct named_peer *named, *before;
-	const char *name = service != NULL ? arena_printf(frontend->arena, "%s/%s", service->name_space, service->name)
-					   : arena_printf(frontend->arena, "%s/%s", network->name_space, network->name);
-	HASH_FIND_STR(frontend->names, name, before);
-	if (before != NULL)
-		return before;
+	struct named_peer *named;
+	const char *whole = arena_printf(frontend->arena, "%s/%s", name_space, name);
+	HASH_FIND_STR(frontend->names, whole, named);
+	if (named != NULL)
+		return named;
 	named = arena_alloc(frontend->waiting, sizeof *named);
-	*named = (struct named_peer){.name = name, .service = service, .network = network};
+	named->name = whole;
 	HASH_ADD_KEYPTR(hh, frontend->names, named->name, strlen(named->name), named);
-	return NULL;
+	return named;
 }
 
 static void check_names(struct frontend *frontend)
 {
 	struct policy *policy = &frontend->policy;
 	order_sort(policy->services, policy->service_count, &service_order);
-	if (policy->network_count > 1)
-		qsort(policy->networks, policy->network_count, sizeof *policy->networks, compare_networks);
-	const struct named_peer *before;
+	order_sort(policy->networks, policy->network_count, &network_order);
 	for (size_t i = 0; i < policy->service_count; i++) {
 		const struct service *service = policy->services[i];
-		if ((before = add_name(frontend, service, NULL)) != NULL)
-			defined_twice(frontend, service->name, &before->service->span, &service->span);
+		struct named_peer *named = name_entry(frontend, service->name_space, service->name);
+		if (named->service != NULL)
+			defined_twice(frontend, service->name, &named->service->span, &service->span);
+		named->service = service;
 	}
 	for (size_t i = 0; i < policy->network_count; i++) {
 		const struct network *network = policy->networks[i];
-		if ((before = add_name(frontend, NULL, network)) != NULL)
-			defined_twice(frontend, network->name,
-				      before->service != NULL ? &before->service->span : &before->network->span,
-				      &network->span);
+		struct named_peer *named = name_entry(frontend, network->name_space, network->name);
+		if (named->service != NULL)
+			defined_twice(frontend, network->name, &named->service->span, &network->span);
+		else if (named->network != NULL)
+			defined_twice(frontend, network->name, &named->network->span, &network->span);
+		named->network = network;
 	}
 }
 

@@ -450,16 +450,11 @@ static void check_quarantines(struct frontend *frontend)
 		const struct quarantine *quarantine = frontend->policy.quarantines[i];
 		const char **names = NULL;
 		size_t count = 0;
-		bool known = false;
-		for (size_t j = 0; j < inventory->workload_count; j++) {
-			const struct workload *workload = inventory->workloads[j];
-			if (strcmp(workload->name_space, quarantine->name_space) != 0)
-				continue;
-			known = known || strcmp(workload->name, quarantine->name) == 0;
-			*arena_push(frontend->arena, names, count) = workload->name;
-		}
-		if (known)
+		if (inventory_workload(inventory, quarantine->name_space, quarantine->name) != NULL)
 			continue;
+		for (size_t j = 0; j < inventory->workload_count; j++)
+			if (strcmp(inventory->workloads[j]->name_space, quarantine->name_space) == 0)
+				*arena_push(frontend->waiting, names, count) = inventory->workloads[j]->name;
 		diagnostics_warning(frontend->diagnostics, quarantine->span,
 				    "the inventory has no workload `%s` in namespace `%s` to quarantine",
 				    quarantine->name, quarantine->name_space);
