@@ -105,14 +105,14 @@ static void nodes_budget_read(struct frontend *frontend, const struct yaml_node 
 		return;
 	}
 	for (size_t i = 0; i + 1 < node->count; i += 2) {
-		const char *name = node->items[i]->text;
-		struct node_budget one = {.node = name, .span = node->items[i]->span};
+		const char *name = node->items[i].text;
+		struct node_budget one = {.node = name, .span = node->items[i].span};
 		if (!is_name(names, count, name)) {
 			diagnostics_error(frontend->diagnostics, one.span, "no node `%s` in the inventory", name);
 			if (!diagnostics_suggest(frontend->diagnostics, name, names, count) && count == 0)
 				diagnostics_help(frontend->diagnostics, "it names no node: `every-node` holds then");
 		}
-		limits_read(frontend, node->items[i + 1], "the budget of a node", &one);
+		limits_read(frontend, &node->items[i + 1], "the budget of a node", &one);
 		*arena_push(frontend->arena, budget->nodes, budget->node_count) = one;
 	}
 }

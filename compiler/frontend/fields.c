@@ -47,7 +47,7 @@ static void unknown_key(struct frontend *frontend, const struct yaml_node *key, 
 static const struct key *key_find(const struct key *keys, size_t count, const char *name)
 {
 	for (size_t i = 0; i < count; i++)
-		if (strcmp(keys[i].name, name) == 0)
+		if (keys[i].name[0] == name[0] && strcmp(keys[i].name, name) == 0)
 			return &keys[i];
 	return NULL;
 }
@@ -61,8 +61,8 @@ bool keys_check(struct frontend *frontend, const struct yaml_node *node, const s
 		return false;
 	}
 	for (size_t i = 0; i + 1 < node->count; i += 2)
-		if (key_find(keys, count, node->items[i]->text) == NULL)
-			unknown_key(frontend, node->items[i], keys, count, what);
+		if (key_find(keys, count, node->items[i].text) == NULL)
+			unknown_key(frontend, &node->items[i], keys, count, what);
 	for (size_t j = 0; j < count; j++)
 		if (keys[j].required && yaml_get(node, keys[j].name) == NULL)
 			diagnostics_error(frontend->diagnostics, head(node), "%s needs the key `%s`", what,
@@ -76,9 +76,9 @@ void keys_read(struct frontend *frontend, const struct yaml_node *node, const st
 	if (!keys_check(frontend, node, keys, count, what))
 		return;
 	for (size_t i = 0; i + 1 < node->count; i += 2) {
-		const struct key *key = key_find(keys, count, node->items[i]->text);
+		const struct key *key = key_find(keys, count, node->items[i].text);
 		if (key != NULL && key->read != NULL)
-			key->read(frontend, node->items[i + 1], object);
+			key->read(frontend, &node->items[i + 1], object);
 	}
 }
 
@@ -182,7 +182,7 @@ void one_or_more_read(struct frontend *frontend, const struct yaml_node *node, c
 		return;
 	}
 	for (size_t i = 0; i < node->count; i++)
-		read(frontend, node->items[i], object);
+		read(frontend, &node->items[i], object);
 }
 
 /* Kubernetes' syntax of label keys and values, so that no label can be more than a word in a report or a comment. */
@@ -290,31 +290,59 @@ const struct value_type labels_type = {.kind = VALUE_MAP,
 				       .names = &label_key_type,
 				       .of = &labels_value_type};
 
+static bool is_selector(struct frontend *frontend, const struct yaml_node *node)
+{
+	if (node->kind == YAML_MAPPING)
+		return true;
+	diagnostics_error(frontend->diagnostics, head(node),
+			  "a label selector must be a mapping such as {app: web}, and this is %s", kind_name(node));
+	if (yaml_is_null(node))
+		diagnostics_help(frontend->diagnostics, "{} matches every workload of the namespace");
+	return false;
+}
+
+/* Its key is NULL after an error there. */
+static struct requirement requirement_read(struct frontend *frontend, const struct yaml_node *key,
+					   const struct yaml_node *value)
+{
+	struct requirement requirement = {.kind = REQUIRE_IN, .key = label_key_read(frontend, key)};
+	if (value->kind == YAML_MAPPING) {
+		if (value->count != 2)
+			diagnostics_error(frontend->diagnostics, head(value),
+					  "expected one of {not: [...]} and {exists: true}");
+		KEYS_READ(frontend, value, requirement_keys, "a label requirement", &requirement);
+	} else if (value->kind == YAML_SEQUENCE) {
+		one_or_more_read(frontend, value, "the list of values", value_read, &requirement);
+	} else {
+		value_read(frontend, value, &requirement);
+	}
+	return requirement;
+}
+
 void selector_read(struct frontend *frontend, const struct yaml_node *node, struct selector *selector)
 {
-	if (node->kind != YAML_MAPPING) {
-		diagnostics_error(frontend->diagnostics, head(node),
-				  "a label selector must be a mapping such as {app: web}, and this is %s",
-				  kind_name(node));
-		if (yaml_is_null(node))
-			diagnostics_help(frontend->diagnostics, "{} matches every workload of the namespace");
-		return;
-	}
-	for (size_t i = 0; i + 1 < node->count; i += 2) {
-		struct requirement requirement = {.kind = REQUIRE_IN, .key = label_key_read(frontend, node->items[i])};
-		const struct yaml_node *value = node->items[i + 1];
-		if (value->kind == YAML_MAPPING) {
-			if (value->count != 2)
-				diagnostics_error(frontend->diagnostics, head(value),
-						  "expected one of {not: [...]} and {exists: true}");
-			KEYS_READ(frontend, value, requirement_keys, "a label requirement", &requirement);
-		} else if (value->kind == YAML_SEQUENCE) {
-			one_or_more_read(frontend, value, "the list of values", value_read, &requirement);
-		} else {
-			value_read(frontend, value, &requirement);
-		}
+	size_t count = is_selector(frontend, node) ? node->count : 0;
+	for (size_t i = 0; i + 1 < count; i += 2) {
+		struct requirement requirement = requirement_read(frontend, &node->items[i], &node->items[i + 1]);
 		if (requirement.key != NULL)
 			*arena_push(frontend->arena, selector->items, selector->count) = requirement;
+	}
+}
+
+/* By the selector's readers, which check keys and values. */
+void labels_read(struct frontend *frontend, const struct yaml_node *node, struct labels *labels)
+{
+	size_t count = is_selector(frontend, node) ? node->count : 0;
+	for (size_t i = 0; i + 1 < count; i += 2) {
+		struct requirement item = requirement_read(frontend, &node->items[i], &node->items[i + 1]);
+		if (item.key == NULL)
+			continue;
+		if (item.kind != REQUIRE_IN || item.value_count > 1)
+			diagnostics_error(frontend->diagnostics, node->items[i + 1].span,
+					  "label `%s` must have one value", item.key);
+		else if (item.value_count == 1) /* none: its value was refused already */
+			*arena_push(frontend->arena, labels->items, labels->count) =
+			    (struct label){item.key, item.values[0]};
 	}
 }
 
@@ -404,13 +432,13 @@ void named_ports_read(struct frontend *frontend, const struct yaml_node *node, s
 		return;
 	}
 	for (size_t i = 0; i + 1 < node->count; i += 2) {
-		struct named_port port = {.name = name_read(frontend, node->items[i], "a port's name")};
-		port_read(frontend, node->items[i + 1], &port.port);
+		struct named_port port = {.name = name_read(frontend, &node->items[i], "a port's name")};
+		port_read(frontend, &node->items[i + 1], &port.port);
 		if (port.name != NULL && !port_is_name(port.name))
-			diagnostics_error(frontend->diagnostics, node->items[i]->span, "`%s` cannot be a port's name",
+			diagnostics_error(frontend->diagnostics, node->items[i].span, "`%s` cannot be a port's name",
 					  port.name);
 		if (port.port.protocol == PROTOCOL_ANY)
-			diagnostics_error(frontend->diagnostics, node->items[i + 1]->span,
+			diagnostics_error(frontend->diagnostics, node->items[i + 1].span,
 					  "a named port is one port or one range");
 		if (port.name != NULL)
 			*arena_push(frontend->arena, *ports, *count) = port;

@@ -6,22 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A mapping {key: value} of labels, through the selector's reader, which checks keys and values. */
-void labels_read(struct frontend *frontend, const struct yaml_node *node, struct labels *labels)
-{
-	struct selector selector = {0};
-	selector_read(frontend, node, &selector);
-	for (size_t i = 0; i < selector.count; i++) {
-		const struct requirement *item = &selector.items[i];
-		if (item->kind != REQUIRE_IN || item->value_count > 1)
-			diagnostics_error(frontend->diagnostics, yaml_get(node, item->key)->span,
-					  "label `%s` must have one value", item->key);
-		else if (item->value_count == 1) /* none: its value was refused already */
-			*arena_push(frontend->arena, labels->items, labels->count) =
-			    (struct label){item->key, item->values[0]};
-	}
-}
-
 static void address_read(struct frontend *frontend, const struct yaml_node *node, struct address **list, size_t *count)
 {
 	struct address address;
@@ -42,7 +26,7 @@ static void addresses_read(struct frontend *frontend, const struct yaml_node *no
 	if (node->kind != YAML_SEQUENCE)
 		diagnostics_error(frontend->diagnostics, node->span, "`addresses` must be a list");
 	for (size_t i = 0; node->kind == YAML_SEQUENCE && i < node->count; i++)
-		address_read(frontend, node->items[i], list, count);
+		address_read(frontend, &node->items[i], list, count);
 }
 
 /* ---- namespaces ---- */
@@ -81,9 +65,9 @@ void namespaces_read(struct frontend *frontend, const struct yaml_node *node, vo
 		diagnostics_error(frontend->diagnostics, node->span, "`namespaces` must be a mapping of names");
 	for (size_t i = 0; node->kind == YAML_MAPPING && i + 1 < node->count; i += 2) {
 		struct name_space *space = arena_alloc(frontend->arena, sizeof *space);
-		space->name = name_read(frontend, node->items[i], "a namespace");
-		space->span = node->items[i]->span;
-		KEYS_READ(frontend, node->items[i + 1], namespace_keys, "a namespace", space);
+		space->name = name_read(frontend, &node->items[i], "a namespace");
+		space->span = node->items[i].span;
+		KEYS_READ(frontend, &node->items[i + 1], namespace_keys, "a namespace", space);
 		if (space->name == NULL)
 			continue;
 		space_name_label(frontend, space);
@@ -146,9 +130,9 @@ void nodes_read(struct frontend *frontend, const struct yaml_node *value, void *
 		diagnostics_error(frontend->diagnostics, value->span, "`nodes` must be a mapping of names");
 	for (size_t i = 0; value->kind == YAML_MAPPING && i + 1 < value->count; i += 2) {
 		struct node *node = arena_alloc(frontend->arena, sizeof *node);
-		node->name = host_name_read(frontend, value->items[i], "a node's name");
-		node->span = value->items[i]->span;
-		KEYS_READ(frontend, value->items[i + 1], node_keys, "a node", node);
+		node->name = host_name_read(frontend, &value->items[i], "a node's name");
+		node->span = value->items[i].span;
+		KEYS_READ(frontend, &value->items[i + 1], node_keys, "a node", node);
 		if (node->name != NULL)
 			*arena_push(frontend->arena, frontend->inventory.nodes, frontend->inventory.node_count) = node;
 	}
@@ -234,9 +218,9 @@ void workloads_read(struct frontend *frontend, const struct yaml_node *node, voi
 	for (size_t i = 0; node->kind == YAML_SEQUENCE && i < node->count; i++) {
 		struct workload *workload = arena_alloc(frontend->arena, sizeof *workload);
 		workload->name_space = document->name_space;
-		workload->span = node->items[i]->span;
-		const struct yaml_node *name = yaml_get(node->items[i], "name");
-		KEYS_READ(frontend, node->items[i], workload_keys, "a workload", workload);
+		workload->span = node->items[i].span;
+		const struct yaml_node *name = yaml_get(&node->items[i], "name");
+		KEYS_READ(frontend, &node->items[i], workload_keys, "a workload", workload);
 		if (name != NULL)
 			workload->span = name->span;
 		if (workload->name != NULL)
@@ -249,24 +233,30 @@ void workloads_read(struct frontend *frontend, const struct yaml_node *node, voi
 
 struct owner {
 	struct address address;
-	const char *name;
-	struct span span;
+	const struct span *span;
 };
 
-static int compare_workloads(const void *left, const void *right)
+static void workload_texts(const void *item, const char **texts)
 {
-	const struct workload *a = *(struct workload *const *)left, *b = *(struct workload *const *)right;
-	int order = strcmp(a->name_space, b->name_space);
+	texts[0] = ((const struct workload *)item)->name_space;
+	texts[1] = ((const struct workload *)item)->name;
+}
+
+static int compare_names(const struct workload *a, const struct workload *b)
+{
+	int order = a->name_space != b->name_space ? strcmp(a->name_space, b->name_space) : 0;
 	return order != 0 ? order : strcmp(a->name, b->name);
 }
 
-/* The same, and among equal names by place, so that the second is the one complained of. */
-static int order_workloads(const void *left, const void *right)
+/* Among equal names by place, so that the second is the one complained of. */
+static int compare_workloads(const void *left, const void *right)
 {
-	int order = compare_workloads(left, right);
-	const struct workload *a = *(struct workload *const *)left, *b = *(struct workload *const *)right;
+	const struct workload *a = left, *b = right;
+	int order = compare_names(a, b);
 	return order != 0 ? order : compare_spans(&a->span, &b->span);
 }
+
+static const struct order workload_order = {workload_texts, compare_workloads};
 
 static int compare_spaces(const void *left, const void *right)
 {
@@ -287,9 +277,9 @@ static int compare_owners(const void *left, const void *right)
 	const struct owner *a = left, *b = right;
 	int order = address_compare(&a->address, &b->address);
 	if (order == 0)
-		order = strcmp(a->span.file, b->span.file);
+		order = strcmp(a->span->file, b->span->file);
 	if (order == 0)
-		order = a->span.line < b->span.line ? -1 : a->span.line > b->span.line;
+		order = a->span->line < b->span->line ? -1 : a->span->line > b->span->line;
 	return order;
 }
 
@@ -302,38 +292,41 @@ static void twice(struct frontend *frontend, const char *what, const char *name,
 static void check_addresses(struct frontend *frontend)
 {
 	struct inventory *inventory = &frontend->inventory;
-	struct owner *owners = NULL;
-	size_t count = 0;
+	size_t room = 1, count = 0;
+	for (size_t i = 0; i < inventory->workload_count; i++)
+		room += inventory->workloads[i]->address_count;
+	for (size_t i = 0; i < inventory->node_count; i++)
+		room += inventory->nodes[i]->address_count;
+	struct owner *owners = malloc(room * sizeof *owners);
+	if (owners == NULL)
+		abort();
 	for (size_t i = 0; i < inventory->workload_count; i++)
 		for (size_t j = 0; j < inventory->workloads[i]->address_count; j++)
-			*arena_push(frontend->arena, owners, count) =
-			    (struct owner){inventory->workloads[i]->addresses[j], inventory->workloads[i]->name,
-					   inventory->workloads[i]->span};
+			owners[count++] =
+			    (struct owner){inventory->workloads[i]->addresses[j], &inventory->workloads[i]->span};
 	for (size_t i = 0; i < inventory->node_count; i++)
 		for (size_t j = 0; j < inventory->nodes[i]->address_count; j++)
-			*arena_push(frontend->arena, owners, count) = (struct owner){
-			    inventory->nodes[i]->addresses[j], inventory->nodes[i]->name, inventory->nodes[i]->span};
-	if (count > 1)
-		qsort(owners, count, sizeof *owners, compare_owners);
+			owners[count++] = (struct owner){inventory->nodes[i]->addresses[j], &inventory->nodes[i]->span};
+	qsort(owners, count, sizeof *owners, compare_owners);
 	for (size_t i = 1; i < count; i++) {
 		char text[ADDRESS_TEXT_SIZE];
 		if (address_compare(&owners[i - 1].address, &owners[i].address) == 0)
-			twice(frontend, "address", address_format(&owners[i].address, text), owners[i - 1].span,
-			      owners[i].span);
+			twice(frontend, "address", address_format(&owners[i].address, text), *owners[i - 1].span,
+			      *owners[i].span);
 	}
+	free(owners);
 }
 
 void inventory_check(struct frontend *frontend)
 {
 	struct inventory *inventory = &frontend->inventory;
-	if (inventory->workload_count > 1)
-		qsort(inventory->workloads, inventory->workload_count, sizeof *inventory->workloads, order_workloads);
+	order_sort(inventory->workloads, inventory->workload_count, &workload_order);
 	if (inventory->namespace_count > 1)
 		qsort(inventory->namespaces, inventory->namespace_count, sizeof *inventory->namespaces, compare_spaces);
 	if (inventory->node_count > 1)
 		qsort(inventory->nodes, inventory->node_count, sizeof *inventory->nodes, compare_nodes);
 	for (size_t i = 1; i < inventory->workload_count; i++)
-		if (compare_workloads(&inventory->workloads[i - 1], &inventory->workloads[i]) == 0)
+		if (compare_names(inventory->workloads[i - 1], inventory->workloads[i]) == 0)
 			twice(frontend, "workload", inventory->workloads[i]->name, inventory->workloads[i - 1]->span,
 			      inventory->workloads[i]->span);
 	for (size_t i = 1; i < inventory->namespace_count; i++)

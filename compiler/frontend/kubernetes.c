@@ -28,7 +28,7 @@ static const char *text_of(const struct yaml_node *root, const char *key)
 	return node != NULL && node->kind == YAML_SCALAR && !yaml_is_null(node) ? node->text : NULL;
 }
 
-static void add_items(struct frontend *frontend, const struct yaml_node *root, const struct manifest_kind *kind);
+static void read_items(struct frontend *frontend, const struct yaml_node *root, const struct manifest_kind *kind);
 
 static bool ends_with(const char *text, const char *end)
 {
@@ -60,8 +60,19 @@ static void skip(struct frontend *frontend, const struct yaml_node *root, const 
 	}
 }
 
+static void read_kind(struct frontend *frontend, const struct yaml_node *root, const struct manifest_kind *kind)
+{
+	frontend->manifest_count++;
+	if (kind->policy && frontend->inventory_only)
+		diagnostics_error(frontend->diagnostics, root->span,
+				  "a %s does not belong in a workload file: policy stands in the policy directory",
+				  kind->kind);
+	else
+		kind->read(frontend, root);
+}
+
 /* `assumed` is what the entries of a PodList are, which do not say so themselves. */
-static void add_object(struct frontend *frontend, const struct yaml_node *root, const struct manifest_kind *assumed)
+static void read_object(struct frontend *frontend, const struct yaml_node *root, const struct manifest_kind *assumed)
 {
 	const char *api_version = text_of(root, "apiVersion"), *kind = text_of(root, "kind");
 	const struct manifest_kind *found = kind == NULL && api_version == NULL ? assumed : NULL;
@@ -74,37 +85,36 @@ static void add_object(struct frontend *frontend, const struct yaml_node *root, 
 		if (strcmp(kinds[i].api_version, api_version) != 0 || strncmp(kinds[i].kind, kind, length) != 0)
 			continue;
 		if (strcmp(kind + length, "List") == 0) {
-			add_items(frontend, root, &kinds[i]);
+			read_items(frontend, root, &kinds[i]);
 			return;
 		}
 		if (kind[length] == 0)
 			found = &kinds[i];
 	}
 	if (kind != NULL && strcmp(kind, "List") == 0 && strcmp(api_version, "v1") == 0)
-		add_items(frontend, root, NULL);
+		read_items(frontend, root, NULL);
 	else if (found != NULL)
-		*arena_push(frontend->arena, frontend->manifests, frontend->manifest_count) =
-		    (struct manifest){found, root};
+		read_kind(frontend, root, found);
 	else
 		skip(frontend, root, api_version, kind);
 }
 
-static void add_items(struct frontend *frontend, const struct yaml_node *root, const struct manifest_kind *kind)
+static void read_items(struct frontend *frontend, const struct yaml_node *root, const struct manifest_kind *kind)
 {
 	size_t count;
 	struct yaml_node **items = manifest_items(frontend, yaml_get(root, "items"), "items", &count);
 	frontend->list_count++;
 	for (size_t i = 0; i < count; i++) {
 		if (items[i]->kind == YAML_MAPPING)
-			add_object(frontend, items[i], kind);
+			read_object(frontend, items[i], kind);
 		else
 			diagnostics_error(frontend->diagnostics, items[i]->span, "an object must be a mapping");
 	}
 }
 
-void kubernetes_add(struct frontend *frontend, const struct yaml_node *root)
+void kubernetes_read(struct frontend *frontend, const struct yaml_node *root)
 {
-	add_object(frontend, root, NULL);
+	read_object(frontend, root, NULL);
 }
 
 static int compare_isolations(const void *left, const void *right)
@@ -116,10 +126,10 @@ static int compare_isolations(const void *left, const void *right)
 	return order != 0 ? order : compare_spans(&a->span, &b->span);
 }
 
-/* Sorts the isolations by NetworkPolicies, which follow those by services. */
-static void sort_isolations(struct frontend *frontend, size_t first)
+void kubernetes_finish(struct frontend *frontend)
 {
 	struct policy *policy = &frontend->policy;
+	size_t first = policy->service_count;
 	if (policy->isolation_count > first)
 		qsort(policy->isolations + first, policy->isolation_count - first, sizeof *policy->isolations,
 		      compare_isolations);
@@ -132,21 +142,5 @@ static void sort_isolations(struct frontend *frontend, size_t first)
 		diagnostics_help(frontend->diagnostics, "it stands at %s:%u:%u already", a->span.file, a->span.line,
 				 a->span.column);
 	}
-}
-
-void kubernetes_read(struct frontend *frontend)
-{
-	size_t services = frontend->policy.isolation_count;
-	for (size_t i = 0; i < frontend->manifest_count; i++) {
-		const struct manifest *manifest = &frontend->manifests[i];
-		if (!manifest->kind->policy || !frontend->inventory_only) {
-			manifest->kind->read(frontend, manifest->root);
-			continue;
-		}
-		diagnostics_error(frontend->diagnostics, manifest->root->span,
-				  "a %s does not belong in a workload file: policy stands in the policy directory",
-				  manifest->kind->kind);
-	}
-	sort_isolations(frontend, services);
 	inventory_add_hosts(&frontend->inventory, frontend->arena);
 }

@@ -56,11 +56,11 @@ struct yaml_node **manifest_items(struct frontend *frontend, const struct yaml_n
 	if (list->kind != YAML_SEQUENCE)
 		diagnostics_error(frontend->diagnostics, list->span, "`%s` must be a list", what);
 	for (size_t i = 0; list->kind == YAML_SEQUENCE && i < list->count; i++) {
-		if (!yaml_is_null(list->items[i])) {
-			*arena_push(frontend->arena, items, *count) = list->items[i];
+		if (!yaml_is_null(&list->items[i])) {
+			*arena_push(frontend->nodes, items, *count) = &list->items[i];
 			continue;
 		}
-		diagnostics_error(frontend->diagnostics, list->items[i]->span, "an entry of `%s` is null", what);
+		diagnostics_error(frontend->diagnostics, list->items[i].span, "an entry of `%s` is null", what);
 		diagnostics_help(frontend->diagnostics, "remove it: null would be read as everything");
 	}
 	return items;
@@ -71,9 +71,9 @@ void manifest_labels_read(struct frontend *frontend, const struct yaml_node *nod
 {
 	size_t before = frontend->diagnostics->errors;
 	for (size_t i = 1; node->kind == YAML_MAPPING && i < node->count; i += 2)
-		if (node->items[i]->kind != YAML_SCALAR)
-			diagnostics_error(frontend->diagnostics, node->items[i - 1]->span, "label `%s` must be a text",
-					  node->items[i - 1]->text);
+		if (node->items[i].kind != YAML_SCALAR)
+			diagnostics_error(frontend->diagnostics, node->items[i - 1].span, "label `%s` must be a text",
+					  node->items[i - 1].text);
 	if (frontend->diagnostics->errors == before)
 		labels_read(frontend, node, labels);
 }

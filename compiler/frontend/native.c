@@ -1,5 +1,5 @@
-/* Native documents, the first pass: services, networks, settings and quarantines, everything with a name. What refers
- * to names is read by statements.c when all are known.
+/* Native documents: their keys, services, networks and settings. inventory.c reads who is there, and statements.c what
+ * refers to names.
  *
  * The tables of keys at the end of each part are the language's grammar. */
 #include "compiler/frontend/native.h"
@@ -24,7 +24,7 @@ bool built_in(const char *name, enum peer_kind *kind)
 	return false;
 }
 
-/* ---- first pass: names ---- */
+/* ---- what a document defines ---- */
 
 const struct value_type built_in_type = {
     VALUE_BY_CHOICE(built_in_names), .title = "any (everything), cluster (every known workload), world (every other "
@@ -90,9 +90,9 @@ static void services_read(struct frontend *frontend, const struct yaml_node *nod
 	for (size_t i = 0; node->kind == YAML_MAPPING && i + 1 < node->count; i += 2) {
 		struct service *service = arena_alloc(frontend->arena, sizeof *service);
 		service->name_space = document->name_space;
-		service->name = defined_name(frontend, node->items[i], "a service's name");
-		service->span = node->items[i]->span;
-		KEYS_READ(frontend, node->items[i + 1], service_keys, "a service", service);
+		service->name = defined_name(frontend, &node->items[i], "a service's name");
+		service->span = node->items[i].span;
+		KEYS_READ(frontend, &node->items[i + 1], service_keys, "a service", service);
 		if (service->name != NULL)
 			*arena_push(frontend->arena, frontend->policy.services, frontend->policy.service_count) =
 			    service;
@@ -135,12 +135,12 @@ static void networks_read(struct frontend *frontend, const struct yaml_node *nod
 	for (size_t i = 0; node->kind == YAML_MAPPING && i + 1 < node->count; i += 2) {
 		struct network *network = arena_alloc(frontend->arena, sizeof *network);
 		network->name_space = document->name_space;
-		network->name = defined_name(frontend, node->items[i], "a network's name");
-		network->span = node->items[i]->span;
-		if (node->items[i + 1]->kind == YAML_MAPPING)
-			KEYS_READ(frontend, node->items[i + 1], network_keys, "a network", network);
+		network->name = defined_name(frontend, &node->items[i], "a network's name");
+		network->span = node->items[i].span;
+		if (node->items[i + 1].kind == YAML_MAPPING)
+			KEYS_READ(frontend, &node->items[i + 1], network_keys, "a network", network);
 		else
-			network_cidrs_read(frontend, node->items[i + 1], network);
+			network_cidrs_read(frontend, &node->items[i + 1], network);
 		if (network->name != NULL)
 			*arena_push(frontend->arena, frontend->policy.networks, frontend->policy.network_count) =
 			    network;
@@ -267,12 +267,12 @@ static const struct key document_keys[] = {
      "Services by name. A workload that a service selects sends and receives only what an allow says."},
     {"networks", false, networks_read, &networks_type,
      "Networks by name, each a set of addresses: a prefix, a list of them, or {cidrs: ..., except: ...}."},
-    /* These four: statements.c, when all names are known. */
-    {"allow", false, NULL, &allows_type,
+    {"allow", false, allows_read, &allows_type,
      "Who may call whom. Nothing is open that no allow opens; the order means nothing."},
-    {"never", false, NULL, &nevers_type, "What no allow may ever open. `ringfence check` proves it."},
-    {"tests", false, NULL, &tests_type, "What is open and what is not. `ringfence test` runs them."},
-    {"quarantine", false, NULL, &quarantines_type, "Workloads that have no allowed flow, whatever any allow says."},
+    {"never", false, nevers_read, &nevers_type, "What no allow may ever open. `ringfence check` proves it."},
+    {"tests", false, tests_read, &tests_type, "What is open and what is not. `ringfence test` runs them."},
+    {"quarantine", false, quarantines_read, &quarantines_type,
+     "Workloads that have no allowed flow, whatever any allow says."},
     {"settings", false, settings_read, &settings_type, "What holds for the whole input. Each may be given once in it."},
     {"lint", false, lint_read, &lint_type, "Lints of `ringfence check` that are not for this document."},
     {"namespaces", false, namespaces_read, &namespaces_type, "Inventory: namespaces by name, with their labels."},
@@ -289,12 +289,12 @@ static void refuse_policy(struct frontend *frontend, const struct yaml_node *roo
 	for (size_t i = 0; i < root->count; i += 2) {
 		bool inventory = false;
 		for (size_t j = 0; j < sizeof inventory_keys / sizeof *inventory_keys; j++)
-			inventory = inventory || strcmp(root->items[i]->text, inventory_keys[j]) == 0;
+			inventory = inventory || strcmp(root->items[i].text, inventory_keys[j]) == 0;
 		if (!inventory)
 			diagnostics_error(
-			    frontend->diagnostics, root->items[i]->span,
+			    frontend->diagnostics, root->items[i].span,
 			    "`%s` does not belong in a workload file: policy stands in the policy directory",
-			    root->items[i]->text);
+			    root->items[i].text);
 	}
 }
 
@@ -304,19 +304,35 @@ static int compare_names(const char *space_a, const char *a, const char *space_b
 	return order != 0 ? order : strcmp(a, b);
 }
 
+static void service_texts(const void *item, const char **texts)
+{
+	texts[0] = ((const struct service *)item)->name_space;
+	texts[1] = ((const struct service *)item)->name;
+}
+
 static int compare_services(const void *left, const void *right)
 {
-	const struct service *a = *(struct service *const *)left, *b = *(struct service *const *)right;
+	const struct service *a = left, *b = right;
 	int order = compare_names(a->name_space, a->name, b->name_space, b->name);
 	return order != 0 ? order : compare_spans(&a->span, &b->span);
 }
 
+static const struct order service_order = {service_texts, compare_services};
+
+static void network_texts(const void *item, const char **texts)
+{
+	texts[0] = ((const struct network *)item)->name_space;
+	texts[1] = ((const struct network *)item)->name;
+}
+
 static int compare_networks(const void *left, const void *right)
 {
-	const struct network *a = *(struct network *const *)left, *b = *(struct network *const *)right;
+	const struct network *a = left, *b = right;
 	int order = compare_names(a->name_space, a->name, b->name_space, b->name);
 	return order != 0 ? order : compare_spans(&a->span, &b->span);
 }
+
+static const struct order network_order = {network_texts, compare_networks};
 
 static void defined_twice(struct frontend *frontend, const char *name, const struct span *first,
 			  const struct span *second)
@@ -326,59 +342,53 @@ static void defined_twice(struct frontend *frontend, const char *name, const str
 			 first->column);
 }
 
-const struct service *find_service(const struct policy *policy, const char *name_space, const char *name)
+/* What is known under a whole name; nothing yet, where it is new. */
+static struct named_peer *name_entry(struct frontend *frontend, const char *name_space, const char *name)
 {
-	struct service wanted = {.name_space = name_space, .name = name};
-	for (size_t low = 0, high = policy->service_count; low < high;) {
-		size_t middle = low + (high - low) / 2;
-		const struct service *service = policy->services[middle];
-		int order = compare_names(wanted.name_space, wanted.name, service->name_space, service->name);
-		if (order == 0)
-			return service;
-		if (order < 0)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return NULL;
+	struct named_peer *named;
+	const char *whole = arena_printf(frontend->arena, "%s/%s", name_space, name);
+	HASH_FIND_STR(frontend->names, whole, named);
+	if (named != NULL)
+		return named;
+	named = arena_alloc(frontend->waiting, sizeof *named);
+	named->name = whole;
+	HASH_ADD_KEYPTR(hh, frontend->names, named->name, strlen(named->name), named);
+	return named;
 }
 
-const struct network *find_network(const struct policy *policy, const char *name_space, const char *name)
-{
-	for (size_t i = 0; i < policy->network_count; i++)
-		if (compare_names(name_space, name, policy->networks[i]->name_space, policy->networks[i]->name) == 0)
-			return policy->networks[i];
-	return NULL;
-}
-
-static void check_definitions(struct frontend *frontend)
+static void check_names(struct frontend *frontend)
 {
 	struct policy *policy = &frontend->policy;
-	if (policy->service_count > 1)
-		qsort(policy->services, policy->service_count, sizeof *policy->services, compare_services);
-	if (policy->network_count > 1)
-		qsort(policy->networks, policy->network_count, sizeof *policy->networks, compare_networks);
-	for (size_t i = 1; i < policy->service_count; i++) {
-		const struct service *a = policy->services[i - 1], *b = policy->services[i];
-		if (compare_names(a->name_space, a->name, b->name_space, b->name) == 0)
-			defined_twice(frontend, b->name, &a->span, &b->span);
+	order_sort(policy->services, policy->service_count, &service_order);
+	order_sort(policy->networks, policy->network_count, &network_order);
+	for (size_t i = 0; i < policy->service_count; i++) {
+		const struct service *service = policy->services[i];
+		struct named_peer *named = name_entry(frontend, service->name_space, service->name);
+		if (named->service != NULL)
+			defined_twice(frontend, service->name, &named->service->span, &service->span);
+		named->service = service;
 	}
 	for (size_t i = 0; i < policy->network_count; i++) {
-		const struct network *network = policy->networks[i], *before = i > 0 ? policy->networks[i - 1] : NULL;
-		const struct service *service = find_service(policy, network->name_space, network->name);
-		if (service != NULL)
-			defined_twice(frontend, network->name, &service->span, &network->span);
-		else if (before != NULL &&
-			 compare_names(before->name_space, before->name, network->name_space, network->name) == 0)
-			defined_twice(frontend, network->name, &before->span, &network->span);
+		const struct network *network = policy->networks[i];
+		struct named_peer *named = name_entry(frontend, network->name_space, network->name);
+		if (named->service != NULL)
+			defined_twice(frontend, network->name, &named->service->span, &network->span);
+		else if (named->network != NULL)
+			defined_twice(frontend, network->name, &named->network->span, &network->span);
+		named->network = network;
 	}
 }
 
-/* A service isolates whoever it selects, in both directions. */
+/* A service isolates whoever it selects, in both directions. Those by NetworkPolicies, read already, follow. */
 static void add_isolations(struct frontend *frontend)
 {
-	for (size_t i = 0; i < frontend->policy.service_count; i++) {
-		const struct service *service = frontend->policy.services[i];
+	struct policy *policy = &frontend->policy;
+	struct isolation **others = policy->isolations;
+	size_t other_count = policy->isolation_count, count = policy->service_count + other_count;
+	policy->isolations = arena_alloc(frontend->arena, count * sizeof(struct isolation *));
+	policy->isolation_count = count;
+	for (size_t i = 0; i < policy->service_count; i++) {
+		const struct service *service = policy->services[i];
 		struct isolation *isolation = arena_alloc(frontend->arena, sizeof *isolation);
 		*isolation = (struct isolation){.name_space = service->name_space,
 						.name = service->name,
@@ -386,21 +396,27 @@ static void add_isolations(struct frontend *frontend)
 						.directions = {true, true},
 						.service = service,
 						.span = service->span};
-		*arena_push(frontend->arena, frontend->policy.isolations, frontend->policy.isolation_count) = isolation;
+		policy->isolations[i] = isolation;
 	}
+	if (other_count > 0)
+		memcpy(policy->isolations + policy->service_count, others, other_count * sizeof(struct isolation *));
 }
 
-void native_read_definitions(struct frontend *frontend)
+void native_read(struct frontend *frontend, const struct yaml_node *root)
 {
-	for (size_t i = 0; i < frontend->document_count; i++) {
-		struct document *document = &frontend->documents[i];
-		const struct yaml_node *name_space = yaml_get(document->root, "namespace");
-		if (name_space != NULL)
-			document_namespace_read(frontend, name_space, document);
-		if (frontend->inventory_only)
-			refuse_policy(frontend, document->root);
-		KEYS_READ(frontend, document->root, document_keys, "a document", document);
-	}
-	check_definitions(frontend);
+	struct document document = {root, "default"};
+	const struct yaml_node *name_space = yaml_get(root, "namespace");
+	if (frontend->waiting == NULL)
+		frontend->waiting = arena_create();
+	if (name_space != NULL)
+		document_namespace_read(frontend, name_space, &document);
+	if (frontend->inventory_only)
+		refuse_policy(frontend, root);
+	KEYS_READ(frontend, root, document_keys, "a document", &document);
+}
+
+void native_check_definitions(struct frontend *frontend)
+{
+	check_names(frontend);
 	add_isolations(frontend);
 }

@@ -1,9 +1,13 @@
-/* Native documents (`ringfence: v1`) to policy and inventory, in two passes: names first, then what refers to them. */
+/* Native documents (`ringfence: v1`) to policy and inventory. Each is read at once but for what refers to names, which
+ * is resolved when all are known. */
 #ifndef COMPILER_FRONTEND_NATIVE_H
 #define COMPILER_FRONTEND_NATIVE_H
 
 #include <ringfence/frontend.h>
 #include <ringfence/yaml.h>
+
+#define HASH_FUNCTION HASH_OAT /* the default falls through cases, of which clang warns */
+#include <uthash.h>
 
 /* The key that a budget starts with (budget.c). */
 #define BUDGET_KEY "ringfence-budget"
@@ -130,13 +134,28 @@ void named_ports_read(struct frontend *frontend, const struct yaml_node *node, s
 /* true or false; an error and false for anything else. */
 bool truth_read(struct frontend *frontend, const struct yaml_node *node, const char *what);
 
-/* The first pass: everything with a name, and settings. */
-void native_read_definitions(struct frontend *frontend);
+/* A native document while it is read. */
+struct document {
+	const struct yaml_node *root;
+	const char *name_space;
+};
 
-/* The second pass: statements, with every name resolved. Sorts the allows, those of NetworkPolicies among them. */
-void native_read_statements(struct frontend *frontend);
+void native_read(struct frontend *frontend, const struct yaml_node *root);
 
-/* Reads a peer behind those that `peers`, a struct reading_peers, holds. Every name is known by then. */
+/* When every file is read: sorts what has a name, reports names that stand twice, and makes the others known. */
+void native_check_definitions(struct frontend *frontend);
+
+/* Resolves the names in statements, and sorts the allows, those of NetworkPolicies among them. */
+void native_resolve_statements(struct frontend *frontend);
+
+/* Readers of the statements in a document. */
+void allows_read(struct frontend *frontend, const struct yaml_node *list, void *document);
+void nevers_read(struct frontend *frontend, const struct yaml_node *list, void *document);
+void tests_read(struct frontend *frontend, const struct yaml_node *list, void *document);
+void quarantines_read(struct frontend *frontend, const struct yaml_node *list, void *document);
+
+/* Reads a peer behind those that `peers`, a struct reading_peers, holds. One by name is a PEER_SERVICE without a
+ * service until peer_resolve. */
 struct reading_peers {
 	const char *name_space; /* of the document */
 	struct peer *items;
@@ -144,12 +163,21 @@ struct reading_peers {
 };
 void native_peer_read(struct frontend *frontend, const struct yaml_node *node, void *peers);
 
+/* Finds what a peer's name means in a document of namespace `own`. Returns false after an error. */
+bool peer_resolve(struct frontend *frontend, const char *own, struct peer *peer);
+
+/* A service or network under its whole name, NAMESPACE/NAME. */
+struct named_peer {
+	const char *name;
+	const struct service *service;
+	const struct network *network; /* where `service` is NULL */
+	UT_hash_handle hh;
+};
+
 /* What the readers of statements share with those of definitions. */
 enum { PEER_KINDS = PEER_NODE + 1 };
 extern const char *const built_in_names[PEER_KINDS];   /* NULL for kinds that are none */
 bool built_in(const char *name, enum peer_kind *kind); /* the built-in peer called `name`; false when it is none */
-const struct service *find_service(const struct policy *policy, const char *name_space, const char *name);
-const struct network *find_network(const struct policy *policy, const char *name_space, const char *name);
 void network_cidrs_read(struct frontend *frontend, const struct yaml_node *node, void *network);
 void network_except_read(struct frontend *frontend, const struct yaml_node *node, void *network);
 
@@ -163,7 +191,18 @@ const char *node_text(struct arena *arena, const char *prefix, const struct yaml
 /* A node the way one would write it on a line, cut short when it is long; for messages. In `arena`. */
 const char *flow_text(struct arena *arena, const struct yaml_node *node);
 
-/* namespaces, nodes and workloads of the first pass. */
+/* How things are sorted: by their texts, up to the first that is NULL, and then by `compare`, which may compare the
+ * texts again. */
+enum { ORDER_TEXTS = 2 };
+struct order {
+	void (*texts)(const void *item, const char **texts);
+	int (*compare)(const void *a, const void *b);
+};
+
+/* Sorts an array of pointers to things. */
+void order_sort(void *items, size_t count, const struct order *order);
+
+/* Readers of the inventory in a document. */
 void namespaces_read(struct frontend *frontend, const struct yaml_node *node, void *document);
 void nodes_read(struct frontend *frontend, const struct yaml_node *node, void *document);
 void workloads_read(struct frontend *frontend, const struct yaml_node *node, void *document);

@@ -3,70 +3,94 @@
 
 #include <ringfence/arena.h>
 
-#include <stdlib.h>
 #include <string.h>
 
-static void write_node(FILE *stream, const struct yaml_node *node)
+/* Text of which as much is kept as there is room for; `length` goes on counting. */
+struct bounded_text {
+	char *bytes;
+	size_t room, length;
+};
+
+static void put(struct bounded_text *text, const char *bytes, size_t count)
 {
-	if (node->kind == YAML_SCALAR)
-		fprintf(stream, "%zu:%s", strlen(node->text), node->text);
-	else
-		fputs(node->kind == YAML_MAPPING ? "{" : "[", stream);
+	if (text->length < text->room)
+		memcpy(text->bytes + text->length, bytes,
+		       count < text->room - text->length ? count : text->room - text->length);
+	text->length += count;
+}
+
+static void put_scalar(struct bounded_text *text, const char *scalar)
+{
+	char number[24], *digit = number + sizeof number;
+	size_t length = strlen(scalar), rest = length;
+	*--digit = ':';
+	do
+		*--digit = (char)('0' + rest % 10);
+	while ((rest /= 10) > 0);
+	put(text, digit, (size_t)(number + sizeof number - digit));
+	put(text, scalar, length);
+}
+
+static void put_node(struct bounded_text *text, const struct yaml_node *node)
+{
+	if (node->kind == YAML_SCALAR) {
+		put_scalar(text, node->text);
+		return;
+	}
+	put(text, node->kind == YAML_MAPPING ? "{" : "[", 1);
 	for (size_t i = 0; i < node->count; i++)
-		write_node(stream, node->items[i]);
-	if (node->kind != YAML_SCALAR)
-		fputs("}", stream);
+		put_node(text, &node->items[i]);
+	put(text, "}", 1);
+}
+
+static void put_nodes(struct bounded_text *text, const char *prefix, const struct yaml_node *const *nodes, size_t count)
+{
+	put(text, prefix, strlen(prefix));
+	for (size_t i = 0; i < count; i++) {
+		put(text, " ", 1);
+		if (nodes[i] != NULL)
+			put_node(text, nodes[i]);
+	}
 }
 
 const char *node_text(struct arena *arena, const char *prefix, const struct yaml_node *const *nodes, size_t count)
 {
-	char *text = NULL;
-	size_t size = 0;
-	FILE *stream = open_memstream(&text, &size);
-	if (stream == NULL)
-		abort();
-	fputs(prefix, stream);
-	for (size_t i = 0; i < count; i++) {
-		fputc(' ', stream);
-		if (nodes[i] != NULL)
-			write_node(stream, nodes[i]);
-	}
-	fclose(stream);
-	const char *copy = arena_copy(arena, text, size);
-	free(text);
-	return copy;
+	char first[256]; /* as a rule there is room */
+	struct bounded_text text = {.bytes = first, .room = sizeof first};
+	put_nodes(&text, prefix, nodes, count);
+	if (text.length <= text.room)
+		return arena_copy(arena, first, text.length);
+	text = (struct bounded_text){.bytes = arena_alloc(arena, text.length + 1), .room = text.length};
+	put_nodes(&text, prefix, nodes, count);
+	return text.bytes;
 }
 
-static void write_flow(FILE *stream, const struct yaml_node *node)
+static void put_flow(struct bounded_text *text, const struct yaml_node *node)
 {
-	if (node->kind == YAML_SCALAR)
-		fputs(node->text, stream);
-	else
-		fputs(node->kind == YAML_MAPPING ? "{" : "[", stream);
-	for (size_t i = 0; i < node->count; i++) {
-		bool value = node->kind == YAML_MAPPING && i % 2 == 1;
-		fputs(i == 0 ? "" : value ? ": " : ", ", stream);
-		write_flow(stream, node->items[i]);
+	if (node->kind == YAML_SCALAR) {
+		put(text, node->text, strlen(node->text));
+		return;
 	}
-	if (node->kind != YAML_SCALAR)
-		fputs(node->kind == YAML_MAPPING ? "}" : "]", stream);
+	put(text, node->kind == YAML_MAPPING ? "{" : "[", 1);
+	for (size_t i = 0; i < node->count && text->length <= text->room; i++) {
+		if (i > 0 && node->kind == YAML_MAPPING && i % 2 == 1)
+			put(text, ": ", 2);
+		else if (i > 0)
+			put(text, ", ", 2);
+		put_flow(text, &node->items[i]);
+	}
+	put(text, node->kind == YAML_MAPPING ? "}" : "]", 1);
 }
 
 const char *flow_text(struct arena *arena, const struct yaml_node *node)
 {
 	enum { MOST = 100 };
-	char *text = NULL;
-	size_t size = 0;
-	FILE *stream = open_memstream(&text, &size);
-	if (stream == NULL)
-		abort();
-	write_flow(stream, node);
-	fclose(stream);
-	size_t end = size;
-	if (size > MOST) /* cut before a whole character */
-		for (end = MOST; end > 0 && ((unsigned char)text[end] & 0xc0) == 0x80;)
+	char bytes[MOST + 1];
+	struct bounded_text text = {.bytes = bytes, .room = sizeof bytes};
+	put_flow(&text, node);
+	size_t end = text.length;
+	if (end > MOST) /* cut before a whole character */
+		for (end = MOST; end > 0 && ((unsigned char)bytes[end] & 0xc0) == 0x80;)
 			end--;
-	const char *copy = arena_printf(arena, "%.*s%s", (int)end, text, size > MOST ? "..." : "");
-	free(text);
-	return copy;
+	return arena_printf(arena, "%.*s%s", (int)end, bytes, text.length > MOST ? "..." : "");
 }

@@ -1,4 +1,4 @@
-/* Peers: who stands at an end of a statement. Names are resolved here, so all must be known. */
+/* Peers: who stands at an end of a statement. Names are resolved when all are known. */
 #include "compiler/frontend/native.h"
 
 #include <ringfence/arena.h>
@@ -33,31 +33,58 @@ static void suggest_peer(struct frontend *frontend, const char *name_space, cons
 	diagnostics_help(frontend->diagnostics, "define it under `services` or `networks` of namespace %s", name_space);
 }
 
-/* Resolves NAME or NAMESPACE/NAME. Returns false after an error. */
-static bool name_peer(struct frontend *frontend, const struct yaml_node *node, const char *own, struct peer *peer)
+/* NAME or NAMESPACE/NAME, or a built-in peer. Returns false after an error. */
+static bool name_peer(struct frontend *frontend, const struct yaml_node *node, struct peer *peer)
 {
-	const char *text = scalar_read(frontend, node, "a peer");
-	if (text == NULL)
+	peer->name = scalar_read(frontend, node, "a peer");
+	if (peer->name == NULL)
 		return false;
-	peer->name = text;
-	if (built_in(text, &peer->kind))
+	if (!built_in(peer->name, &peer->kind))
+		peer->kind = PEER_SERVICE; /* to be resolved */
+	return true;
+}
+
+static const struct named_peer *find_name(const struct frontend *frontend, const char *own, const char *text)
+{
+	char whole[128]; /* of two labels with 63 characters each */
+	const struct named_peer *named;
+	size_t length = strlen(text), own_length = strlen(own);
+	if (strchr(text, '/') == NULL) {
+		if (own_length + 1 + length >= sizeof whole)
+			return NULL;
+		memcpy(whole, own, own_length);
+		whole[own_length] = '/';
+		memcpy(whole + own_length + 1, text, length);
+		length += own_length + 1;
+		text = whole;
+	}
+	HASH_FIND(hh, frontend->names, text, length, named);
+	return named;
+}
+
+bool peer_resolve(struct frontend *frontend, const char *own, struct peer *peer)
+{
+	if (peer->kind != PEER_SERVICE || peer->service != NULL)
 		return true;
+	const char *text = peer->name;
+	const struct named_peer *named = find_name(frontend, own, text);
+	if (named != NULL) {
+		peer->name = named->name;
+		peer->service = named->service;
+		peer->network = named->network;
+		peer->kind = named->service != NULL ? PEER_SERVICE : PEER_NETWORK;
+		return true;
+	}
 	const char *slash = strchr(text, '/');
 	const char *name_space = slash != NULL ? arena_copy(frontend->arena, text, (size_t)(slash - text)) : own;
 	const char *name = slash != NULL ? slash + 1 : text;
-	peer->name = arena_printf(frontend->arena, "%s/%s", name_space, name);
-	peer->service = find_service(&frontend->policy, name_space, name);
-	peer->network = peer->service == NULL ? find_network(&frontend->policy, name_space, name) : NULL;
-	peer->kind = peer->service != NULL ? PEER_SERVICE : PEER_NETWORK;
-	if (peer->service != NULL || peer->network != NULL)
-		return true;
 	struct address address;
 	if (address_parse(&address, slash != NULL ? name_space : text) == NULL) {
-		diagnostics_error(frontend->diagnostics, node->span, "a peer is a name, and `%s` is an address", text);
+		diagnostics_error(frontend->diagnostics, peer->span, "a peer is a name, and `%s` is an address", text);
 		diagnostics_help(frontend->diagnostics, "an address is written {cidr: %s}", text);
 		return false;
 	}
-	diagnostics_error(frontend->diagnostics, node->span, "no service or network `%s` in namespace `%s`", name,
+	diagnostics_error(frontend->diagnostics, peer->span, "no service or network `%s` in namespace `%s`", name,
 			  name_space);
 	suggest_peer(frontend, name_space, name);
 	return false;
@@ -182,7 +209,7 @@ void native_peer_read(struct frontend *frontend, const struct yaml_node *node, v
 	struct peer peer = {.span = node->span};
 	if (node->kind == YAML_MAPPING)
 		mapping_peer(frontend, node, reading->name_space, &peer);
-	else if (!name_peer(frontend, node, reading->name_space, &peer))
+	else if (!name_peer(frontend, node, &peer))
 		return;
 	*arena_push(frontend->arena, reading->items, reading->count) = peer;
 }

@@ -1,6 +1,7 @@
-/* Native documents, the second pass: allow, never, tests and quarantine, with every name resolved.
+/* Statements of native documents: allow, never, tests and quarantine.
  *
- * The first three share their ends: who, to whom, on which ports. */
+ * The first three share their ends: who, to whom, on which ports. Peers by name and ports, which destinations may
+ * declare by name, stay open until every file is read. */
 #include "compiler/frontend/native.h"
 
 #include <ringfence/arena.h>
@@ -14,7 +15,7 @@
 struct reading {
 	const char *name_space; /* of the document */
 	struct flows flows;
-	const struct yaml_node *ports; /* NULL: left out. Read when the destinations are known */
+	const struct yaml_node *ports; /* NULL: left out */
 	int64_t until;
 	bool log, expect_allow;
 	struct rate rate;
@@ -46,7 +47,7 @@ static void ports_read(struct frontend *frontend, const struct yaml_node *node, 
 }
 
 /* Gives every destination the ports its service declares, since the statement names none. */
-static void default_ports(struct frontend *frontend, struct flows *flows)
+static void declared_ports(struct frontend *frontend, struct flows *flows)
 {
 	for (size_t i = 0; i < flows->to_count; i++) {
 		struct target *target = &flows->to[i];
@@ -111,6 +112,80 @@ static void flow_port_read(struct frontend *frontend, const struct yaml_node *no
 		diagnostics_error(frontend->diagnostics, node->span, "`%s` is no port: %s", text, problem);
 	for (size_t i = 0; problem == NULL && i < flows->to_count; i++)
 		*arena_push(frontend->arena, flows->to[i].ports, flows->to[i].port_count) = port;
+}
+
+/* What no `ports` means. */
+enum default_ports { PORTS_DECLARED, PORTS_ALL };
+
+/* What is to be resolved of a statement when every name is known. */
+struct open_statement {
+	struct open_statement *next;
+	struct flows *flows;
+	const char *name_space; /* of the document */
+	enum default_ports default_ports;
+	bool names_ports;
+	struct yaml_node ports; /* where it names them */
+};
+
+/* A copy of a text or a list of texts that outlives the file's nodes. Entries that are no text are read no further. */
+static struct yaml_node keep_texts(struct arena *arena, const struct yaml_node *node)
+{
+	struct yaml_node kept = *node;
+	if (node->kind == YAML_SCALAR)
+		return kept;
+	kept.items = arena_alloc(arena, node->count * sizeof *kept.items);
+	for (size_t i = 0; i < node->count; i++) {
+		kept.items[i] = node->items[i];
+		if (kept.items[i].kind != YAML_SCALAR)
+			kept.items[i].items = NULL, kept.items[i].count = 0;
+	}
+	return kept;
+}
+
+/* Leaves the flows of a statement to resolve. */
+static void leave_open(struct frontend *frontend, const struct reading *reading, struct flows *flows,
+		       enum default_ports default_ports)
+{
+	struct open_statement *open = arena_alloc(frontend->waiting, sizeof *open);
+	if (frontend->last_open != NULL)
+		frontend->last_open->next = open;
+	else
+		frontend->first_open = open;
+	frontend->last_open = open;
+	open->flows = flows;
+	open->name_space = reading->name_space;
+	open->default_ports = default_ports;
+	open->names_ports = reading->ports != NULL;
+	if (open->names_ports)
+		open->ports = keep_texts(frontend->waiting, reading->ports);
+}
+
+static void resolve(struct frontend *frontend, const struct open_statement *open)
+{
+	struct flows *flows = open->flows;
+	size_t from_count = 0, to_count = 0;
+	for (size_t i = 0; i < flows->from_count; i++)
+		if (peer_resolve(frontend, open->name_space, &flows->from[i]))
+			flows->from[from_count++] = flows->from[i];
+	for (size_t i = 0; i < flows->to_count; i++)
+		if (peer_resolve(frontend, open->name_space, &flows->to[i].peer))
+			flows->to[to_count++] = flows->to[i];
+	flows->from_count = from_count;
+	flows->to_count = to_count;
+	if (open->names_ports) {
+		one_or_more_read(frontend, &open->ports, "`ports`", flow_port_read, flows);
+		return;
+	}
+	switch (open->default_ports) {
+	case PORTS_DECLARED:
+		declared_ports(frontend, flows);
+		return;
+	case PORTS_ALL:
+		for (size_t i = 0; i < to_count; i++)
+			*arena_push(frontend->arena, flows->to[i].ports, flows->to[i].port_count) =
+			    (struct port_range){PROTOCOL_ANY, 0, 65535};
+		return;
+	}
 }
 
 /* ---- the other keys ---- */
@@ -220,10 +295,6 @@ static void allow_read(struct frontend *frontend, const struct yaml_node *node, 
 {
 	struct reading reading = {.name_space = document->name_space};
 	KEYS_READ(frontend, node, allow_keys, "an allow", &reading);
-	if (reading.ports != NULL)
-		one_or_more_read(frontend, reading.ports, "`ports`", flow_port_read, &reading.flows);
-	else
-		default_ports(frontend, &reading.flows);
 	const struct yaml_node *const says[] = {
 	    yaml_get(node, "from"),  yaml_get(node, "to"),  yaml_get(node, "ports"),
 	    yaml_get(node, "until"), yaml_get(node, "log"), yaml_get(node, "rate"),
@@ -241,6 +312,7 @@ static void allow_read(struct frontend *frontend, const struct yaml_node *node, 
 	    .span = node->span,
 	};
 	*arena_push(frontend->arena, frontend->policy.allows, frontend->policy.allow_count) = allow;
+	leave_open(frontend, &reading, &allow->flows, PORTS_DECLARED);
 }
 
 static const struct key never_keys[] = {
@@ -258,14 +330,10 @@ static void never_read(struct frontend *frontend, const struct yaml_node *node, 
 {
 	struct reading reading = {.name_space = document->name_space};
 	KEYS_READ(frontend, node, never_keys, "a never", &reading);
-	if (reading.ports != NULL)
-		one_or_more_read(frontend, reading.ports, "`ports`", flow_port_read, &reading.flows);
-	for (size_t i = 0; reading.ports == NULL && i < reading.flows.to_count; i++)
-		*arena_push(frontend->arena, reading.flows.to[i].ports, reading.flows.to[i].port_count) =
-		    (struct port_range){PROTOCOL_ANY, 0, 65535};
 	struct never *never = arena_alloc(frontend->arena, sizeof *never);
 	*never = (struct never){reading.flows, reading.why, reading.owner, node->span};
 	*arena_push(frontend->arena, frontend->policy.nevers, frontend->policy.never_count) = never;
+	leave_open(frontend, &reading, &never->flows, PORTS_ALL);
 }
 
 static const struct key test_keys[] = {
@@ -283,14 +351,11 @@ static void test_read(struct frontend *frontend, const struct yaml_node *node, c
 {
 	struct reading reading = {.name_space = document->name_space};
 	KEYS_READ(frontend, node, test_keys, "a test", &reading);
-	if (reading.ports != NULL)
-		one_or_more_read(frontend, reading.ports, "`ports`", flow_port_read, &reading.flows);
-	else
-		default_ports(frontend, &reading.flows);
 	struct policy_test *test = arena_alloc(frontend->arena, sizeof *test);
 	*test =
 	    (struct policy_test){reading.flows, reading.expect_allow, reading.why, document->name_space, node->span};
 	*arena_push(frontend->arena, frontend->policy.tests, frontend->policy.test_count) = test;
+	leave_open(frontend, &reading, &test->flows, PORTS_DECLARED);
 }
 
 struct reading_quarantine {
@@ -341,6 +406,42 @@ static void quarantine_read(struct frontend *frontend, const struct yaml_node *n
 	*arena_push(frontend->arena, frontend->policy.quarantines, frontend->policy.quarantine_count) = quarantine;
 }
 
+/* ---- the lists of a document ---- */
+
+static void statements_read(struct frontend *frontend, const struct yaml_node *list, const char *key,
+			    const struct document *document,
+			    void (*read)(struct frontend *, const struct yaml_node *, const struct document *))
+{
+	if (frontend->inventory_only)
+		return; /* an error already */
+	if (list->kind != YAML_SEQUENCE)
+		diagnostics_error(frontend->diagnostics, list->span, "`%s` must be a list of statements", key);
+	for (size_t i = 0; list->kind == YAML_SEQUENCE && i < list->count; i++)
+		read(frontend, &list->items[i], document);
+}
+
+void allows_read(struct frontend *frontend, const struct yaml_node *list, void *document)
+{
+	statements_read(frontend, list, "allow", document, allow_read);
+}
+
+void nevers_read(struct frontend *frontend, const struct yaml_node *list, void *document)
+{
+	statements_read(frontend, list, "never", document, never_read);
+}
+
+void tests_read(struct frontend *frontend, const struct yaml_node *list, void *document)
+{
+	statements_read(frontend, list, "tests", document, test_read);
+}
+
+void quarantines_read(struct frontend *frontend, const struct yaml_node *list, void *document)
+{
+	statements_read(frontend, list, "quarantine", document, quarantine_read);
+}
+
+/* ---- when every file is read ---- */
+
 /* A quarantine may name a workload that is not there now; with an inventory at hand that is worth a word. */
 static void check_quarantines(struct frontend *frontend)
 {
@@ -349,16 +450,11 @@ static void check_quarantines(struct frontend *frontend)
 		const struct quarantine *quarantine = frontend->policy.quarantines[i];
 		const char **names = NULL;
 		size_t count = 0;
-		bool known = false;
-		for (size_t j = 0; j < inventory->workload_count; j++) {
-			const struct workload *workload = inventory->workloads[j];
-			if (strcmp(workload->name_space, quarantine->name_space) != 0)
-				continue;
-			known = known || strcmp(workload->name, quarantine->name) == 0;
-			*arena_push(frontend->arena, names, count) = workload->name;
-		}
-		if (known)
+		if (inventory_workload(inventory, quarantine->name_space, quarantine->name) != NULL)
 			continue;
+		for (size_t j = 0; j < inventory->workload_count; j++)
+			if (strcmp(inventory->workloads[j]->name_space, quarantine->name_space) == 0)
+				*arena_push(frontend->waiting, names, count) = inventory->workloads[j]->name;
 		diagnostics_warning(frontend->diagnostics, quarantine->span,
 				    "the inventory has no workload `%s` in namespace `%s` to quarantine",
 				    quarantine->name, quarantine->name_space);
@@ -412,34 +508,27 @@ static void check_namespaces(struct frontend *frontend)
 	}
 }
 
+static void allow_texts(const void *item, const char **texts)
+{
+	texts[0] = ((const struct allow *)item)->key;
+}
+
 static int compare_allows(const void *left, const void *right)
 {
-	const struct allow *a = *(struct allow *const *)left, *b = *(struct allow *const *)right;
+	const struct allow *a = left, *b = right;
 	int order = strcmp(a->key, b->key);
 	return order != 0 ? order : compare_spans(&a->span, &b->span);
 }
 
-void native_read_statements(struct frontend *frontend)
+static const struct order allow_order = {allow_texts, compare_allows};
+
+void native_resolve_statements(struct frontend *frontend)
 {
-	static const struct {
-		const char *key;
-		void (*read)(struct frontend *, const struct yaml_node *, const struct document *);
-	} lists[] = {
-	    {"allow", allow_read}, {"never", never_read}, {"tests", test_read}, {"quarantine", quarantine_read}};
-	for (size_t i = 0; i < frontend->document_count && !frontend->inventory_only; i++) {
-		const struct document *document = &frontend->documents[i];
-		for (size_t j = 0; j < sizeof lists / sizeof *lists; j++) {
-			const struct yaml_node *list = yaml_get(document->root, lists[j].key);
-			if (list != NULL && list->kind != YAML_SEQUENCE)
-				diagnostics_error(frontend->diagnostics, list->span,
-						  "`%s` must be a list of statements", lists[j].key);
-			for (size_t k = 0; list != NULL && list->kind == YAML_SEQUENCE && k < list->count; k++)
-				lists[j].read(frontend, list->items[k], document);
-		}
-	}
-	struct policy *policy = &frontend->policy;
-	if (policy->allow_count > 1)
-		qsort(policy->allows, policy->allow_count, sizeof *policy->allows, compare_allows);
+	for (const struct open_statement *open = frontend->first_open; open != NULL; open = open->next)
+		resolve(frontend, open);
+	frontend->first_open = frontend->last_open = NULL;
+	HASH_CLEAR(hh, frontend->names);
+	order_sort(frontend->policy.allows, frontend->policy.allow_count, &allow_order);
 	check_quarantines(frontend);
 	check_namespaces(frontend);
 }

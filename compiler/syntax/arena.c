@@ -1,20 +1,24 @@
 /* A bump allocator: blocks in a list, each at least as large as the one before, up to a limit.
  *
- * See arena.h. Nothing is freed alone; arena_grow leaves the old array behind, which costs at most the size of the new.
- */
+ * What is aligned is taken from the front of a block, and texts from its end, so that neither pads the other. A block
+ * of HUGE_PAGE and more asks the kernel for huge pages: most of what a large arena costs is faulting its pages in.
+ * Nothing is freed alone; arena_grow leaves the old array behind unless it was the last, which costs at most the size
+ * of the new. */
 #include <ringfence/arena.h>
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { ALIGNMENT = 16, FIRST_BLOCK = 4096, LARGEST_BLOCK = 1 << 20 };
+enum { ALIGNMENT = 8, FIRST_BLOCK = 4096, HUGE_PAGE = 2 << 20, LARGEST_BLOCK = 8 << 20 };
 
 struct block {
 	struct block *next;
-	size_t size, used;
-	_Alignas(ALIGNMENT) unsigned char bytes[];
+	size_t size;		     /* all of it, this included */
+	unsigned char *front, *back; /* what is free */
 };
 
 struct arena {
@@ -22,20 +26,66 @@ struct arena {
 	size_t next_size;
 };
 
-static void *allocate(size_t size)
+static _Noreturn void out_of_memory(void)
 {
-	void *memory = calloc(1, size);
-	if (memory == NULL) {
-		fputs("ringfence: out of memory\n", stderr);
-		abort();
+	fputs("ringfence: out of memory\n", stderr);
+	abort();
+}
+
+/* Zeroed memory in huge pages, as far as the kernel has them: aligned by mapping more, and giving back the ends. */
+static void *map_huge(size_t size)
+{
+	size_t wanted = size + HUGE_PAGE;
+	unsigned char *memory = mmap(NULL, wanted, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
+		return NULL;
+	size_t before = -(uintptr_t)memory % HUGE_PAGE;
+	if (before > 0)
+		munmap(memory, before);
+	munmap(memory + before + size, wanted - before - size);
+	madvise(memory + before, size, MADV_HUGEPAGE); /* a wish: small pages are as good, but slower */
+	return memory + before;
+}
+
+static struct block *block_create(size_t size)
+{
+	struct block *block;
+	if (size >= HUGE_PAGE) {
+		size = (size + 4095) & ~(size_t)4095; /* whole pages, so that the rest can be given back */
+		block = map_huge(size);
+	} else {
+		block = calloc(1, size);
 	}
-	return memory;
+	if (block == NULL)
+		out_of_memory();
+	block->size = size;
+	block->front = (unsigned char *)(block + 1);
+	block->back = (unsigned char *)block + size;
+	return block;
+}
+
+static void block_free(struct block *block)
+{
+	if (block->size >= HUGE_PAGE)
+		munmap(block, block->size);
+	else
+		free(block);
+}
+
+static void free_blocks(struct block *block)
+{
+	for (struct block *next; block != NULL; block = next) {
+		next = block->next;
+		block_free(block);
+	}
 }
 
 struct arena *arena_create(void)
 {
-	struct arena *arena = allocate(sizeof *arena);
-	arena->next_size = FIRST_BLOCK;
+	struct arena *arena = malloc(sizeof *arena);
+	if (arena == NULL)
+		out_of_memory();
+	*arena = (struct arena){.next_size = FIRST_BLOCK};
 	return arena;
 }
 
@@ -43,10 +93,7 @@ void arena_free(struct arena *arena)
 {
 	if (arena == NULL)
 		return;
-	for (struct block *block = arena->block, *next; block != NULL; block = next) {
-		next = block->next;
-		free(block);
-	}
+	free_blocks(arena->block);
 	free(arena);
 }
 
@@ -66,51 +113,88 @@ void arena_pass(struct arena *arena, struct arena *heir)
 	arena_free(arena);
 }
 
+void arena_clear(struct arena *arena)
+{
+	struct block *kept = arena->block;
+	if (kept == NULL)
+		return;
+	free_blocks(kept->next);
+	kept->next = NULL;
+	if (kept->size > HUGE_PAGE) { /* else what one large file took stays taken */
+		block_free(kept);
+		*arena = (struct arena){.next_size = HUGE_PAGE};
+		return;
+	}
+	unsigned char *start = (unsigned char *)(kept + 1), *end = (unsigned char *)kept + kept->size;
+	memset(start, 0, (size_t)(kept->front - start));
+	memset(kept->back, 0, (size_t)(end - kept->back));
+	kept->front = start;
+	kept->back = end;
+}
+
+/* The block to take `size` bytes from. */
+static struct block *block_with_room(struct arena *arena, size_t size)
+{
+	struct block *block = arena->block;
+	if (block != NULL && (size_t)(block->back - block->front) >= size)
+		return block;
+	if (size > SIZE_MAX / 2)
+		out_of_memory();
+	bool large = size > arena->next_size - sizeof *block;
+	struct block *added = block_create(large ? size + sizeof *block : arena->next_size);
+	/* A large allocation goes behind the current block, whose rest stays in use. */
+	if (large && block != NULL) {
+		added->next = block->next;
+		block->next = added;
+		return added;
+	}
+	added->next = block;
+	arena->block = added;
+	if (arena->next_size < LARGEST_BLOCK)
+		arena->next_size *= 2;
+	return added;
+}
+
+static size_t aligned(size_t size)
+{
+	if (size > SIZE_MAX / 2)
+		out_of_memory();
+	return (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+}
+
 void *arena_alloc(struct arena *arena, size_t size)
 {
-	if (size > SIZE_MAX / 2) {
-		fputs("ringfence: out of memory\n", stderr);
-		abort();
-	}
-	size = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
-	struct block *block = arena->block;
-	if (block == NULL || block->size - block->used < size) {
-		size_t wanted = size > arena->next_size ? size : arena->next_size;
-		block = allocate(sizeof *block + wanted);
-		block->size = wanted;
-		/* A large allocation goes behind the current block, whose rest stays in use. */
-		if (arena->block != NULL && size > arena->next_size) {
-			block->next = arena->block->next;
-			arena->block->next = block;
-		} else {
-			block->next = arena->block;
-			arena->block = block;
-			if (arena->next_size < LARGEST_BLOCK)
-				arena->next_size *= 2;
-		}
-	}
-	void *memory = block->bytes + block->used;
-	block->used += size;
+	size = aligned(size);
+	struct block *block = block_with_room(arena, size);
+	void *memory = block->front;
+	block->front += size;
 	return memory;
 }
 
 char *arena_copy(struct arena *arena, const char *text, size_t length)
 {
-	char *copy = arena_alloc(arena, length + 1);
-	memcpy(copy, text, length);
-	return copy;
+	struct block *block = block_with_room(arena, length + 1);
+	block->back -= length + 1;
+	memcpy(block->back, text, length); /* the NUL behind it is there */
+	return (char *)block->back;
 }
 
 char *arena_vprintf(struct arena *arena, const char *format, va_list args)
 {
+	char first[256], *text = first;
 	va_list again;
 	va_copy(again, args);
-	int length = vsnprintf(NULL, 0, format, again);
-	va_end(again);
+	int length = vsnprintf(first, sizeof first, format, args);
 	if (length < 0)
-		length = 0;
-	char *text = arena_alloc(arena, (size_t)length + 1);
-	vsnprintf(text, (size_t)length + 1, format, args);
+		length = 0, first[0] = 0;
+	if ((size_t)length < sizeof first) {
+		text = arena_copy(arena, first, (size_t)length);
+	} else {
+		struct block *block = block_with_room(arena, (size_t)length + 1);
+		text = (char *)(block->back -= length + 1);
+		vsnprintf(text, (size_t)length + 1, format, again);
+	}
+	va_end(again);
 	return text;
 }
 
@@ -128,9 +212,14 @@ void *arena_grow(struct arena *arena, void *array, size_t count, size_t size)
 	if (count != 0 && (count & (count - 1)) != 0)
 		return array;
 	size_t room = count == 0 ? 1 : count * 2;
-	if (room > SIZE_MAX / 2 / size) {
-		fputs("ringfence: out of memory\n", stderr);
-		abort();
+	if (room > SIZE_MAX / 2 / size)
+		out_of_memory();
+	struct block *block = arena->block;
+	size_t held = aligned(count * size), more = aligned(room * size) - held;
+	if (count != 0 && block != NULL && (unsigned char *)array + held == block->front &&
+	    (size_t)(block->back - block->front) >= more) {
+		block->front += more; /* the last of its block grows where it is */
+		return array;
 	}
 	void *grown = arena_alloc(arena, room * size);
 	if (count != 0)

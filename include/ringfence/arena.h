@@ -19,7 +19,10 @@ void arena_free(struct arena *arena);
 /* Ends `arena` like arena_free, but what was taken from it lives on as if taken from `heir`; NULL: nothing does. */
 void arena_pass(struct arena *arena, struct arena *heir);
 
-/* Returns `size` zeroed bytes, aligned for any type. */
+/* Frees all that was taken from the arena, and keeps memory for what is taken next: for what is read file by file. */
+void arena_clear(struct arena *arena);
+
+/* Returns `size` zeroed bytes, aligned for pointers and 64-bit numbers. */
 void *arena_alloc(struct arena *arena, size_t size);
 
 /* Returns a copy of the first `length` bytes of `text`, with a NUL behind them. */

@@ -4,38 +4,30 @@
 
 #include <ringfence/inventory.h>
 
-struct yaml_node;
-
 enum { FILES_MAX = 100000, DIRECTORY_DEPTH_MAX = 32 };
 
-struct document {
-	const struct yaml_node *root;
-	const char *name_space;
-};
+/* What waits until every file is read. */
+struct open_statement;
 
-/* A Kubernetes object that waits to be read. */
-struct manifest_kind;
-struct manifest {
-	const struct manifest_kind *kind;
-	const struct yaml_node *root;
-};
-
-/* A reading in progress. Everything lives in `arena`. */
+/* A reading in progress. What is read lives in `arena`; the other two are gone when it is finished. */
 struct frontend {
 	struct arena *arena;
+	struct arena *nodes;   /* of one file: its nodes are read into policy and inventory, and then forgotten */
+	struct arena *waiting; /* what is needed to the end, and no longer */
 	struct diagnostics *diagnostics;
 	bool inventory_only; /* policy in these files is an error: they are written by whoever starts workloads */
-	struct document *documents;
-	size_t document_count, file_count, skipped_count;
-	struct manifest *manifests;
-	size_t manifest_count, list_count; /* lists, which may be empty */
+	size_t document_count, manifest_count, list_count; /* lists, which may be empty */
+	size_t file_count, skipped_count;
+	struct open_statement *first_open, *last_open;
+	struct named_peer *names; /* every service and network by its name, while statements are resolved */
 	struct policy policy;
 	struct inventory inventory;
 	size_t root_length; /* of the path being read, up to its last slash */
-	uint64_t hash;	    /* of the names and texts of all files, FNV-1a */
+	uint64_t hash;	    /* of the names and texts of all files */
 	char revision[17];  /* the same in hexadecimal, set by frontend_finish */
 };
 
+/* Starts a reading, which frontend_finish ends. Both arguments must outlive what is read. */
 void frontend_init(struct frontend *frontend, struct arena *arena, struct diagnostics *diagnostics);
 
 /* Reads a file, or every .yaml, .yml and .json file below a directory in the order of names; names that start with a

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Limits of one file; each is an error in the file when it is passed. */
 enum {
@@ -14,19 +15,23 @@ enum {
 	YAML_NODES_MAX = 8000000, /* aliases count as what they stand for */
 };
 
-enum yaml_kind { YAML_SCALAR, YAML_SEQUENCE, YAML_MAPPING };
+enum __attribute__((packed)) yaml_kind { YAML_SCALAR, YAML_SEQUENCE, YAML_MAPPING };
 
+/* A large file has millions of these: small, and the entries of a list side by side. */
 struct yaml_node {
-	enum yaml_kind kind;
 	struct span span;
-	const char *text;	  /* scalar: NUL-terminated; text with NUL inside is refused while reading */
-	bool plain;		  /* scalar: not quoted */
-	struct yaml_node **items; /* sequence: the entries; mapping: key, value, key, value … */
-	size_t count;		  /* of items */
+	union {
+		const char *text;	 /* scalar: NUL-terminated; text with NUL inside is refused while reading */
+		struct yaml_node *items; /* sequence: the entries; mapping: key, value, key, value … */
+	};
+	uint32_t count; /* of items; 0 for a scalar */
+	enum yaml_kind kind;
+	bool plain; /* scalar: not quoted */
 };
 
 /* Reads every document of `source` and appends its root to the returned array. Errors go to `diagnostics`, duplicate
- * keys among them; documents before a syntax error are returned. Empty documents are left out. */
+ * keys among them; documents before a syntax error are returned. Empty documents are left out. The nodes are in
+ * `arena`, and the texts of scalars in the arena of `diagnostics`, so that what is read of a node outlives it. */
 struct yaml_node **yaml_read(struct arena *arena, const struct source *source, struct diagnostics *diagnostics,
 			     size_t *count);
 

@@ -371,7 +371,7 @@ static struct ruleset *sample(struct arena *arena, uint32_t generation, int64_t 
 	finish(&m, STATEMENT_JUMP, own(&m, "lookups"));
 	add_chain(&m, "dispatch")->fixed = true;
 	add_rule(&m);
-	finish(&m, STATEMENT_JUMP, arena_printf(arena, "g%u", generation));
+	finish(&m, STATEMENT_GOTO, arena_printf(arena, "g%u", generation));
 	for (size_t i = 0; i < sizeof bases / sizeof *bases; i++) {
 		struct chain *chain = add_chain(&m, bases[i].name);
 		chain->base = chain->fixed = true;

@@ -381,7 +381,7 @@ static void what_is_not_as_desired_shows(void **state)
 	     "add element inet ringfence g1_map { 10.0.0.8 : goto g1_odd }",
 	     "g1_map"},
 	    {"delete element inet ringfence g1_map { 10.0.0.8 }; "
-	     "add element inet ringfence g1_map { 10.0.0.8 : goto g1_even }",
+	     "add element inet ringfence g1_map { 10.0.0.8 : jump g1_even }",
 	     "g1_map"},
 	};
 	struct fixture *f = begin(state);
