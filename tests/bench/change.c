@@ -9,6 +9,7 @@
  * status counts them. not_ready_s, lost: it took longer than we wait. */
 #include "tests/bench/node.h"
 #include "tests/bench/record.h"
+#include "tests/bench/workplace.h"
 #include "tests/packets/clock.h"
 #include "tests/packets/commits.h"
 
@@ -166,17 +167,18 @@ static void measure(struct bench *bench, const char *scenario, unsigned (*choose
 }
 
 /* Returns whether the daemon was ready in time. */
-static bool run(struct node *node, const char *scenario, struct fleet fleet, const struct limits *limits)
+static bool run(const char *directory, const char *scenario, struct fleet fleet, const struct limits *limits)
 {
-	struct bench bench = {.node = node, .fleet = fleet, .limits = limits};
-	if (!node_create(node, &fleet))
+	struct node node;
+	struct bench bench = {.node = &node, .fleet = fleet, .limits = limits};
+	if (!node_create(&node, directory, &fleet))
 		return false;
 	bench.commits = commits_open((struct commits_calls){.commit = note_commit, .context = &bench});
 	if (bench.commits == NULL) {
 		perror("commits");
 		return false;
 	}
-	bool ready = node_start(node, limits->start) >= 0;
+	bool ready = node_start(&node, limits->start) >= 0;
 	if (!ready)
 		record("change", scenario, fleet.workloads, "not_ready_s", limits->start);
 	uint64_t warm = now_ns() + WARM_UP_SECONDS * 1000 * MILLISECOND;
@@ -188,7 +190,7 @@ static bool run(struct node *node, const char *scenario, struct fleet fleet, con
 		measure(&bench, "fleet-local", fleet_local);
 		measure(&bench, "fleet-remote", fleet_remote);
 	}
-	node_stop(node);
+	node_stop(&node);
 	commits_close(bench.commits);
 	return ready;
 }
@@ -199,7 +201,7 @@ static int usage(void)
 	return 2;
 }
 
-static int bench(struct node *node, int count, char **words)
+static int bench(const char *directory, int count, char **words)
 {
 	unsigned sizes[16] = {1000, 10000, 100000};
 	int number = 0, word = 1;
@@ -218,13 +220,13 @@ static int bench(struct node *node, int count, char **words)
 	const struct limits *limits = is_quick ? &quick : &full;
 	number = number > 0 ? number : is_quick ? 1 : 3;
 	for (int i = 0; i < number; i++) {
-		on_one_node = on_one_node && run(node, "node", fleet_on_one_node(sizes[i]), limits);
-		of_nodes = of_nodes && run(node, "fleet", fleet_of_nodes(sizes[i]), limits);
+		on_one_node = on_one_node && run(directory, "node", fleet_on_one_node(sizes[i]), limits);
+		of_nodes = of_nodes && run(directory, "fleet", fleet_of_nodes(sizes[i]), limits);
 	}
 	return on_one_node || of_nodes ? 0 : 1;
 }
 
 int main(int count, char **words)
 {
-	return node_run(bench, count, words);
+	return workplace_run(bench, count, words);
 }

@@ -48,14 +48,15 @@ unsigned fleet_local(const struct fleet *fleet, unsigned i)
 	return i % per_node(fleet) * fleet->nodes;
 }
 
+/* In each round another caller of each local service, and another replica of it, so that few are met twice. */
 unsigned fleet_remote(const struct fleet *fleet, unsigned i)
 {
 	unsigned service = fleet_local(fleet, i) / per_service(fleet), round = i / per_node(fleet);
-	unsigned from = caller(fleet, service, round % fleet->allows), replica = round / fleet->allows;
-	unsigned index = from * per_service(fleet) + replica % per_service(fleet);
-	if (index % fleet->nodes == 0)
-		index = from * per_service(fleet) + (replica + 1) % per_service(fleet);
-	return index;
+	unsigned first = caller(fleet, service, round % fleet->allows) * per_service(fleet);
+	unsigned replica = (round + round / fleet->allows) % per_service(fleet);
+	if ((first + replica) % fleet->nodes == 0)
+		replica = (replica + 1) % per_service(fleet);
+	return first + replica;
 }
 
 /* How many low bits of an address are free within a node. */

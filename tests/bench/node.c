@@ -1,15 +1,14 @@
 /* A node to measure: ringfenced in a network namespace of its own.
  *
- * Two processes: one waits, and cleans up whatever ends the other, which measures and is the parent of the daemon. The
- * daemon dies with its parent. */
+ * The daemon dies with the process that measures it, and the table with the last process in the namespace. */
 #include "tests/bench/node.h"
 
+#include "tests/bench/workplace.h"
 #include "tests/packets/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <libgen.h>
 #include <limits.h>
 #include <sched.h>
 #include <signal.h>
@@ -25,59 +24,10 @@
 
 #define SECOND (1000 * MILLISECOND)
 
-static pid_t measuring;
-
 static bool fail(const char *what)
 {
 	fprintf(stderr, "%s: %s\n", what, strerror(errno));
 	return false;
-}
-
-/* ---- the process that cleans up ---- */
-
-static void pass_on(int number)
-{
-	(void)number;
-	if (measuring > 0)
-		kill(measuring, SIGKILL);
-}
-
-static bool remove_directory(const char *directory)
-{
-	char command[256];
-	snprintf(command, sizeof command, "rm -rf '%s'", directory);
-	return system(command) == 0;
-}
-
-/* Ends with the one that waits. */
-static int measure(struct node *node, int (*bench)(struct node *node, int count, char **words), int count, char **words)
-{
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	return bench(node, count, words);
-}
-
-int node_run(int (*bench)(struct node *node, int count, char **words), int count, char **words)
-{
-	struct node node = {.daemon = 0};
-	const char *place = getenv("TMPDIR");
-	int status = 0;
-	if (place == NULL)
-		place = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
-	if (geteuid() != 0)
-		return fprintf(stderr, "needs root, to make a network namespace\n"), 2;
-	snprintf(node.directory, sizeof node.directory, "%s/ringfence-bench.XXXXXX", place);
-	if (mkdtemp(node.directory) == NULL)
-		return fail(node.directory), 2;
-	snprintf(node.workloads, sizeof node.workloads, "%s/workloads", node.directory);
-	sigaction(SIGINT, &(struct sigaction){.sa_handler = pass_on}, NULL);
-	sigaction(SIGTERM, &(struct sigaction){.sa_handler = pass_on}, NULL);
-	measuring = fork();
-	if (measuring == 0)
-		exit(measure(&node, bench, count, words));
-	while (measuring > 0 && waitpid(measuring, &status, 0) < 0 && errno == EINTR)
-		continue;
-	remove_directory(node.directory);
-	return measuring > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : 2;
 }
 
 /* ---- files ---- */
@@ -96,14 +46,16 @@ static bool write_config(const struct node *node)
 	return fclose(file) == 0 || fail(path);
 }
 
-bool node_create(struct node *node, const struct fleet *fleet)
+bool node_create(struct node *node, const char *directory, const struct fleet *fleet)
 {
 	char policy[256];
+	*node = (struct node){.daemon = 0};
+	snprintf(node->directory, sizeof node->directory, "%s", directory);
+	snprintf(node->workloads, sizeof node->workloads, "%s/workloads", node->directory);
 	snprintf(policy, sizeof policy, "%s/policy", node->directory);
 	if (unshare(CLONE_NEWNET) < 0)
 		return fail("a network namespace");
-	if (!remove_directory(node->directory) || mkdir(node->directory, 0700) < 0 || mkdir(policy, 0755) < 0 ||
-	    mkdir(node->workloads, 0755) < 0)
+	if (!workplace_clear(node->directory) || mkdir(policy, 0755) < 0 || mkdir(node->workloads, 0755) < 0)
 		return fail(node->directory);
 	if (!fleet_write_policy(fleet, policy) || !fleet_write_workloads(fleet, node->workloads))
 		return fail(node->directory);
@@ -112,25 +64,15 @@ bool node_create(struct node *node, const struct fleet *fleet)
 
 /* ---- the daemon ---- */
 
-/* build/ringfenced, from build/tests/bench/NAME. */
-static const char *program(char path[PATH_MAX + 16])
-{
-	ssize_t size = readlink("/proc/self/exe", path, PATH_MAX - 1);
-	path[size < 0 ? 0 : size] = '\0';
-	for (int up = 0; up < 3; up++)
-		dirname(path);
-	return strcat(path, "/ringfenced");
-}
-
 static void become_daemon(const struct node *node)
 {
-	char path[PATH_MAX + 16], config[256], log[256];
+	char path[PATH_MAX], config[256], log[256];
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	snprintf(config, sizeof config, "%s/ringfenced.yaml", node->directory);
 	snprintf(log, sizeof log, "%s/log", node->directory);
 	int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 	if (fd >= 0 && dup2(fd, STDOUT_FILENO) >= 0 && dup2(fd, STDERR_FILENO) >= 0)
-		execl(program(path), "ringfenced", "--config", config, (char *)NULL);
+		execl(workplace_program("ringfenced", path), "ringfenced", "--config", config, (char *)NULL);
 	_exit(127);
 }
 

@@ -25,13 +25,9 @@ struct node_memory {
 	unsigned long rss, pss, anonymous, peak; /* KiB */
 };
 
-/* Runs `bench` in a process of its own with an empty directory, in memory where that can be. Whatever ends it, or this
- * process, the daemon ends too and the directory is removed. Returns the exit status of `bench`. Needs root. */
-int node_run(int (*bench)(struct node *node, int count, char **words), int count, char **words);
-
-/* Moves the process to a new network namespace and writes the files of the fleet, in place of those of the one before.
- * False after a message. */
-bool node_create(struct node *node, const struct fleet *fleet);
+/* Moves the process to a new network namespace, and writes the files of the fleet into the directory in place of what
+ * is there. False after a message. Needs root. */
+bool node_create(struct node *node, const char *directory, const struct fleet *fleet);
 
 /* Starts the daemon and waits until it is ready. Returns how long that took in seconds; -1 after a message when it took
  * more than `limit` or the daemon ended. Either way node_stop must follow. */
