@@ -39,9 +39,8 @@ UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 # What unit tests share.
 UNIT_SHARED := tests/unit/random_policy.c tests/unit/reading.c
 # What the programs of tests/packets and tests/bench share.
-PACKETS_SHARED := tests/packets/clock.c tests/packets/commits.c
-BENCH_SHARED := tests/bench/fleet.c tests/bench/generator.c tests/bench/node.c tests/bench/record.c \
-	tests/bench/workplace.c
+PACKETS_SHARED := tests/packets/clock.c tests/packets/commits.c tests/bench/fleet.c tests/bench/generator.c
+BENCH_SHARED := $(addprefix tests/bench/,arguments.c node.c record.c workplace.c)
 TOOL_SOURCES := $(filter-out $(PACKETS_SHARED) $(BENCH_SHARED),$(wildcard tests/packets/*.c tests/bench/*.c))
 # Tests with real packets in one process, and what they share.
 LAB_SOURCES := tests/lab/lab.c tests/lab/packet.c

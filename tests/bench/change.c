@@ -7,6 +7,7 @@
  * daemon's fleet-remote/KIND  and here on another, and may call a service of the daemon's Metrics: p50_ms, p99_ms,
  * cpu_us (of the daemon, a change), transactions (a change), changes; netlink_bytes (sent, a change) where the daemon's
  * status counts them. not_ready_s, lost: it took longer than we wait. */
+#include "tests/bench/arguments.h"
 #include "tests/bench/node.h"
 #include "tests/bench/record.h"
 #include "tests/bench/workplace.h"
@@ -167,8 +168,9 @@ static void measure(struct bench *bench, const char *scenario, unsigned (*choose
 }
 
 /* Returns whether the daemon was ready in time. */
-static bool run(const char *directory, const char *scenario, struct fleet fleet, const struct limits *limits)
+static bool run(const char *directory, const char *scenario, struct fleet fleet, bool is_quick)
 {
+	const struct limits *limits = is_quick ? &quick : &full;
 	struct node node;
 	struct bench bench = {.node = &node, .fleet = fleet, .limits = limits};
 	if (!node_create(&node, directory, &fleet))
@@ -195,35 +197,13 @@ static bool run(const char *directory, const char *scenario, struct fleet fleet,
 	return ready;
 }
 
-static int usage(void)
-{
-	fprintf(stderr, "usage: change [--quick] [node|fleet] [ENTRIES...], each a multiple of 1000\n");
-	return 2;
-}
-
 static int bench(const char *directory, int count, char **words)
 {
-	unsigned sizes[16] = {1000, 10000, 100000};
-	int number = 0, word = 1;
-	bool is_quick = word < count && strcmp(words[word], "--quick") == 0;
-	word += is_quick;
-	/* While the size before was ready in time. */
-	bool on_one_node = word == count || strcmp(words[word], "fleet") != 0;
-	bool of_nodes = word == count || strcmp(words[word], "node") != 0;
-	word += !on_one_node || !of_nodes;
-	for (; word < count && number < 16; word++) {
-		sizes[number] = (unsigned)atoi(words[word]);
-		if (sizes[number] == 0 || sizes[number] % 1000 != 0)
-			return usage();
-		number++;
-	}
-	const struct limits *limits = is_quick ? &quick : &full;
-	number = number > 0 ? number : is_quick ? 1 : 3;
-	for (int i = 0; i < number; i++) {
-		on_one_node = on_one_node && run(directory, "node", fleet_on_one_node(sizes[i]), limits);
-		of_nodes = of_nodes && run(directory, "fleet", fleet_of_nodes(sizes[i]), limits);
-	}
-	return on_one_node || of_nodes ? 0 : 1;
+	static const unsigned sizes[] = {1000, 10000, 100000, 0}, quick_sizes[] = {1000, 0};
+	struct arguments arguments;
+	return arguments_read(&arguments, count, words, 1000, sizes, quick_sizes)
+		   ? arguments_each_fleet(&arguments, directory, run)
+		   : 2;
 }
 
 int main(int count, char **words)

@@ -1,4 +1,4 @@
-/* A thousand changes a second, whatever the daemon makes of them: `churn [--quick] [node|fleet] [ENTRIES]`, for a
+/* A thousand changes a second, whatever the daemon makes of them: `churn [--quick] [node|fleet] [ENTRIES...]`, for a
  * minute.
  *
  * Workloads are moved, relabelled, removed and added in turn. The lag is from the rename to the transaction that brings
@@ -9,6 +9,7 @@
  *   unseen                                        changes measured that no transaction brought
  *   start_rss_kb, end_rss_kb, growth_kb           growth of private memory from the 10th second to the last
  *   transactions, late_ms                         a second; how far behind its pace the generator was at most */
+#include "tests/bench/arguments.h"
 #include "tests/bench/generator.h"
 #include "tests/bench/node.h"
 #include "tests/bench/record.h"
@@ -274,20 +275,11 @@ static bool run(const char *directory, const char *scenario, struct fleet fleet,
 
 static int bench(const char *directory, int count, char **words)
 {
-	int word = 1;
-	bool quick = word < count && strcmp(words[word], "--quick") == 0;
-	word += quick;
-	bool on_one_node = word == count || strcmp(words[word], "fleet") != 0;
-	bool of_nodes = word == count || strcmp(words[word], "node") != 0;
-	word += !on_one_node || !of_nodes;
-	unsigned entries = word < count ? (unsigned)atoi(words[word]) : quick ? 1000 : 10000;
-	if (entries == 0 || entries % 1000 != 0) {
-		fprintf(stderr, "usage: churn [--quick] [node|fleet] [ENTRIES], a multiple of 1000\n");
-		return 2;
-	}
-	on_one_node = !on_one_node || run(directory, "node", fleet_on_one_node(entries), quick);
-	of_nodes = !of_nodes || run(directory, "fleet", fleet_of_nodes(entries), quick);
-	return on_one_node && of_nodes ? 0 : 1;
+	static const unsigned sizes[] = {10000, 0}, quick_sizes[] = {1000, 0};
+	struct arguments arguments;
+	return arguments_read(&arguments, count, words, 1000, sizes, quick_sizes)
+		   ? arguments_each_fleet(&arguments, directory, run)
+		   : 2;
 }
 
 int main(int count, char **words)

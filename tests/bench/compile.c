@@ -1,9 +1,11 @@
-/* How long `ringfence compile` takes for one node of a fleet, and for all: `compile [--quick] [SERVICES...]`, 100,
- * 1,000 and 10,000 where they are left out, with ten allows and ten workloads each and a node for each ten.
+/* How long `ringfence compile` takes for one node of a fleet, and for all: `compile [--quick] [node|whole]
+ * [SERVICES...]`, 100, 1,000 and 10,000 where they are left out, with ten allows and ten workloads each and a node for
+ * each ten.
  *
  * The command as it is called, from its start to its end, the ruleset written to a file; the best of some runs.
  * Variants: node (compile --node), whole (without it: every workload is local). Metrics: seconds, peak_kb, growth (of
  * seconds, since the size before), output_bytes; not_done_s: it took longer than we wait. */
+#include "tests/bench/arguments.h"
 #include "tests/bench/fleet.h"
 #include "tests/bench/record.h"
 #include "tests/bench/workplace.h"
@@ -139,27 +141,21 @@ static bool write_files(struct fleet_files *files, const char *directory, unsign
 
 static int bench(const char *directory, int count, char **words)
 {
-	unsigned sizes[16] = {100, 1000, 10000};
-	bool quick = count > 1 && strcmp(words[1], "--quick") == 0, node = true, whole = true;
-	struct fleet_files files = {.limit = quick ? 10 : 60, .spend = quick ? 2 : 15};
+	static const unsigned sizes[] = {100, 1000, 10000, 0}, quick_sizes[] = {100, 1000, 0};
+	struct arguments arguments;
+	if (!arguments_read(&arguments, count, words, 100, sizes, quick_sizes))
+		return 2;
+	struct fleet_files files = {.limit = arguments.quick ? 10 : 60, .spend = arguments.quick ? 2 : 15};
+	bool node = arguments_want(&arguments, "node"), whole = arguments_want(&arguments, "whole"), any = false;
 	struct result last_node = {.done = false}, last_whole = {.done = false};
-	int given = 0;
-	for (int word = 1 + quick; word < count && given < 16; word++) {
-		sizes[given] = (unsigned)atoi(words[word]);
-		if (sizes[given] == 0 || sizes[given] % 100 != 0) {
-			fprintf(stderr, "usage: compile [--quick] [SERVICES...], each a multiple of 100\n");
+	for (size_t i = 0; i < arguments.size_count; i++) {
+		if (!write_files(&files, directory, arguments.sizes[i]))
 			return 2;
-		}
-		given++;
+		node = node && measure(&files, "node", arguments.sizes[i], &last_node);
+		whole = whole && measure(&files, "whole", arguments.sizes[i], &last_whole);
+		any = any || node || whole;
 	}
-	int number = given > 0 ? given : quick ? 2 : 3;
-	for (int i = 0; i < number; i++) {
-		if (!write_files(&files, directory, sizes[i]))
-			return 2;
-		node = node && measure(&files, "node", sizes[i], &last_node);
-		whole = whole && measure(&files, "whole", sizes[i], &last_whole);
-	}
-	return node ? 0 : 1;
+	return any ? 0 : 1;
 }
 
 int main(int count, char **words)

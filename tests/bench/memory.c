@@ -1,11 +1,12 @@
-/* What a node's memory holds: `memory [--quick] [ENTRIES...]`, 1,000, 10,000 and 100,000 workloads where they are left
- * out.
+/* What a node's memory holds: `memory [--quick] [node|fleet] [ENTRIES...]`, 1,000, 10,000 and 100,000 workloads where
+ * they are left out.
  *
  * The daemon's after its start, after a change of one workload and after the whole table was checked against the
  * policy; and what the table takes of the kernel's. Variants: node/WHEN (all workloads run there), fleet/WHEN (a
  * hundred on each node). Metrics: rss_kb, pss_kb, anonymous_kb (private), peak_kb; for WHEN start also seconds until it
  * is ready, and kernel_kb: by how much the slab, vmalloc and per-CPU memory of the machine that cannot be reclaimed
  * grew in that time, so also that of other namespaces. not_ready_s: it took longer than we wait. */
+#include "tests/bench/arguments.h"
 #include "tests/bench/node.h"
 #include "tests/bench/record.h"
 #include "tests/bench/workplace.h"
@@ -66,8 +67,9 @@ static bool check(const struct node *node, double limit)
 }
 
 /* Returns whether the daemon was ready in time. */
-static bool run(const char *directory, const char *scenario, struct fleet fleet, double limit)
+static bool run(const char *directory, const char *scenario, struct fleet fleet, bool quick)
 {
+	double limit = quick ? 10 : 90;
 	struct node node;
 	if (!node_create(&node, directory, &fleet))
 		return false;
@@ -81,7 +83,9 @@ static bool run(const char *directory, const char *scenario, struct fleet fleet,
 	}
 	wait_quiet();
 	tell(scenario, "start", fleet.workloads, "seconds", seconds);
-	tell(scenario, "start", fleet.workloads, "kernel_kb", (double)node_kernel_memory() - (double)kernel);
+	unsigned long grown = node_kernel_memory();
+	if (grown > kernel) /* else others have given more back in this time */
+		tell(scenario, "start", fleet.workloads, "kernel_kb", (double)(grown - kernel));
 	tell_memory(&node, scenario, "start", fleet.workloads);
 	if (change(&node, &fleet)) {
 		wait_quiet();
@@ -99,24 +103,11 @@ static bool run(const char *directory, const char *scenario, struct fleet fleet,
 
 static int bench(const char *directory, int count, char **words)
 {
-	unsigned sizes[16] = {1000, 10000, 100000};
-	bool quick = count > 1 && strcmp(words[1], "--quick") == 0, on_one_node = true, of_nodes = true;
-	double limit = quick ? 10 : 90;
-	int given = 0;
-	for (int word = 1 + quick; word < count && given < 16; word++) {
-		sizes[given] = (unsigned)atoi(words[word]);
-		if (sizes[given] == 0 || sizes[given] % 1000 != 0) {
-			fprintf(stderr, "usage: memory [--quick] [ENTRIES...], each a multiple of 1000\n");
-			return 2;
-		}
-		given++;
-	}
-	int number = given > 0 ? given : quick ? 1 : 3;
-	for (int i = 0; i < number; i++) {
-		on_one_node = on_one_node && run(directory, "node", fleet_on_one_node(sizes[i]), limit);
-		of_nodes = of_nodes && run(directory, "fleet", fleet_of_nodes(sizes[i]), limit);
-	}
-	return on_one_node || of_nodes ? 0 : 1;
+	static const unsigned sizes[] = {1000, 10000, 100000, 0}, quick_sizes[] = {1000, 0};
+	struct arguments arguments;
+	return arguments_read(&arguments, count, words, 1000, sizes, quick_sizes)
+		   ? arguments_each_fleet(&arguments, directory, run)
+		   : 2;
 }
 
 int main(int count, char **words)
