@@ -35,13 +35,17 @@ bool arguments_want(const struct arguments *arguments, const char *variant)
 	return arguments->only == NULL || strcmp(arguments->only, variant) == 0;
 }
 
-int arguments_each_fleet(const struct arguments *arguments, const char *directory,
+int arguments_each_fleet(const char *directory, int count, char **words, const unsigned *full,
 			 bool (*run)(const char *directory, const char *scenario, struct fleet fleet, bool quick))
 {
-	bool node = arguments_want(arguments, "node"), fleet = arguments_want(arguments, "fleet"), any = false;
-	for (size_t i = 0; i < arguments->size_count; i++) {
-		node = node && run(directory, "node", fleet_on_one_node(arguments->sizes[i]), arguments->quick);
-		fleet = fleet && run(directory, "fleet", fleet_of_nodes(arguments->sizes[i]), arguments->quick);
+	static const unsigned quick[] = {1000, 0};
+	struct arguments arguments;
+	if (!arguments_read(&arguments, count, words, 1000, full, quick))
+		return 2;
+	bool node = arguments_want(&arguments, "node"), fleet = arguments_want(&arguments, "fleet"), any = false;
+	for (size_t i = 0; i < arguments.size_count; i++) {
+		node = node && run(directory, "node", fleet_on_one_node(arguments.sizes[i]), arguments.quick);
+		fleet = fleet && run(directory, "fleet", fleet_of_nodes(arguments.sizes[i]), arguments.quick);
 		any = any || node || fleet;
 	}
 	return any ? 0 : 1;

@@ -23,9 +23,10 @@ bool arguments_read(struct arguments *arguments, int count, char **words, unsign
 
 bool arguments_want(const struct arguments *arguments, const char *variant);
 
-/* Calls `run` for a fleet on one node (`node`) and one of nodes (`fleet`) of each size, until one returns false: what
- * is larger is then not tried. Returns the exit status: 0 when any returned true. */
-int arguments_each_fleet(const struct arguments *arguments, const char *directory,
+/* Reads the words and calls `run` for a fleet on one node (`node`) and one of nodes (`fleet`) of each size, until one
+ * returns false: what is larger is then not tried. Sizes are multiples of 1,000, and 1,000 for --quick. Returns the
+ * exit status: 0 when any returned true. */
+int arguments_each_fleet(const char *directory, int count, char **words, const unsigned *full,
 			 bool (*run)(const char *directory, const char *scenario, struct fleet fleet, bool quick));
 
 #endif

@@ -199,11 +199,8 @@ static bool run(const char *directory, const char *scenario, struct fleet fleet,
 
 static int bench(const char *directory, int count, char **words)
 {
-	static const unsigned sizes[] = {1000, 10000, 100000, 0}, quick_sizes[] = {1000, 0};
-	struct arguments arguments;
-	return arguments_read(&arguments, count, words, 1000, sizes, quick_sizes)
-		   ? arguments_each_fleet(&arguments, directory, run)
-		   : 2;
+	static const unsigned sizes[] = {1000, 10000, 100000, 0};
+	return arguments_each_fleet(directory, count, words, sizes, run);
 }
 
 int main(int count, char **words)

@@ -22,8 +22,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SECOND (1000 * MILLISECOND)
-
 static bool fail(const char *what)
 {
 	fprintf(stderr, "%s: %s\n", what, strerror(errno));
