@@ -38,7 +38,10 @@ LIBRARY_SOURCES := $(filter-out $(CLI_SOURCES),$(wildcard compiler/*/*.c)) \
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 # What unit tests share.
 UNIT_SHARED := tests/unit/follow.c tests/unit/random_policy.c tests/unit/reading.c
-TOOL_SOURCES := $(wildcard tests/packets/*.c tests/bench/*.c)
+# What the programs of tests/packets and tests/bench share.
+PACKETS_SHARED := tests/packets/clock.c tests/packets/commits.c tests/bench/fleet.c tests/bench/generator.c
+BENCH_SHARED := $(addprefix tests/bench/,arguments.c node.c record.c workplace.c)
+TOOL_SOURCES := $(filter-out $(PACKETS_SHARED) $(BENCH_SHARED),$(wildcard tests/packets/*.c tests/bench/*.c))
 # Tests with real packets in one process, and what they share.
 LAB_SOURCES := tests/lab/lab.c tests/lab/packet.c
 LAB_TEST_SOURCES := tests/lab/test_lab.c $(wildcard tests/conformance/*.c)
@@ -53,7 +56,8 @@ LIBRARY := $(BUILD)/libringfence.a
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SOURCES))
 AGREEMENT := $(BUILD)/tests/agreement/agreement
 TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SOURCES) $(LAB_TEST_SOURCES)) $(AGREEMENT)
-EVERY_SOURCE := $(CLI_SOURCES) $(DAEMON_SOURCES) $(LIBRARY_SOURCES) $(UNIT_SOURCES) $(UNIT_SHARED) $(TOOL_SOURCES) $(LAB_SOURCES) \
+EVERY_SOURCE := $(CLI_SOURCES) $(DAEMON_SOURCES) $(LIBRARY_SOURCES) $(UNIT_SOURCES) $(UNIT_SHARED) $(TOOL_SOURCES) \
+	$(PACKETS_SHARED) $(BENCH_SHARED) $(LAB_SOURCES) \
 	$(LAB_TEST_SOURCES) $(AGREEMENT_SOURCES)
 
 .PHONY: all tests check conformance agreement demo install format lint headers clean
@@ -113,12 +117,12 @@ $(AGREEMENT): $(call objects,$(AGREEMENT_SOURCES) $(LAB_SOURCES)) $(LIBRARY)
 	@echo "  LD  $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(CLI_LIBS)
 
-$(BUILD)/tests/packets/%: $(BUILD)/objects/tests/packets/%.o $(LIBRARY)
+$(BUILD)/tests/packets/%: $(BUILD)/objects/tests/packets/%.o $(call objects,$(PACKETS_SHARED)) $(LIBRARY)
 	@mkdir -p $(@D)
 	@echo "  LD  $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lnftnl -lmnl
 
-$(BUILD)/tests/bench/%: $(BUILD)/objects/tests/bench/%.o $(LIBRARY)
+$(BUILD)/tests/bench/%: $(BUILD)/objects/tests/bench/%.o $(call objects,$(BENCH_SHARED) $(PACKETS_SHARED)) $(LIBRARY)
 	@mkdir -p $(@D)
 	@echo "  LD  $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(CLI_LIBS)

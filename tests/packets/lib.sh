@@ -410,6 +410,18 @@ table_text() { # NAMESPACE
 		{ print }' | sed '1d;$d' | awk 'BEGIN { RS = "" } { printf "%s\n%c", $0, 0 }' | sort -z | tr '\0' '\n'
 }
 
+# Writes the table that a daemon makes of the same files on another node, which never had one.
+fresh_table() { # FILE
+	namespace fresh
+	sed -e "s|control.sock|fresh.sock|" "$WORK/ringfenced.yaml" >"$WORK/fresh.yaml"
+	start "$WORK/fresh.log" fresh "$RINGFENCED" --config "$WORK/fresh.yaml"
+	await 30 fresh_ready || note "$(cat "$WORK/fresh.log" "$WORK/fresh.log.err")"
+	table_text fresh >"$1"
+	stop "$STARTED_PID"
+}
+
+fresh_ready() { grep -q '"ready":true' <<<"$("$RINGFENCE" status --socket "$WORK/fresh.sock" --format json | tr -d ' \n')"; }
+
 same_text() { # TEXT FILE FILE
 	if diff -u "$2" "$3" >"$WORK/diff"; then ok "$1"; else
 		not_ok "$1"

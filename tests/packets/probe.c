@@ -3,6 +3,9 @@
  * Exit status of `try`: 0 an answer came, 1 none came in time, 2 the question could not be asked (no such source,
  * nothing listens there). All times are CLOCK_MONOTONIC nanoseconds, which every namespace of a machine shares, so a
  * time printed by one process can be compared with that of another. */
+#include "tests/packets/clock.h"
+#include "tests/packets/commits.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +13,6 @@
 #include <libmnl/libmnl.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
-#include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_log.h>
 #include <net/if.h>
@@ -29,7 +31,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #define EXIT_ALLOWED 0
@@ -37,7 +38,6 @@
 #define EXIT_UNASKED 2
 
 #define MESSAGE_MAGIC 0x52464e43u
-#define MILLISECOND UINT64_C(1000000)
 #define SERVER_MAX 256 /* sockets of one `serve` */
 #define DATAGRAM_MAX 65536
 
@@ -48,13 +48,6 @@ struct message {
 	uint64_t sequence;
 	uint64_t sent_ns;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 * MILLISECOND + (uint64_t)now.tv_nsec;
-}
 
 static int fail(const char *what)
 {
@@ -650,7 +643,7 @@ static int too_big(int argc, char **argv)
 	return packet_send(&packet, interface, mac);
 }
 
-/* ---- netlink: deny records and commits ---- */
+/* ---- netlink: deny records ---- */
 
 /* The attributes of a message of nfnetlink, by type; the kernel made them, so their sizes are trusted to be whole. */
 struct attributes {
@@ -697,7 +690,7 @@ static int record_print(const struct nlmsghdr *message, void *data)
 	return MNL_CB_OK;
 }
 
-/* Returns a netlink socket of netfilter with a buffer that holds what a large transaction announces, or NULL. */
+/* Returns a netlink socket of netfilter with a buffer that holds a flood of records, or NULL. */
 static struct mnl_socket *netfilter_open(void)
 {
 	int size = 16 << 20;
@@ -751,162 +744,28 @@ static int nflog(int argc, char **argv)
 	return EXIT_ALLOWED;
 }
 
-/* What has been announced of the transaction that the next NEWGEN ends. */
-struct commit {
-	unsigned messages;
-	char chains[256]; /* those whose rules changed, each once, "," between */
-	bool announce;	  /* print each commit */
-	unsigned count;
-	uint64_t last_ns;
-};
+/* ---- watch ---- */
 
-static void commit_chain(struct commit *commit, const char *chain)
+static void commit_print(void *context, const struct commit *commit)
 {
-	size_t used = strlen(commit->chains);
-	const char *found = strstr(commit->chains, chain);
-	if (found && (found == commit->chains || found[-1] == ',') && strchr(",", found[strlen(chain)]))
-		return;
-	snprintf(commit->chains + used, sizeof commit->chains - used, "%s%s", used ? "," : "", chain);
-}
-
-static int commit_read(const struct nlmsghdr *message, void *data)
-{
-	struct commit *commit = data;
-	if (message->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES)
-		return MNL_CB_OK;
-	unsigned type = message->nlmsg_type & 0xff;
-	struct attributes attributes = attributes_of(message);
-	if (type != NFT_MSG_NEWGEN) {
-		commit->messages++;
-		if ((type == NFT_MSG_NEWRULE || type == NFT_MSG_DELRULE) && attributes.of[NFTA_RULE_CHAIN])
-			commit_chain(commit, mnl_attr_get_str(attributes.of[NFTA_RULE_CHAIN]));
-		return MNL_CB_OK;
-	}
-	commit->last_ns = now_ns();
-	commit->count++;
-	if (commit->announce)
-		printf("commit %" PRIu64 " generation=%u process=%s pid=%u messages=%u chains=%s\n", commit->last_ns,
-		       ntohl(mnl_attr_get_u32(attributes.of[NFTA_GEN_ID])),
-		       mnl_attr_get_str(attributes.of[NFTA_GEN_PROC_NAME]),
-		       ntohl(mnl_attr_get_u32(attributes.of[NFTA_GEN_PROC_PID])), commit->messages, commit->chains);
-	commit->messages = 0;
-	commit->chains[0] = '\0';
-	return MNL_CB_OK;
-}
-
-/* Returns a socket that hears of every change to nftables in this namespace, or NULL. */
-static struct mnl_socket *commits_open(void)
-{
-	int group = NFNLGRP_NFTABLES;
-	struct mnl_socket *socket = netfilter_open();
-	if (socket && mnl_socket_setsockopt(socket, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) < 0)
-		return NULL;
-	return socket;
-}
-
-/* Reads announcements until `deadline`. */
-static void commits_read(struct mnl_socket *socket, struct commit *commit, uint64_t deadline)
-{
-	static char buffer[1 << 18];
-	while (await(mnl_socket_get_fd(socket), POLLIN, deadline)) {
-		ssize_t size = mnl_socket_recvfrom(socket, buffer, sizeof buffer);
-		if (size < 0) {
-			printf("overrun %s\n", strerror(errno));
-			continue;
-		}
-		unsigned before = commit->count;
-		mnl_cb_run(buffer, (size_t)size, 0, 0, commit_read, commit);
-		if (!commit->announce && commit->count != before)
-			return;
-	}
+	(void)context;
+	printf("commit %" PRIu64 " generation=%u process=%s pid=%u messages=%u chains=%s\n", commit->ns,
+	       commit->generation, commit->process, commit->pid, commit->messages, commit->chains);
 }
 
 static int watch(int argc, char **argv)
 {
-	struct commit commit = {.announce = true};
-	struct mnl_socket *socket = commits_open();
+	struct commits *commits = commits_open((struct commits_calls){.commit = commit_print});
 	(void)argc;
 	(void)argv;
-	if (socket == NULL)
+	if (commits == NULL)
 		return fail("netlink");
 	puts("ready");
-	for (;;)
-		commits_read(socket, &commit, now_ns() + 1000 * MILLISECOND);
-}
-
-/* ---- latency ---- */
-
-#define POPULATION_SERVICES 20
-
-/* Writes workload `index` by rename-over-write. Returns the time just before the rename, or 0 with errno. */
-static uint64_t workload_write(const char *directory, unsigned index, bool moved, bool relabelled)
-{
-	char path[4096], fresh[4096];
-	snprintf(path, sizeof path, "%s/w%04u.yaml", directory, index);
-	snprintf(fresh, sizeof fresh, "%s/.w%04u.yaml.new", directory, index);
-	FILE *file = fopen(fresh, "w");
-	if (file == NULL)
-		return 0;
-	fprintf(file,
-		"ringfence: v1\nworkloads:\n  - name: w%04u\n    namespace: load\n    node: node-a\n"
-		"    labels: {app: s%u}\n    addresses: [10.%u.%u.%u, \"fd00:%u::%x\"]\n",
-		index, (index + relabelled) % POPULATION_SERVICES, 1 + moved, index / 250, index % 250 + 1, 1 + moved,
-		index + 1);
-	if (fclose(file) != 0)
-		return 0;
-	uint64_t start = now_ns();
-	return rename(fresh, path) < 0 ? 0 : start;
-}
-
-static int populate(int argc, char **argv)
-{
-	(void)argc;
-	for (unsigned i = 0; i < (unsigned)atoi(argv[1]); i++)
-		if (workload_write(argv[0], i, false, false) == 0)
-			return fail(argv[0]);
-	return EXIT_ALLOWED;
-}
-
-static int number_compare(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-	return (x > y) - (x < y);
-}
-
-static int latency(int argc, char **argv)
-{
-	unsigned changes = (unsigned)atoi(argv[1]);
-	bool move = strcmp(argv[2], "move") == 0;
-	struct commit commit = {0};
-	struct mnl_socket *socket = commits_open();
-	uint64_t *times = calloc(changes + 1, sizeof *times);
-	(void)argc;
-	if (socket == NULL || times == NULL || changes == 0)
-		return fail("latency");
-	for (unsigned i = 0; i < changes; i++) {
-		uint64_t start = workload_write(argv[0], i, move, !move);
-		unsigned before = commit.count;
-		if (start == 0)
-			return fail(argv[0]);
-		commits_read(socket, &commit, start + 5000 * MILLISECOND);
-		if (commit.count == before) {
-			fprintf(stderr, "probe: change %u was not committed in 5 seconds\n", i);
-			return EXIT_DENIED;
-		}
-		/* A change may take more transactions: it is done when none follows for a while. */
-		for (unsigned seen = before; seen != commit.count;) {
-			seen = commit.count;
-			commits_read(socket, &commit, now_ns() + 8 * MILLISECOND);
-		}
-		times[i] = commit.last_ns - start;
+	for (;;) {
+		int result = commits_read(commits, now_ns() + 1000 * MILLISECOND);
+		if (result < 0)
+			printf("overrun %s\n", strerror(-result));
 	}
-	qsort(times, changes, sizeof *times, number_compare);
-	printf("changes=%u p50=%.3f p99=%.3f ms\n# slowest %.3f ms, %u transactions\n", changes,
-	       (double)times[changes / 2] / 1e6, (double)times[changes * 99 / 100] / 1e6,
-	       (double)times[changes - 1] / 1e6, commit.count);
-	free(times);
-	mnl_socket_close(socket);
-	return EXIT_ALLOWED;
 }
 
 static int print_now(int argc, char **argv)
@@ -931,8 +790,6 @@ static const struct subcommand {
     {"too-big", too_big, 8, "INTERFACE MAC FROM MTU CLIENT PORT SERVER PORT   a path-MTU error about a UDP flow"},
     {"nflog", nflog, 2, "GROUP SECONDS                              prefix, source, destination, protocol, port"},
     {"watch", watch, 0, "                                           each nftables commit: when, who, what"},
-    {"populate", populate, 2, "DIRECTORY COUNT                         write so many workload files"},
-    {"latency", latency, 3, "DIRECTORY COUNT move|relabel             from rename to kernel commit"},
     {"now", print_now, 0, "                                             the time on the clock of the other outputs"},
 };
 

@@ -33,15 +33,8 @@ for file in stream stream6; do
 		"$(awk -v time="$restarted" '$1 == "in" && $5 > time { n++ } END { print n + 0 }' "$WORK/$file")" -gt 100
 done
 
-# Another daemon, on another node that never had one.
-namespace fresh
-sed -e "s|control.sock|fresh.sock|" "$WORK/ringfenced.yaml" >"$WORK/fresh.yaml"
-start "$WORK/fresh.log" fresh "$RINGFENCED" --config "$WORK/fresh.yaml"
-fresh_ready() { grep -q '"ready":true' <<<"$("$RINGFENCE" status --socket "$WORK/fresh.sock" --format json | tr -d ' \n')"; }
-await 10 fresh_ready || note "$(cat "$WORK/fresh.log" "$WORK/fresh.log.err")"
-table_text fresh >"$WORK/fresh.table"
+fresh_table "$WORK/fresh.table"
 same_text "the restored table equals that of a fresh daemon" "$WORK/fresh.table" "$WORK/after"
-stop "$STARTED_PID"
 
 # What changed while it was dead counts when it is back.
 daemon_kill

@@ -1,0 +1,209 @@
+/* What one changed workload costs: `change [--quick] [node|fleet] [ENTRIES...]`; both, and 1,000, 10,000 and
+ * 100,000, where they are left out.
+ *
+ * From the rename (or removal) of the workload's file to the last transaction that follows, as this process hears of
+ * it. Changes come one at a time, each after the daemon has been quiet for a moment. Variants: node/KIND          all
+ * workloads run on the node of the daemon fleet-local/KIND   a hundred on each node; the one that changes is on the
+ * daemon's fleet-remote/KIND  and here on another, and may call a service of the daemon's Metrics: p50_ms, p99_ms,
+ * cpu_us (of the daemon, a change), transactions (a change), changes; netlink_bytes (sent, a change) where the daemon's
+ * status counts them. not_ready_s, lost: it took longer than we wait. */
+#include "tests/bench/arguments.h"
+#include "tests/bench/node.h"
+#include "tests/bench/record.h"
+#include "tests/bench/workplace.h"
+#include "tests/packets/clock.h"
+#include "tests/packets/commits.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum kind { REMOVE, ADD, RELABEL, MOVE, KINDS };
+
+static const char *const kind_names[KINDS] = {"remove", "add", "relabel", "move"};
+
+enum {
+	COMMIT_SECONDS = 5,  /* a change that is not committed then is lost */
+	BYTES_OF = 50,	     /* changes of each kind whose bytes are asked for */
+	QUIET_MAX_MS = 50,   /* after a transaction, at most, until the next change */
+	WARM_UP_SECONDS = 1, /* what a start leaves to do */
+};
+
+struct limits {
+	unsigned changes;
+	double start, series; /* seconds */
+};
+
+static const struct limits full = {.changes = 1000, .start = 90, .series = 20};
+static const struct limits quick = {.changes = 100, .start = 10, .series = 2};
+
+struct bench {
+	struct node *node;
+	struct fleet fleet;
+	const struct limits *limits;
+	struct commits *commits;
+	uint64_t last_commit;
+	unsigned transactions;
+};
+
+/* What was seen of the changes of one kind. */
+struct series {
+	uint64_t *times;
+	unsigned count, transactions, bytes_count;
+	uint64_t cpu_ns;
+	double bytes;
+};
+
+static void note_commit(void *context, const struct commit *commit)
+{
+	struct bench *bench = context;
+	bench->last_commit = commit->ns;
+	bench->transactions++;
+}
+
+/* Bytes that the daemon has sent to the kernel, or -1 where its status does not say. */
+static double netlink_bytes(const struct bench *bench)
+{
+	json_t *status = node_ask(bench->node, "status", COMMIT_SECONDS);
+	const json_t *bytes = json_object_get(status, "netlink_bytes");
+	double value = json_is_integer(bytes) ? (double)json_integer_value(bytes) : -1;
+	json_decref(status);
+	return value;
+}
+
+/* Makes a change; returns its time, or 0 with errno. */
+static uint64_t make(struct bench *bench, enum kind kind, struct fleet_workload *workload)
+{
+	if (kind == REMOVE)
+		return fleet_remove_workload(bench->node->workloads, workload->index);
+	workload->relabelled ^= kind == RELABEL;
+	workload->version += kind == MOVE;
+	return fleet_write_workload(&bench->fleet, bench->node->workloads, workload);
+}
+
+/* Waits for the transactions of a change made at `start`: the first, and those that follow it within a while that grows
+ * with what the first took. Returns false when none came. */
+static bool await_commits(struct bench *bench, uint64_t start)
+{
+	uint64_t deadline = start + COMMIT_SECONDS * 1000 * MILLISECOND;
+	while (bench->transactions == 0 && now_ns() < deadline)
+		commits_read(bench->commits, deadline);
+	if (bench->transactions == 0)
+		return false;
+	for (unsigned seen = 0; seen != bench->transactions;) {
+		uint64_t quiet = (bench->last_commit - start) / 2;
+		seen = bench->transactions;
+		quiet = quiet < MILLISECOND ? MILLISECOND : quiet;
+		deadline =
+		    bench->last_commit + (quiet < QUIET_MAX_MS * MILLISECOND ? quiet : QUIET_MAX_MS * MILLISECOND);
+		while (seen == bench->transactions && now_ns() < deadline)
+			commits_read(bench->commits, deadline);
+	}
+	return true;
+}
+
+static bool change(struct bench *bench, struct series *series, enum kind kind, struct fleet_workload *workload)
+{
+	bool ask = series->count < BYTES_OF && series->bytes_count == series->count;
+	double bytes = ask ? netlink_bytes(bench) : -1;
+	while (commits_read(bench->commits, 0) > 0)
+		continue; /* what came late is of the change before */
+	uint64_t cpu = node_cpu(bench->node).run_ns;
+	bench->transactions = 0;
+	uint64_t start = make(bench, kind, workload);
+	if (start == 0) {
+		perror("a workload's file");
+		return false;
+	}
+	if (!await_commits(bench, start))
+		return false;
+	series->times[series->count++] = bench->last_commit - start;
+	series->transactions += bench->transactions;
+	series->cpu_ns += node_cpu(bench->node).run_ns - cpu;
+	if (bytes >= 0) {
+		series->bytes += netlink_bytes(bench) - bytes;
+		series->bytes_count++;
+	}
+	return true;
+}
+
+static void report(const struct bench *bench, const char *scenario, enum kind kind, struct series *series, bool lost)
+{
+	unsigned entries = bench->fleet.workloads;
+	char variant[32];
+	snprintf(variant, sizeof variant, "%s/%s", scenario, kind_names[kind]);
+	record_times("change", variant, entries, "", series->times, series->count);
+	record("change", variant, entries, "changes", series->count);
+	if (series->count > 0) {
+		record("change", variant, entries, "cpu_us", (double)series->cpu_ns / 1e3 / series->count);
+		record("change", variant, entries, "transactions", (double)series->transactions / series->count);
+	}
+	if (series->bytes_count > 0)
+		record("change", variant, entries, "netlink_bytes", series->bytes / series->bytes_count);
+	if (lost)
+		record("change", variant, entries, "lost", 1);
+	free(series->times);
+}
+
+/* Removes, adds, relabels and moves one workload after the other. */
+static void measure(struct bench *bench, const char *scenario, unsigned (*choose)(const struct fleet *, unsigned))
+{
+	struct series series[KINDS] = {0};
+	/* What each workload is for now, since it is met again. */
+	struct fleet_workload *state = calloc(bench->fleet.workloads, sizeof *state);
+	uint64_t end = now_ns() + (uint64_t)(bench->limits->series * 1e9);
+	enum kind lost = KINDS;
+	for (int kind = 0; kind < KINDS; kind++)
+		series[kind].times = calloc(bench->limits->changes, sizeof *series[kind].times);
+	for (unsigned i = 0; i < bench->limits->changes && now_ns() < end && lost == KINDS; i++) {
+		struct fleet_workload *workload = &state[choose(&bench->fleet, i)];
+		workload->index = choose(&bench->fleet, i);
+		for (int kind = 0; kind < KINDS && lost == KINDS; kind++)
+			if (!change(bench, &series[kind], kind, workload))
+				lost = kind;
+	}
+	for (int kind = 0; kind < KINDS; kind++)
+		report(bench, scenario, kind, &series[kind], lost == (enum kind)kind);
+	free(state);
+}
+
+/* Returns whether the daemon was ready in time. */
+static bool run(const char *directory, const char *scenario, struct fleet fleet, bool is_quick)
+{
+	const struct limits *limits = is_quick ? &quick : &full;
+	struct node node;
+	struct bench bench = {.node = &node, .fleet = fleet, .limits = limits};
+	if (!node_create(&node, directory, &fleet))
+		return false;
+	bench.commits = commits_open((struct commits_calls){.commit = note_commit, .context = &bench});
+	if (bench.commits == NULL) {
+		perror("commits");
+		return false;
+	}
+	bool ready = node_start(&node, limits->start) >= 0;
+	if (!ready)
+		record("change", scenario, fleet.workloads, "not_ready_s", limits->start);
+	uint64_t warm = now_ns() + WARM_UP_SECONDS * 1000 * MILLISECOND;
+	while (ready && now_ns() < warm)
+		commits_read(bench.commits, warm);
+	if (ready && fleet.nodes == 1)
+		measure(&bench, "node", fleet_local);
+	if (ready && fleet.nodes > 1) {
+		measure(&bench, "fleet-local", fleet_local);
+		measure(&bench, "fleet-remote", fleet_remote);
+	}
+	node_stop(&node);
+	commits_close(bench.commits);
+	return ready;
+}
+
+static int bench(const char *directory, int count, char **words)
+{
+	static const unsigned sizes[] = {1000, 10000, 100000, 0};
+	return arguments_each_fleet(directory, count, words, sizes, run);
+}
+
+int main(int count, char **words)
+{
+	return workplace_run(bench, count, words);
+}

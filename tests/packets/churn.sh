@@ -1,0 +1,73 @@
+#!/bin/bash
+# Hundreds of workloads change each second: what is allowed between two others loses nothing, what is denied never passes,
+# and in the end the table is what a daemon that starts then would make.
+[ ! -w /dev/shm ] || export TMPDIR=/dev/shm # a busy disk would hold the changes up
+. "$(dirname "$0")/lib.sh"
+
+WORKLOAD_COUNT=400 RATE=500 SECONDS_OF_CHURN=5
+CHURN=$BUILD/tests/packets/churn
+
+shop
+rm "$POLICY/inventory.yaml" # the fleet's says what node-a is
+"$CHURN" write "$POLICY" "$WORKLOADS" $WORKLOAD_COUNT
+daemon_start
+check "all workloads are known" await 10 status_has "\"workloads\":$((WORKLOAD_COUNT + 3))[,}]"
+
+# Datagrams of a namespace that came and found no room in their socket.
+no_room() { # NAME
+	on "$1" awk '$1 == "Udp:" && $6 ~ /[0-9]/ { sum += $6 } $1 == "Udp6RcvbufErrors" { sum += $2 } END { print sum + 0 }' \
+		/proc/self/net/snmp /proc/self/net/snmp6
+}
+
+gaps() { # FILE ADDRESS; messages from there that are missing between those that came
+	awk -v address="$2" '
+		$1 != "in" || $3 != address { next }
+		seen && $4 > last + 1 { lost += $4 - last - 1 }
+		{ last = $4; seen = 1 }
+		END { print lost + 0 }' "$1"
+}
+
+arrived() { grep -c "^in udp $2 " "$1" || true; } # FILE ADDRESS
+
+pids=()
+stream() { # FILE TO_ADDRESS PORT; from web1
+	start "$WORK/$1" web1 "$PROBE" stream "$2" "$3" udp $((SECONDS_OF_CHURN + 1))
+	pids+=("$STARTED_PID")
+}
+stream allowed4 "${ADDRESS4[api1]}" 8080
+stream allowed6 "${ADDRESS6[api1]}" 8080
+stream denied4 "${ADDRESS4[db1]}" 5432
+stream denied6 "${ADDRESS6[db1]}" 5432
+before=$(commits)
+sleep 0.3
+check "the files are changed" "$CHURN" run "$WORKLOADS" $WORKLOAD_COUNT $RATE $SECONDS_OF_CHURN
+wait "${pids[@]}"
+check "the daemon made transactions meanwhile ($(($(commits) - before)))" commits_over "$before"
+
+lost=$(($(gaps "$WORK/serve-api1.log" "${ADDRESS4[web1]}") + $(gaps "$WORK/serve-api1.log" "${ADDRESS6[web1]}")))
+equal "allowed: requests lost, but for $(no_room api1) that found no room" 0 $((lost - $(no_room api1)))
+lost=$(($(gaps "$WORK/allowed4" "${ADDRESS4[api1]}") + $(gaps "$WORK/allowed6" "${ADDRESS6[api1]}")))
+equal "allowed: answers lost, but for $(no_room web1) that found no room" 0 $((lost - $(no_room web1)))
+for address in "${ADDRESS4[web1]}" "${ADDRESS6[web1]}"; do
+	count=$(arrived "$WORK/serve-api1.log" "$address")
+	check "allowed: requests from $address came ($count)" test "$count" -gt 1000
+	equal "denied: requests from $address that came" 0 "$(arrived "$WORK/serve-db1.log" "$address")"
+done
+check "denied: requests were sent" grep -qE '^sent [0-9]{4}' "$WORK/denied4"
+
+# The daemon may be behind: it is done when the newest file has been read and the transactions end.
+quiet() {
+	local seen
+	seen=$(commits)
+	sleep 0.5
+	status_has "\"workloads\":$((WORKLOAD_COUNT + 3))[,}]" && ! commits_over "$seen"
+}
+check "the daemon comes to rest" await 60 quiet
+check "the kernel holds what the daemon wants" sh -c "'$RINGFENCE' drift --socket '$SOCKET' >/dev/null"
+table_text node >"$WORK/after"
+
+fresh_table "$WORK/fresh.table"
+check "the table of a fresh daemon is not empty" test "$(wc -l <"$WORK/fresh.table")" -gt 100
+same_text "the table equals that of a fresh daemon" "$WORK/fresh.table" "$WORK/after"
+daemon_stop
+finish
