@@ -43,6 +43,8 @@ TOOL_SOURCES := $(wildcard tests/packets/*.c tests/bench/*.c)
 LAB_SOURCES := tests/lab/lab.c tests/lab/packet.c
 LAB_TEST_SOURCES := tests/lab/test_lab.c $(wildcard tests/conformance/*.c)
 AGREEMENT_SOURCES := $(wildcard tests/agreement/*.c)
+# What a packet costs: one program of several files.
+PACKETS_SOURCES := $(wildcard tests/bench/packets/*.c)
 
 # The page of `ringfence graph`: one for all builds, since it is the same in each.
 PAGE := build/page
@@ -52,9 +54,10 @@ objects = $(patsubst %.c,$(BUILD)/objects/%.o,$(1))
 LIBRARY := $(BUILD)/libringfence.a
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SOURCES))
 AGREEMENT := $(BUILD)/tests/agreement/agreement
-TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SOURCES) $(LAB_TEST_SOURCES)) $(AGREEMENT)
+PACKETS := $(BUILD)/tests/bench/packets/packets
+TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SOURCES) $(LAB_TEST_SOURCES)) $(AGREEMENT) $(PACKETS)
 EVERY_SOURCE := $(CLI_SOURCES) $(DAEMON_SOURCES) $(LIBRARY_SOURCES) $(UNIT_SOURCES) $(UNIT_SHARED) $(TOOL_SOURCES) $(LAB_SOURCES) \
-	$(LAB_TEST_SOURCES) $(AGREEMENT_SOURCES)
+	$(LAB_TEST_SOURCES) $(AGREEMENT_SOURCES) $(PACKETS_SOURCES)
 
 .PHONY: all tests check conformance agreement demo install format lint headers clean
 .SECONDARY:
@@ -112,6 +115,11 @@ $(AGREEMENT): $(call objects,$(AGREEMENT_SOURCES) $(LAB_SOURCES)) $(LIBRARY)
 	@mkdir -p $(@D)
 	@echo "  LD  $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(CLI_LIBS)
+
+$(PACKETS): $(call objects,$(PACKETS_SOURCES))
+	@mkdir -p $(@D)
+	@echo "  LD  $@"
+	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^
 
 $(BUILD)/tests/packets/%: $(BUILD)/objects/tests/packets/%.o $(LIBRARY)
 	@mkdir -p $(@D)

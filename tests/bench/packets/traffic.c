@@ -1,0 +1,394 @@
+/* Sends and receives: flows of small datagrams, connections that come and go, and one that carries much. */
+#include "tests/bench/packets/traffic.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	FLOWS = 500,
+	BURST = 4, /* datagrams of one flow at a time */
+	DATAGRAM = 32,
+	REQUEST = 64,
+	AT_ONCE = 16, /* connections */
+	SERVICES = 16,
+	CHUNK = 1 << 18,
+	BUFFER = 1 << 22
+};
+static const uint64_t slot_most = 40000000; /* nanoseconds */
+
+/* A connection's end, or a listening socket. */
+struct end {
+	enum { LISTENER, CLIENT, SERVER } kind;
+	int fd;
+};
+
+struct traffic {
+	struct path path;
+	struct load load;
+	int flows[FLOWS];    /* connected UDP sockets of the client */
+	int sinks[SERVICES]; /* UDP sockets of the server that drop everything */
+	int bulk[2];	     /* both ends of a TCP connection */
+	int events;
+	struct end listeners[SERVICES];
+	uint64_t started, answered, ended; /* connections */
+};
+
+static int complain(const char *what)
+{
+	fprintf(stderr, "packets: %s: %s\n", what, strerror(errno));
+	return -1;
+}
+
+static uint64_t cpu_time(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static socklen_t size_of(const struct sockaddr_storage *address)
+{
+	return address->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+}
+
+/* ---- opening ---- */
+
+/* A socket of the client bound to a peer's address; the kernel chooses the port when it connects. */
+static int open_peer(const struct traffic *t, uint32_t peer, int type)
+{
+	const int yes = 1;
+	struct sockaddr_storage address = path_peer(t->load.family, peer);
+	int fd = path_socket(t->path.client, t->load.family, type);
+	if (fd < 0)
+		return -1;
+	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes);
+	if (bind(fd, (struct sockaddr *)&address, size_of(&address)) != 0) {
+		complain("bind a peer");
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static int open_service(const struct traffic *t, uint32_t service, int type)
+{
+	const int yes = 1;
+	struct sockaddr_storage address = path_service(t->load.family, service, SERVICE_PORT);
+	int fd = path_socket(t->path.server, t->load.family, type);
+	if (fd < 0)
+		return -1;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+	if (bind(fd, (struct sockaddr *)&address, size_of(&address)) != 0) {
+		complain("bind a service");
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static int connect_service(const struct traffic *t, int fd, uint32_t service)
+{
+	struct sockaddr_storage address = path_service(t->load.family, service, SERVICE_PORT);
+	return connect(fd, (struct sockaddr *)&address, size_of(&address));
+}
+
+/* The flow's first packet and its answer, so that conntrack takes it as established. */
+static int establish(struct traffic *t, size_t flow)
+{
+	char byte = 0;
+	struct sockaddr_storage from;
+	socklen_t size = sizeof from;
+	int sink = t->sinks[flow % t->load.services];
+	if (send(t->flows[flow], &byte, 1, 0) != 1 ||
+	    recvfrom(sink, &byte, 1, 0, (struct sockaddr *)&from, &size) != 1 ||
+	    sendto(sink, &byte, 1, 0, (struct sockaddr *)&from, size) != 1 || recv(t->flows[flow], &byte, 1, 0) != 1)
+		return complain("a flow and its answer");
+	return 0;
+}
+
+/* From now on a sink drops, which costs nobody a wake-up. */
+static int drop_all(int fd)
+{
+	struct sock_filter drop = {.code = BPF_RET | BPF_K, .k = 0};
+	struct sock_fprog program = {.len = 1, .filter = &drop};
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0 ? 0 : complain("filter");
+}
+
+static int open_datagrams(struct traffic *t)
+{
+	const struct timeval second = {.tv_sec = 1};
+	for (uint32_t i = 0; i < t->load.services; i++) {
+		if ((t->sinks[i] = open_service(t, i, SOCK_DGRAM)) < 0)
+			return -1;
+		setsockopt(t->sinks[i], SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second);
+	}
+	/* Peers far from each other: with many entries each flow meets elements of its own. */
+	for (uint32_t i = 0; i < FLOWS; i++) {
+		uint32_t peer = (uint32_t)((uint64_t)i * t->load.peers / FLOWS);
+		if ((t->flows[i] = open_peer(t, peer, SOCK_DGRAM)) < 0)
+			return -1;
+		setsockopt(t->flows[i], SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second);
+		if (connect_service(t, t->flows[i], i % t->load.services) != 0)
+			return complain("connect a flow");
+		if (establish(t, i) != 0)
+			return -1;
+	}
+	for (uint32_t i = 0; i < t->load.services; i++)
+		if (drop_all(t->sinks[i]) != 0)
+			return -1;
+	return 0;
+}
+
+static int watch(const struct traffic *t, struct end *end, uint32_t events)
+{
+	struct epoll_event event = {.events = events, .data.ptr = end};
+	return epoll_ctl(t->events, EPOLL_CTL_ADD, end->fd, &event) == 0 ? 0 : complain("epoll_ctl");
+}
+
+static int open_listeners(struct traffic *t)
+{
+	if ((t->events = epoll_create1(EPOLL_CLOEXEC)) < 0)
+		return complain("epoll_create1");
+	for (uint32_t i = 0; i < t->load.services; i++) {
+		struct end *end = &t->listeners[i];
+		if ((end->fd = open_service(t, i, SOCK_STREAM | SOCK_NONBLOCK)) < 0)
+			return -1;
+		if (listen(end->fd, 4 * AT_ONCE) != 0)
+			return complain("listen");
+	}
+	return 0;
+}
+
+/* Before the listeners are watched, so that the connection is ours to accept. */
+static int open_bulk(struct traffic *t)
+{
+	const int buffer = BUFFER;
+	setsockopt(t->listeners[0].fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof buffer);
+	if ((t->bulk[0] = open_peer(t, 0, SOCK_STREAM)) < 0)
+		return -1;
+	setsockopt(t->bulk[0], SOL_SOCKET, SO_SNDBUFFORCE, &buffer, sizeof buffer);
+	if (connect_service(t, t->bulk[0], 0) != 0)
+		return complain("connect");
+	if ((t->bulk[1] = accept4(t->listeners[0].fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) < 0)
+		return complain("accept");
+	for (uint32_t i = 0; i < t->load.services; i++)
+		if (watch(t, &t->listeners[i], EPOLLIN) != 0)
+			return -1;
+	return 0;
+}
+
+struct traffic *traffic_create(const struct path *path, const struct load *load)
+{
+	struct traffic *t = calloc(1, sizeof *t);
+	if (t == NULL)
+		abort();
+	t->path = *path;
+	t->load = *load;
+	t->events = t->bulk[0] = t->bulk[1] = -1;
+	memset(t->flows, -1, sizeof t->flows);
+	memset(t->sinks, -1, sizeof t->sinks);
+	for (size_t i = 0; i < SERVICES; i++)
+		t->listeners[i].fd = -1;
+	if (open_datagrams(t) == 0 && open_listeners(t) == 0 && open_bulk(t) == 0)
+		return t;
+	traffic_destroy(t);
+	return NULL;
+}
+
+static void close_all(const int *fds, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
+void traffic_destroy(struct traffic *t)
+{
+	if (t == NULL)
+		return;
+	close_all(t->flows, FLOWS);
+	close_all(t->sinks, SERVICES);
+	close_all(t->bulk, 2);
+	close_all(&t->events, 1);
+	for (size_t i = 0; i < SERVICES; i++)
+		close_all(&t->listeners[i].fd, 1);
+	free(t);
+}
+
+/* ---- small packets ---- */
+
+/* What the sinks have dropped, which is what arrived. A counter of 32 bits each. */
+static uint32_t arrived(const struct traffic *t)
+{
+	uint32_t sum = 0;
+	for (uint32_t i = 0; i < t->load.services; i++) {
+		uint32_t numbers[SK_MEMINFO_VARS] = {0};
+		socklen_t size = sizeof numbers;
+		getsockopt(t->sinks[i], SOL_SOCKET, SO_MEMINFO, numbers, &size);
+		sum += numbers[SK_MEMINFO_DROPS];
+	}
+	return sum;
+}
+
+int traffic_packets(struct traffic *t, uint64_t packets, struct amount *amount)
+{
+	char bytes[DATAGRAM] = {0};
+	struct iovec part = {.iov_base = bytes, .iov_len = sizeof bytes};
+	struct mmsghdr burst[BURST] = {0};
+	for (size_t i = 0; i < BURST; i++)
+		burst[i].msg_hdr = (struct msghdr){.msg_iov = &part, .msg_iovlen = 1};
+	uint32_t before = arrived(t);
+	uint64_t begin = cpu_time(), now = begin;
+	amount->count = 0;
+	for (size_t flow = 0; amount->count < packets && now - begin < slot_most; flow++) {
+		int sent = sendmmsg(t->flows[flow % FLOWS], burst, BURST, 0);
+		if (sent < 0)
+			return complain("sendmmsg");
+		amount->count += (uint64_t)sent;
+		if (flow % 16 == 0)
+			now = cpu_time();
+	}
+	amount->nanoseconds = cpu_time() - begin;
+	uint32_t got = arrived(t) - before;
+	if (got == (uint32_t)amount->count)
+		return 0;
+	fprintf(stderr, "packets: %u of %llu datagrams arrived\n", got, (unsigned long long)amount->count);
+	return -1;
+}
+
+/* ---- connections ---- */
+
+static int start_connection(struct traffic *t)
+{
+	uint32_t number = (uint32_t)(t->started++ * 7919); /* a prime, so that neighbours are of different peers */
+	struct end *end = malloc(sizeof *end);
+	if (end == NULL)
+		abort();
+	*end = (struct end){CLIENT, open_peer(t, number % t->load.peers, SOCK_STREAM | SOCK_NONBLOCK)};
+	if (end->fd < 0)
+		return -1;
+	if (connect_service(t, end->fd, number % t->load.services) != 0 && errno != EINPROGRESS)
+		return complain("connect");
+	return watch(t, end, EPOLLOUT);
+}
+
+static void end_connection(struct traffic *t, struct end *end)
+{
+	if (end->kind == SERVER)
+		t->ended++;
+	close(end->fd);
+	free(end);
+}
+
+static int accept_connections(struct traffic *t, const struct end *listener)
+{
+	int fd;
+	while ((fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+		struct end *end = malloc(sizeof *end);
+		if (end == NULL)
+			abort();
+		*end = (struct end){SERVER, fd};
+		if (watch(t, end, EPOLLIN) != 0)
+			return -1;
+	}
+	return errno == EAGAIN ? 0 : complain("accept");
+}
+
+static int serve(struct traffic *t, struct end *end)
+{
+	char bytes[REQUEST];
+	ssize_t got = read(end->fd, bytes, sizeof bytes);
+	if (got < 0)
+		return errno == EAGAIN ? 0 : complain("read a request");
+	if (got == 0)
+		end_connection(t, end);
+	else if (write(end->fd, bytes, sizeof bytes) != sizeof bytes)
+		return complain("answer");
+	return 0;
+}
+
+/* Sends the request as soon as it is connected, and ends the connection once it is answered. */
+static int call(struct traffic *t, struct end *end, uint32_t events)
+{
+	char bytes[REQUEST] = {0};
+	if ((events & EPOLLOUT) != 0) {
+		struct epoll_event event = {.events = EPOLLIN, .data.ptr = end};
+		if (write(end->fd, bytes, sizeof bytes) != sizeof bytes)
+			return complain("send a request");
+		epoll_ctl(t->events, EPOLL_CTL_MOD, end->fd, &event);
+		return 0;
+	}
+	if (read(end->fd, bytes, sizeof bytes) <= 0)
+		return complain("read an answer");
+	t->answered++;
+	end_connection(t, end);
+	return 0;
+}
+
+/* Waits for events and handles them. An event that does not come for a second never will. */
+static int step(struct traffic *t)
+{
+	struct epoll_event events[64];
+	int count = epoll_wait(t->events, events, 64, 1000);
+	if (count <= 0) {
+		errno = count == 0 ? ETIMEDOUT : errno;
+		return complain("connections");
+	}
+	for (int i = 0; i < count; i++) {
+		struct end *end = events[i].data.ptr;
+		int result = end->kind == LISTENER ? accept_connections(t, end)
+			     : end->kind == SERVER ? serve(t, end)
+						   : call(t, end, events[i].events);
+		if (result != 0)
+			return -1;
+	}
+	return 0;
+}
+
+int traffic_connections(struct traffic *t, uint64_t connections, struct amount *amount)
+{
+	t->started = t->answered = t->ended = 0;
+	uint64_t begin = cpu_time();
+	while (t->ended < connections) {
+		while (t->started < connections && t->started - t->ended < AT_ONCE)
+			if (start_connection(t) != 0)
+				return -1;
+		if (cpu_time() - begin > slot_most)
+			connections = t->started;
+		if (t->ended < connections && step(t) != 0)
+			return -1;
+	}
+	*amount = (struct amount){t->answered, cpu_time() - begin};
+	return 0;
+}
+
+/* ---- bulk ---- */
+
+int traffic_bulk(struct traffic *t, uint64_t bytes, struct amount *amount)
+{
+	static char out[CHUNK], in[CHUNK];
+	uint64_t sent = 0, got = 0, begin = cpu_time();
+	while (got < bytes) {
+		ssize_t size = sent < bytes ? send(t->bulk[0], out, sizeof out, MSG_DONTWAIT) : 0;
+		if (size < 0 && errno != EAGAIN)
+			return complain("send");
+		sent += size > 0 ? (uint64_t)size : 0;
+		while ((size = read(t->bulk[1], in, sizeof in)) > 0)
+			got += (uint64_t)size;
+		if (size == 0 || errno != EAGAIN)
+			return complain("receive");
+	}
+	*amount = (struct amount){got, cpu_time() - begin};
+	return 0;
+}
