@@ -174,7 +174,7 @@ static int set_up(struct contender *one, const char *directory, const char *prog
 	}
 	double begin = seconds_now();
 	one->load = load_of(rules_of_ipv6(one->variant) ? AF_INET6 : AF_INET, one->entries);
-	if (path_make(&one->path) != 0 || rules_load(&one->path, one->variant, &one->load, own, program) != 0 ||
+	if (rules_load(&one->path, one->variant, &one->load, own, program) != 0 ||
 	    (one->traffic = traffic_create(&one->path, &one->load)) == NULL) {
 		fprintf(stderr, "packets: cannot set up %s of %u entries\n", one->variant, one->entries);
 		return -1;
@@ -235,9 +235,13 @@ int main(int count, char **arguments)
 			return usage();
 		*colon = 0;
 		contenders[i].variant = argument;
-		if (set_up(&contenders[i], directory, program, rounds) != 0)
+		/* All wires first: it takes the kernel a second to see that one is up. */
+		if (path_make(&contenders[i].path) != 0)
 			return 1;
 	}
+	for (size_t i = 0; i < contender_count; i++)
+		if (set_up(&contenders[i], directory, program, rounds) != 0)
+			return 1;
 	stay_here();
 	for (size_t round = 0; round < rounds; round++)
 		if (run_round(contenders, contender_count, round) != 0)

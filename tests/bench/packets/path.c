@@ -126,13 +126,13 @@ int path_make(struct path *path)
 		 "ip link add peers type veth peer name eth0 netns /proc/%d/fd/%d\n"
 		 "ip link add local type veth peer name eth0 netns /proc/%d/fd/%d\n",
 		 (int)getpid(), path->client, (int)getpid(), path->server);
-	static const char host[] =
-	    "echo 0 >/proc/sys/net/ipv4/conf/all/rp_filter\n"
-	    "ip -batch - <<END\n"
-	    "link set lo up\nlink set eth0 up\n"
-	    "addr add 192.0.2.%1$d/30 dev eth0\naddr add 2001:db8:%1$d::2/64 dev eth0 nodad\n"
-	    "route add local %2$s dev lo\nroute add local %3$s dev lo\n"
-	    "route add default via 192.0.2.%4$d\nroute add ::/0 via 2001:db8:%1$d::1\nEND\n";
+	static const char host[] = "echo 0 >/proc/sys/net/ipv4/conf/all/rp_filter\n"
+				   "echo 1 >/proc/sys/net/ipv6/ip_nonlocal_bind\n"
+				   "ip -batch - <<END\n"
+				   "link set lo up\nlink set eth0 up\n"
+				   "addr add 192.0.2.%1$d/30 dev eth0\naddr add 2001:db8:%1$d::2/64 dev eth0 nodad\n"
+				   "route add local %2$s dev lo\nroute add local %3$s dev lo\n"
+				   "route add default via 192.0.2.%4$d\nroute add ::/0 via 2001:db8:%1$d::1\nEND\n";
 	static const char router[] =
 	    "ip -batch - <<END\n"
 	    "link set lo up\nlink set peers up\nlink set local up\n"

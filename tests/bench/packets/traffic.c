@@ -22,6 +22,7 @@ enum {
 	REQUEST = 64,
 	AT_ONCE = 16, /* connections */
 	SERVICES = 16,
+	ATTEMPTS = 30,
 	CHUNK = 1 << 18,
 	BUFFER = 1 << 22
 };
@@ -104,17 +105,25 @@ static int connect_service(const struct traffic *t, int fd, uint32_t service)
 }
 
 /* The flow's first packet and its answer, so that conntrack takes it as established. */
-static int establish(struct traffic *t, size_t flow)
+static bool exchange(const struct traffic *t, size_t flow)
 {
 	char byte = 0;
 	struct sockaddr_storage from;
 	socklen_t size = sizeof from;
-	int sink = t->sinks[flow % t->load.services];
-	if (send(t->flows[flow], &byte, 1, 0) != 1 ||
-	    recvfrom(sink, &byte, 1, 0, (struct sockaddr *)&from, &size) != 1 ||
-	    sendto(sink, &byte, 1, 0, (struct sockaddr *)&from, size) != 1 || recv(t->flows[flow], &byte, 1, 0) != 1)
-		return complain("a flow and its answer");
-	return 0;
+	int client = t->flows[flow], sink = t->sinks[flow % t->load.services];
+	while (recv(sink, &byte, 1, MSG_DONTWAIT) == 1)
+		; /* of an attempt that was late */
+	return send(client, &byte, 1, 0) == 1 && recvfrom(sink, &byte, 1, 0, (struct sockaddr *)&from, &size) == 1 &&
+	       sendto(sink, &byte, 1, 0, (struct sockaddr *)&from, size) == 1 && recv(client, &byte, 1, 0) == 1;
+}
+
+/* A new wire carries nothing until the kernel has noticed that it is up, which it looks for once a second. */
+static int establish(const struct traffic *t, size_t flow)
+{
+	for (size_t i = 0; i < ATTEMPTS; i++)
+		if (exchange(t, flow))
+			return 0;
+	return complain("a flow and its answer");
 }
 
 /* From now on a sink drops, which costs nobody a wake-up. */
@@ -127,18 +136,18 @@ static int drop_all(int fd)
 
 static int open_datagrams(struct traffic *t)
 {
-	const struct timeval second = {.tv_sec = 1};
+	const struct timeval patience = {.tv_usec = 100000};
 	for (uint32_t i = 0; i < t->load.services; i++) {
 		if ((t->sinks[i] = open_service(t, i, SOCK_DGRAM)) < 0)
 			return -1;
-		setsockopt(t->sinks[i], SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second);
+		setsockopt(t->sinks[i], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 	}
 	/* Peers far from each other: with many entries each flow meets elements of its own. */
 	for (uint32_t i = 0; i < FLOWS; i++) {
 		uint32_t peer = (uint32_t)((uint64_t)i * t->load.peers / FLOWS);
 		if ((t->flows[i] = open_peer(t, peer, SOCK_DGRAM)) < 0)
 			return -1;
-		setsockopt(t->flows[i], SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second);
+		setsockopt(t->flows[i], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 		if (connect_service(t, t->flows[i], i % t->load.services) != 0)
 			return complain("connect a flow");
 		if (establish(t, i) != 0)
