@@ -1,6 +1,6 @@
 /* What a packet, a connection and a stream cost through a router with one ruleset or another:
  *
- *   packets [--rounds N] [--program RINGFENCE] [--keep DIRECTORY] VARIANT:ENTRIES...
+ *   packets [--rounds N] [--metric NAME] [--program RINGFENCE] --keep DIRECTORY VARIANT:ENTRIES...
  *
  * VARIANT is a name of rules.c, or a file for `nft -f` made for so many entries. All paths stand side by side, and each
  * round carries a little over every one, so that what the machine does meanwhile meets all alike. Prints a record a
@@ -46,6 +46,14 @@ struct contender {
 	double *values[MEASURES]; /* of each round */
 };
 
+/* The one that is asked for, or NULL for all. */
+static const char *only_metric;
+
+static bool is_wanted(size_t m)
+{
+	return only_metric == NULL || strcmp(measures[m].metric, only_metric) == 0;
+}
+
 static double measure(const struct measure *what, struct traffic *traffic)
 {
 	struct amount amount;
@@ -59,7 +67,7 @@ static double measure(const struct measure *what, struct traffic *traffic)
 static int run_round(struct contender *contenders, size_t count, size_t round)
 {
 	for (size_t m = 0; m < MEASURES; m++)
-		for (size_t i = 0; i < count; i++) {
+		for (size_t i = 0; i < count && is_wanted(m); i++) {
 			/* Not always the same after the same. */
 			struct contender *one = &contenders[(i * (round % 2 != 0 ? count - 1 : 1) + round) % count];
 			if ((one->values[m][round] = measure(&measures[m], one->traffic)) < 0) {
@@ -124,7 +132,7 @@ static void print_ratio(const struct quartiles *q)
 static void print_records(struct contender *contenders, size_t count, size_t rounds)
 {
 	for (size_t m = 0; m < MEASURES; m++) {
-		for (size_t i = 0; i < count; i++) {
+		for (size_t i = 0; i < count && is_wanted(m); i++) {
 			struct contender *one = &contenders[i];
 			const struct contender *base =
 			    find(contenders, count, rules_of_ipv6(one->variant) ? "conntrack6" : "conntrack", 0);
@@ -189,7 +197,9 @@ static int set_up(struct contender *one, const char *directory, const char *prog
 
 static int usage(void)
 {
-	fputs("usage: packets [--rounds N] [--program RINGFENCE] --keep DIRECTORY VARIANT:ENTRIES...\n", stderr);
+	fputs("usage: packets [--rounds N] [--metric NAME] [--program RINGFENCE] --keep DIRECTORY "
+	      "VARIANT:ENTRIES...\n",
+	      stderr);
 	return 2;
 }
 
@@ -205,6 +215,7 @@ static void stay_here(void)
 int main(int count, char **arguments)
 {
 	static const struct option options[] = {{"rounds", required_argument, NULL, 'r'},
+						{"metric", required_argument, NULL, 'm'},
 						{"program", required_argument, NULL, 'p'},
 						{"keep", required_argument, NULL, 'k'},
 						{NULL, 0, NULL, 0}};
@@ -214,6 +225,8 @@ int main(int count, char **arguments)
 	while ((option = getopt_long(count, arguments, "", options, NULL)) != -1) {
 		if (option == 'r')
 			rounds = strtoul(optarg, NULL, 10);
+		else if (option == 'm')
+			only_metric = optarg;
 		else if (option == 'p')
 			program = optarg;
 		else if (option == 'k')
