@@ -1,6 +1,6 @@
 /* What a packet, a connection and a stream cost through a router with one ruleset or another:
  *
- *   packets [--rounds N] [--metric NAME] [--program RINGFENCE] --keep DIRECTORY VARIANT:ENTRIES...
+ *   packets [--seconds N] [--metric NAME] [--program RINGFENCE] --directory DIRECTORY VARIANT:ENTRIES...
  *
  * VARIANT is a name of rules.c, or a file for `nft -f` made for so many entries. All paths stand side by side, and each
  * round carries a little over every one, so that what the machine does meanwhile meets all alike. Prints a record a
@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { COMPARED_SIZE = 1000 };
+enum { COMPARED_SIZE = 1000, ROUNDS_LEAST = 5, ROUNDS_MOST = 2000 };
 
 /* What is measured, and how much of it in a round. */
 static const struct measure {
@@ -43,7 +43,7 @@ struct contender {
 	struct load load;
 	struct path path;
 	struct traffic *traffic;
-	double *values[MEASURES]; /* of each round */
+	double values[MEASURES][ROUNDS_MOST]; /* of each round */
 };
 
 /* The one that is asked for, or NULL for all. */
@@ -171,7 +171,7 @@ static double seconds_now(void)
 	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-static int set_up(struct contender *one, const char *directory, const char *program, size_t rounds)
+static int set_up(struct contender *one, const char *directory, const char *program)
 {
 	char own[400];
 	snprintf(own, sizeof own, "%s/%s-%u", directory, strrchr(one->variant, '/') ? "file" : one->variant,
@@ -187,9 +187,6 @@ static int set_up(struct contender *one, const char *directory, const char *prog
 		fprintf(stderr, "packets: cannot set up %s of %u entries\n", one->variant, one->entries);
 		return -1;
 	}
-	for (size_t m = 0; m < MEASURES; m++)
-		if ((one->values[m] = calloc(rounds, sizeof *one->values[m])) == NULL)
-			abort();
 	fprintf(stderr, "packets: %s of %u entries stands after %.1f s\n", one->variant, one->entries,
 		seconds_now() - begin);
 	return 0;
@@ -197,7 +194,7 @@ static int set_up(struct contender *one, const char *directory, const char *prog
 
 static int usage(void)
 {
-	fputs("usage: packets [--rounds N] [--metric NAME] [--program RINGFENCE] --keep DIRECTORY "
+	fputs("usage: packets [--seconds N] [--metric NAME] [--program RINGFENCE] --directory DIRECTORY "
 	      "VARIANT:ENTRIES...\n",
 	      stderr);
 	return 2;
@@ -214,28 +211,28 @@ static void stay_here(void)
 
 int main(int count, char **arguments)
 {
-	static const struct option options[] = {{"rounds", required_argument, NULL, 'r'},
+	static const struct option options[] = {{"seconds", required_argument, NULL, 's'},
 						{"metric", required_argument, NULL, 'm'},
 						{"program", required_argument, NULL, 'p'},
-						{"keep", required_argument, NULL, 'k'},
+						{"directory", required_argument, NULL, 'd'},
 						{NULL, 0, NULL, 0}};
-	size_t rounds = 20;
+	double seconds = 20;
 	const char *program = "build/ringfence", *directory = NULL;
 	int option;
 	while ((option = getopt_long(count, arguments, "", options, NULL)) != -1) {
-		if (option == 'r')
-			rounds = strtoul(optarg, NULL, 10);
+		if (option == 's')
+			seconds = strtod(optarg, NULL);
 		else if (option == 'm')
 			only_metric = optarg;
 		else if (option == 'p')
 			program = optarg;
-		else if (option == 'k')
+		else if (option == 'd')
 			directory = optarg;
 		else
 			return usage();
 	}
 	size_t contender_count = (size_t)(count - optind);
-	if (contender_count == 0 || rounds == 0 || directory == NULL)
+	if (contender_count == 0 || directory == NULL)
 		return usage();
 	const struct rlimit files = {1 << 17, 1 << 17};
 	setrlimit(RLIMIT_NOFILE, &files);
@@ -253,12 +250,15 @@ int main(int count, char **arguments)
 			return 1;
 	}
 	for (size_t i = 0; i < contender_count; i++)
-		if (set_up(&contenders[i], directory, program, rounds) != 0)
+		if (set_up(&contenders[i], directory, program) != 0)
 			return 1;
 	stay_here();
-	for (size_t round = 0; round < rounds; round++)
-		if (run_round(contenders, contender_count, round) != 0)
+	size_t rounds = 0;
+	for (double end = seconds_now() + seconds;
+	     rounds < ROUNDS_LEAST || (rounds < ROUNDS_MOST && seconds_now() < end); rounds++)
+		if (run_round(contenders, contender_count, rounds) != 0)
 			return 1;
+	fprintf(stderr, "packets: %zu rounds\n", rounds);
 	print_records(contenders, contender_count, rounds);
 	for (size_t i = 0; i < contender_count; i++) {
 		traffic_destroy(contenders[i].traffic);
