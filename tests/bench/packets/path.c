@@ -128,6 +128,7 @@ int path_make(struct path *path)
 		 (int)getpid(), path->client, (int)getpid(), path->server);
 	static const char host[] = "echo 0 >/proc/sys/net/ipv4/conf/all/rp_filter\n"
 				   "echo 1 >/proc/sys/net/ipv6/ip_nonlocal_bind\n"
+				   "echo 0 >/proc/sys/net/ipv4/tcp_slow_start_after_idle\n"
 				   "ip -batch - <<END\n"
 				   "link set lo up\nlink set eth0 up\n"
 				   "addr add 192.0.2.%1$d/30 dev eth0\naddr add 2001:db8:%1$d::2/64 dev eth0 nodad\n"

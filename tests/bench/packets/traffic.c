@@ -6,6 +6,7 @@
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +40,6 @@ struct traffic {
 	struct load load;
 	int flows[FLOWS];    /* connected UDP sockets of the client */
 	int sinks[SERVICES]; /* UDP sockets of the server that drop everything */
-	int bulk[2];	     /* both ends of a TCP connection */
 	int events;
 	struct end listeners[SERVICES];
 	uint64_t started, answered, ended; /* connections */
@@ -167,33 +167,19 @@ static int watch(const struct traffic *t, struct end *end, uint32_t events)
 
 static int open_listeners(struct traffic *t)
 {
+	const int buffer = BUFFER;
 	if ((t->events = epoll_create1(EPOLL_CLOEXEC)) < 0)
 		return complain("epoll_create1");
 	for (uint32_t i = 0; i < t->load.services; i++) {
 		struct end *end = &t->listeners[i];
 		if ((end->fd = open_service(t, i, SOCK_STREAM | SOCK_NONBLOCK)) < 0)
 			return -1;
+		setsockopt(end->fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof buffer);
 		if (listen(end->fd, 4 * AT_ONCE) != 0)
 			return complain("listen");
-	}
-	return 0;
-}
-
-/* Before the listeners are watched, so that the connection is ours to accept. */
-static int open_bulk(struct traffic *t)
-{
-	const int buffer = BUFFER;
-	setsockopt(t->listeners[0].fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof buffer);
-	if ((t->bulk[0] = open_peer(t, 0, SOCK_STREAM)) < 0)
-		return -1;
-	setsockopt(t->bulk[0], SOL_SOCKET, SO_SNDBUFFORCE, &buffer, sizeof buffer);
-	if (connect_service(t, t->bulk[0], 0) != 0)
-		return complain("connect");
-	if ((t->bulk[1] = accept4(t->listeners[0].fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) < 0)
-		return complain("accept");
-	for (uint32_t i = 0; i < t->load.services; i++)
-		if (watch(t, &t->listeners[i], EPOLLIN) != 0)
+		if (watch(t, end, EPOLLIN) != 0)
 			return -1;
+	}
 	return 0;
 }
 
@@ -204,12 +190,12 @@ struct traffic *traffic_create(const struct path *path, const struct load *load)
 		abort();
 	t->path = *path;
 	t->load = *load;
-	t->events = t->bulk[0] = t->bulk[1] = -1;
+	t->events = -1;
 	memset(t->flows, -1, sizeof t->flows);
 	memset(t->sinks, -1, sizeof t->sinks);
 	for (size_t i = 0; i < SERVICES; i++)
 		t->listeners[i].fd = -1;
-	if (open_datagrams(t) == 0 && open_listeners(t) == 0 && open_bulk(t) == 0)
+	if (open_datagrams(t) == 0 && open_listeners(t) == 0)
 		return t;
 	traffic_destroy(t);
 	return NULL;
@@ -228,7 +214,6 @@ void traffic_destroy(struct traffic *t)
 		return;
 	close_all(t->flows, FLOWS);
 	close_all(t->sinks, SERVICES);
-	close_all(t->bulk, 2);
 	close_all(&t->events, 1);
 	for (size_t i = 0; i < SERVICES; i++)
 		close_all(&t->listeners[i].fd, 1);
@@ -384,20 +369,59 @@ int traffic_connections(struct traffic *t, uint64_t connections, struct amount *
 
 /* ---- bulk ---- */
 
-int traffic_bulk(struct traffic *t, uint64_t bytes, struct amount *amount)
+/* Both ends of a stream. */
+struct stream {
+	int out, in;
+};
+
+/* A new connection each time: what an old one has learnt of delays while nothing was sent makes its segments small. */
+static int open_stream(const struct traffic *t, struct stream *stream)
+{
+	const int buffer = BUFFER;
+	if ((stream->out = open_peer(t, 0, SOCK_STREAM)) < 0)
+		return -1;
+	setsockopt(stream->out, SOL_SOCKET, SO_SNDBUFFORCE, &buffer, sizeof buffer);
+	if (connect_service(t, stream->out, 0) != 0)
+		return complain("connect a stream");
+	stream->in = accept4(t->listeners[0].fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	return stream->in >= 0 ? 0 : complain("accept a stream");
+}
+
+/* Waits without using the CPU: on a busy machine a thread of the kernel's may have taken over what is under way. */
+static int wait_for(const struct stream *stream, bool sending)
+{
+	struct pollfd ends[2] = {{.fd = stream->in, .events = POLLIN},
+				 {.fd = sending ? stream->out : -1, .events = POLLOUT}};
+	int ready = poll(ends, 2, 1000);
+	errno = ready == 0 ? ETIMEDOUT : errno;
+	return ready > 0 ? 0 : complain("a stream");
+}
+
+static int carry(const struct stream *stream, uint64_t bytes)
 {
 	static char out[CHUNK], in[CHUNK];
-	uint64_t sent = 0, got = 0, begin = cpu_time();
-	while (got < bytes) {
-		ssize_t size = sent < bytes ? send(t->bulk[0], out, sizeof out, MSG_DONTWAIT) : 0;
+	for (uint64_t sent = 0, got = 0; got < bytes;) {
+		ssize_t size = sent < bytes ? send(stream->out, out, sizeof out, MSG_DONTWAIT) : 0;
 		if (size < 0 && errno != EAGAIN)
 			return complain("send");
+		uint64_t before = sent + got;
 		sent += size > 0 ? (uint64_t)size : 0;
-		while ((size = read(t->bulk[1], in, sizeof in)) > 0)
+		while ((size = read(stream->in, in, sizeof in)) > 0)
 			got += (uint64_t)size;
 		if (size == 0 || errno != EAGAIN)
 			return complain("receive");
+		if (sent + got == before && wait_for(stream, sent < bytes) != 0)
+			return -1;
 	}
-	*amount = (struct amount){got, cpu_time() - begin};
 	return 0;
+}
+
+int traffic_bulk(struct traffic *t, uint64_t bytes, struct amount *amount)
+{
+	struct stream stream = {-1, -1};
+	uint64_t begin = cpu_time();
+	int result = open_stream(t, &stream) == 0 ? carry(&stream, bytes) : -1;
+	close_all((const int[]){stream.out, stream.in}, 2);
+	*amount = (struct amount){bytes, cpu_time() - begin};
+	return result;
 }
