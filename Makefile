@@ -3,6 +3,7 @@
 #   make              both programs             make check    every test (the same as tests/run)
 #   make conformance  NetworkPolicy cases, by verdict and by packets
 #   make agreement    random policies against the kernel, POLICIES=2000 SEED=1
+#   make bench        everything measured, under 15 minutes; make bench-quick, about one (tests/bench/run)
 #   make demo         the demonstration         make install  PREFIX=/usr/local DESTDIR=
 #   make SANITIZE=1   with sanitizers, in build/sanitize      make format, make lint, make clean
 
@@ -59,7 +60,7 @@ TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SOURCES) $(LAB_TEST_SOURCES)) $(AGREEM
 EVERY_SOURCE := $(CLI_SOURCES) $(DAEMON_SOURCES) $(LIBRARY_SOURCES) $(UNIT_SOURCES) $(UNIT_SHARED) $(TOOL_SOURCES) $(LAB_SOURCES) \
 	$(LAB_TEST_SOURCES) $(AGREEMENT_SOURCES) $(PACKETS_SOURCES)
 
-.PHONY: all tests check conformance agreement demo install format lint headers clean
+.PHONY: all tests check conformance agreement bench bench-quick demo install format lint headers clean
 .SECONDARY:
 
 all: $(BUILD)/ringfence $(BUILD)/ringfenced
@@ -141,6 +142,14 @@ conformance: all $(BUILD)/tests/conformance/conformance
 # The kernel against the verdict function, long: POLICIES=2000 SEED=1.
 agreement: $(AGREEMENT)
 	RINGFENCE_BUILD=$(BUILD) tests/agreement/run $(or $(POLICIES),2000) $(or $(SEED),1)
+
+# What is measured, and nothing else that `tests` builds.
+BENCHES := $(filter $(BUILD)/tests/bench/%,$(TOOLS))
+bench: all $(BENCHES)
+	RINGFENCE_BUILD=$(BUILD) tests/bench/run $(if $(RESULTS),--results)
+
+bench-quick: all $(BENCHES)
+	RINGFENCE_BUILD=$(BUILD) tests/bench/run --quick
 
 demo:
 	deploy/demo
