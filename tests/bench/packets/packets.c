@@ -209,6 +209,23 @@ static void stay_here(void)
 	sched_setaffinity(0, sizeof one, &one);
 }
 
+/* As many rounds as there is time for, then their records; also those before one that failed. */
+static int run(struct contender *contenders, size_t count, double seconds)
+{
+	size_t rounds = 0;
+	int result = 0;
+	stay_here();
+	for (double end = seconds_now() + seconds;
+	     result == 0 && (rounds < ROUNDS_LEAST || (rounds < ROUNDS_MOST && seconds_now() < end));) {
+		result = run_round(contenders, count, rounds);
+		rounds += result == 0;
+	}
+	fprintf(stderr, "packets: %zu rounds\n", rounds);
+	if (rounds > 0)
+		print_records(contenders, count, rounds);
+	return result;
+}
+
 int main(int count, char **arguments)
 {
 	static const struct option options[] = {{"seconds", required_argument, NULL, 's'},
@@ -249,21 +266,18 @@ int main(int count, char **arguments)
 		if (path_make(&contenders[i].path) != 0)
 			return 1;
 	}
+	size_t ready = 0;
 	for (size_t i = 0; i < contender_count; i++)
-		if (set_up(&contenders[i], directory, program) != 0)
-			return 1;
-	stay_here();
-	size_t rounds = 0;
-	for (double end = seconds_now() + seconds;
-	     rounds < ROUNDS_LEAST || (rounds < ROUNDS_MOST && seconds_now() < end); rounds++)
-		if (run_round(contenders, contender_count, rounds) != 0)
-			return 1;
-	fprintf(stderr, "packets: %zu rounds\n", rounds);
-	print_records(contenders, contender_count, rounds);
+		if (set_up(&contenders[i], directory, program) == 0)
+			contenders[ready++] = contenders[i];
+		else
+			path_finish(&contenders[i].path);
+	contender_count = ready;
+	int result = contender_count > 0 ? run(contenders, contender_count, seconds) : -1;
 	for (size_t i = 0; i < contender_count; i++) {
 		traffic_destroy(contenders[i].traffic);
 		path_finish(&contenders[i].path);
 	}
 	free(contenders);
-	return 0;
+	return result == 0 ? 0 : 1;
 }

@@ -148,17 +148,18 @@ static const struct variant {
 	const char *name;
 	enum loader loader;
 	void (*write)(FILE *out, const struct load *load); /* NULL: no ruleset at all */
+	bool ipv6;
 } variants[] = {
-    {"none", LOAD_NFT, NULL},
-    {"none6", LOAD_NFT, NULL},
-    {"conntrack", LOAD_NFT, write_conntrack},
-    {"conntrack6", LOAD_NFT, write_conntrack},
-    {"naive", LOAD_NFT, write_naive},
-    {"ipset", LOAD_IPTABLES, write_iptables_usual},
-    {"ipset-each", LOAD_IPTABLES, write_iptables_each},
-    {"ringfence", LOAD_RINGFENCE, write_ringfence},
-    {"ringfence6", LOAD_RINGFENCE, write_ringfence},
-    {"ringfence-both", LOAD_RINGFENCE, write_ringfence_both},
+    {"none", LOAD_NFT, NULL, false},
+    {"none6", LOAD_NFT, NULL, true},
+    {"conntrack", LOAD_NFT, write_conntrack, false},
+    {"conntrack6", LOAD_NFT, write_conntrack, true},
+    {"naive", LOAD_NFT, write_naive, false},
+    {"ipset", LOAD_IPTABLES, write_iptables_usual, false},
+    {"ipset-each", LOAD_IPTABLES, write_iptables_each, false},
+    {"ringfence", LOAD_RINGFENCE, write_ringfence, false},
+    {"ringfence6", LOAD_RINGFENCE, write_ringfence, true},
+    {"ringfence-both", LOAD_RINGFENCE, write_ringfence_both, false},
 };
 
 static int write_file(char path[512], const char *directory, const char *name,
@@ -185,32 +186,35 @@ static int load_file(const struct path *path, enum loader loader, const char *fi
 	return path_run(path->router, commands[loader]);
 }
 
-int rules_load(const struct path *path, const char *variant, const struct load *load, const char *directory,
-	       const char *program)
+static const struct variant *variant_named(const char *name)
 {
-	char file[512];
-	for (size_t i = 0; i < sizeof variants / sizeof *variants; i++) {
-		const struct variant *one = &variants[i];
-		if (strcmp(one->name, variant) != 0)
-			continue;
-		if (one->write == NULL)
-			return 0;
-		if (one->loader == LOAD_IPTABLES) {
-			const char *const restore[] = {"ipset", "restore", "-file", file, NULL};
-			if (write_file(file, directory, "ipset", write_ipset, load) != 0 ||
-			    path_run(path->router, restore) != 0)
-				return -1;
-		}
-		const char *name = one->loader == LOAD_RINGFENCE ? "policy.yaml" : "rules";
-		if (write_file(file, directory, name, one->write, load) != 0)
-			return -1;
-		return load_file(path, one->loader, file, program);
-	}
-	return load_file(path, LOAD_NFT, variant, program);
+	for (size_t i = 0; i < sizeof variants / sizeof *variants; i++)
+		if (strcmp(variants[i].name, name) == 0)
+			return &variants[i];
+	return NULL;
 }
 
 bool rules_of_ipv6(const char *variant)
 {
-	size_t length = strlen(variant);
-	return length > 0 && variant[length - 1] == '6';
+	const struct variant *one = variant_named(variant);
+	return one != NULL && one->ipv6;
+}
+
+int rules_load(const struct path *path, const char *variant, const struct load *load, const char *directory,
+	       const char *program)
+{
+	const struct variant *one = variant_named(variant);
+	char file[512];
+	if (one == NULL)
+		return load_file(path, LOAD_NFT, variant, program);
+	if (one->write == NULL)
+		return 0;
+	if (one->loader == LOAD_IPTABLES) {
+		const char *const restore[] = {"ipset", "restore", "-file", file, NULL};
+		if (write_file(file, directory, "ipset", write_ipset, load) != 0 ||
+		    path_run(path->router, restore) != 0)
+			return -1;
+	}
+	return write_file(file, directory, "rules", one->write, load) == 0 ? load_file(path, one->loader, file, program)
+									   : -1;
 }

@@ -24,6 +24,7 @@ enum {
 	AT_ONCE = 16, /* connections */
 	SERVICES = 16,
 	ATTEMPTS = 30,
+	LATE_MICROSECONDS = 10000,
 	CHUNK = 1 << 18,
 	BUFFER = 1 << 22
 };
@@ -235,14 +236,13 @@ static uint32_t arrived(const struct traffic *t)
 	return sum;
 }
 
-int traffic_packets(struct traffic *t, uint64_t packets, struct amount *amount)
+static int send_bursts(const struct traffic *t, uint64_t packets, struct amount *amount)
 {
 	char bytes[DATAGRAM] = {0};
 	struct iovec part = {.iov_base = bytes, .iov_len = sizeof bytes};
 	struct mmsghdr burst[BURST] = {0};
 	for (size_t i = 0; i < BURST; i++)
 		burst[i].msg_hdr = (struct msghdr){.msg_iov = &part, .msg_iovlen = 1};
-	uint32_t before = arrived(t);
 	uint64_t begin = cpu_time(), now = begin;
 	amount->count = 0;
 	for (size_t flow = 0; amount->count < packets && now - begin < slot_most; flow++) {
@@ -254,10 +254,23 @@ int traffic_packets(struct traffic *t, uint64_t packets, struct amount *amount)
 			now = cpu_time();
 	}
 	amount->nanoseconds = cpu_time() - begin;
-	uint32_t got = arrived(t) - before;
-	if (got == (uint32_t)amount->count)
-		return 0;
-	fprintf(stderr, "packets: %u of %llu datagrams arrived\n", got, (unsigned long long)amount->count);
+	return 0;
+}
+
+/* What has not arrived by now is carried by a thread of the kernel's, whose time we do not see, or lost: once more. */
+int traffic_packets(struct traffic *t, uint64_t packets, struct amount *amount)
+{
+	uint32_t missing = 0;
+	for (size_t i = 0; i < ATTEMPTS; i++) {
+		uint32_t before = arrived(t);
+		if (send_bursts(t, packets, amount) != 0)
+			return -1;
+		missing = (uint32_t)amount->count - (arrived(t) - before);
+		if (missing == 0)
+			return 0;
+		usleep(LATE_MICROSECONDS);
+	}
+	fprintf(stderr, "packets: %u of %llu datagrams did not arrive\n", missing, (unsigned long long)amount->count);
 	return -1;
 }
 
@@ -374,11 +387,12 @@ struct stream {
 	int out, in;
 };
 
-/* A new connection each time: what an old one has learnt of delays while nothing was sent makes its segments small. */
+/* To a peer whose rules come neither first nor last. A new connection each time: what an old one has learnt of delays
+ * while nothing was sent makes its segments small. */
 static int open_stream(const struct traffic *t, struct stream *stream)
 {
 	const int buffer = BUFFER;
-	if ((stream->out = open_peer(t, 0, SOCK_STREAM)) < 0)
+	if ((stream->out = open_peer(t, t->load.peers / 2, SOCK_STREAM)) < 0)
 		return -1;
 	setsockopt(stream->out, SOL_SOCKET, SO_SNDBUFFORCE, &buffer, sizeof buffer);
 	if (connect_service(t, stream->out, 0) != 0)
