@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -209,14 +210,23 @@ static void stay_here(void)
 	sched_setaffinity(0, sizeof one, &one);
 }
 
-/* As many rounds as there is time for, then their records; also those before one that failed. */
+static volatile sig_atomic_t is_over;
+
+static void on_signal(int number)
+{
+	(void)number;
+	is_over = 1;
+}
+
+/* As many rounds as there is time for, then their records; also those before one that failed or a SIGTERM. */
 static int run(struct contender *contenders, size_t count, double seconds)
 {
 	size_t rounds = 0;
 	int result = 0;
 	stay_here();
+	signal(SIGTERM, on_signal);
 	for (double end = seconds_now() + seconds;
-	     result == 0 && (rounds < ROUNDS_LEAST || (rounds < ROUNDS_MOST && seconds_now() < end));) {
+	     result == 0 && is_over == 0 && (rounds < ROUNDS_LEAST || (rounds < ROUNDS_MOST && seconds_now() < end));) {
 		result = run_round(contenders, count, rounds);
 		rounds += result == 0;
 	}

@@ -66,37 +66,31 @@ static socklen_t size_of(const struct sockaddr_storage *address)
 
 /* ---- opening ---- */
 
-/* A socket of the client bound to a peer's address; the kernel chooses the port when it connects. */
-static int open_peer(const struct traffic *t, uint32_t peer, int type)
+/* A socket at an address of its own, with one option set before. */
+static int open_at(int name_space, struct sockaddr_storage address, int type, int level, int option)
 {
 	const int yes = 1;
-	struct sockaddr_storage address = path_peer(t->load.family, peer);
-	int fd = path_socket(t->path.client, t->load.family, type);
+	int fd = path_socket(name_space, address.ss_family, type);
 	if (fd < 0)
 		return -1;
-	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes);
-	if (bind(fd, (struct sockaddr *)&address, size_of(&address)) != 0) {
-		complain("bind a peer");
-		close(fd);
-		return -1;
-	}
-	return fd;
+	setsockopt(fd, level, option, &yes, sizeof yes);
+	if (bind(fd, (struct sockaddr *)&address, size_of(&address)) == 0)
+		return fd;
+	complain("bind");
+	close(fd);
+	return -1;
+}
+
+/* The kernel chooses the port when it connects. */
+static int open_peer(const struct traffic *t, uint32_t peer, int type)
+{
+	return open_at(t->path.client, path_peer(t->load.family, peer), type, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT);
 }
 
 static int open_service(const struct traffic *t, uint32_t service, int type)
 {
-	const int yes = 1;
-	struct sockaddr_storage address = path_service(t->load.family, service, SERVICE_PORT);
-	int fd = path_socket(t->path.server, t->load.family, type);
-	if (fd < 0)
-		return -1;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-	if (bind(fd, (struct sockaddr *)&address, size_of(&address)) != 0) {
-		complain("bind a service");
-		close(fd);
-		return -1;
-	}
-	return fd;
+	return open_at(t->path.server, path_service(t->load.family, service, SERVICE_PORT), type, SOL_SOCKET,
+		       SO_REUSEADDR);
 }
 
 static int connect_service(const struct traffic *t, int fd, uint32_t service)
