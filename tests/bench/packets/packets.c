@@ -119,6 +119,14 @@ static const struct contender *find(const struct contender *contenders, size_t c
 	return NULL;
 }
 
+/* `conntrack` with the same peers and services, where it takes part, or with others. */
+static const struct contender *base_of(const struct contender *contenders, size_t count, const struct contender *one)
+{
+	const char *variant = rules_of_ipv6(one->variant) ? "conntrack6" : "conntrack";
+	const struct contender *same = find(contenders, count, variant, one->entries);
+	return same != NULL ? same : find(contenders, count, variant, 0);
+}
+
 static void print_begin(const struct contender *one, size_t m)
 {
 	printf("{\"bench\":\"packets\",\"variant\":\"%s\",\"entries\":%u,\"metric\":\"%s", one->variant, one->entries,
@@ -135,8 +143,7 @@ static void print_records(struct contender *contenders, size_t count, size_t rou
 	for (size_t m = 0; m < MEASURES; m++) {
 		for (size_t i = 0; i < count && is_wanted(m); i++) {
 			struct contender *one = &contenders[i];
-			const struct contender *base =
-			    find(contenders, count, rules_of_ipv6(one->variant) ? "conntrack6" : "conntrack", 0);
+			const struct contender *base = base_of(contenders, count, one);
 			const struct contender *small = find(contenders, count, one->variant, COMPARED_SIZE);
 			double *copy = calloc(rounds, sizeof *copy);
 			if (copy == NULL)
