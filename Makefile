@@ -3,6 +3,7 @@
 #   make              both programs             make check    every test (the same as tests/run)
 #   make conformance  NetworkPolicy cases, by verdict and by packets
 #   make agreement    random policies against the kernel, POLICIES=2000 SEED=1
+#   make bench        everything measured, under 15 minutes; make bench-quick, about one (tests/bench/run)
 #   make demo         the demonstration         make install  PREFIX=/usr/local DESTDIR=
 #   make SANITIZE=1   with sanitizers, in build/sanitize      make format, make lint, make clean
 
@@ -46,6 +47,8 @@ TOOL_SOURCES := $(filter-out $(PACKETS_SHARED) $(BENCH_SHARED),$(wildcard tests/
 LAB_SOURCES := tests/lab/lab.c tests/lab/packet.c
 LAB_TEST_SOURCES := tests/lab/test_lab.c $(wildcard tests/conformance/*.c)
 AGREEMENT_SOURCES := $(wildcard tests/agreement/*.c) tests/unit/follow.c
+# What a packet costs: one program of several files.
+PACKETS_SOURCES := $(wildcard tests/bench/packets/*.c)
 
 # The page of `ringfence graph`: one for all builds, since it is the same in each.
 PAGE := build/page
@@ -55,12 +58,12 @@ objects = $(patsubst %.c,$(BUILD)/objects/%.o,$(1))
 LIBRARY := $(BUILD)/libringfence.a
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SOURCES))
 AGREEMENT := $(BUILD)/tests/agreement/agreement
-TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SOURCES) $(LAB_TEST_SOURCES)) $(AGREEMENT)
+PACKETS := $(BUILD)/tests/bench/packets/packets
+TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SOURCES) $(LAB_TEST_SOURCES)) $(AGREEMENT) $(PACKETS)
 EVERY_SOURCE := $(CLI_SOURCES) $(DAEMON_SOURCES) $(LIBRARY_SOURCES) $(UNIT_SOURCES) $(UNIT_SHARED) $(TOOL_SOURCES) \
-	$(PACKETS_SHARED) $(BENCH_SHARED) $(LAB_SOURCES) \
-	$(LAB_TEST_SOURCES) $(AGREEMENT_SOURCES)
+	$(PACKETS_SHARED) $(BENCH_SHARED) $(LAB_SOURCES) $(LAB_TEST_SOURCES) $(AGREEMENT_SOURCES) $(PACKETS_SOURCES)
 
-.PHONY: all tests check conformance agreement demo install format lint headers clean
+.PHONY: all tests check conformance agreement bench bench-quick demo install format lint headers clean
 .SECONDARY:
 
 all: $(BUILD)/ringfence $(BUILD)/ringfenced
@@ -117,6 +120,11 @@ $(AGREEMENT): $(call objects,$(AGREEMENT_SOURCES) $(LAB_SOURCES)) $(LIBRARY)
 	@echo "  LD  $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(CLI_LIBS)
 
+$(PACKETS): $(call objects,$(PACKETS_SOURCES))
+	@mkdir -p $(@D)
+	@echo "  LD  $@"
+	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^
+
 $(BUILD)/tests/packets/%: $(BUILD)/objects/tests/packets/%.o $(call objects,$(PACKETS_SHARED)) $(LIBRARY)
 	@mkdir -p $(@D)
 	@echo "  LD  $@"
@@ -137,6 +145,14 @@ conformance: all $(BUILD)/tests/conformance/conformance
 # The kernel against the verdict function, long: POLICIES=2000 SEED=1.
 agreement: $(AGREEMENT)
 	RINGFENCE_BUILD=$(BUILD) tests/agreement/run $(or $(POLICIES),2000) $(or $(SEED),1)
+
+# What is measured, and nothing else that `tests` builds.
+BENCHES := $(filter $(BUILD)/tests/bench/%,$(TOOLS))
+bench: all $(BENCHES)
+	RINGFENCE_BUILD=$(BUILD) tests/bench/run $(if $(RESULTS),--results)
+
+bench-quick: all $(BENCHES)
+	RINGFENCE_BUILD=$(BUILD) tests/bench/run --quick
 
 demo:
 	deploy/demo
