@@ -37,7 +37,7 @@ LIBRARY_SOURCES := $(filter-out $(CLI_SOURCES),$(wildcard compiler/*/*.c)) \
 	$(wildcard enforcer/desired/*.c enforcer/kernel/*.c enforcer/reconcile/*.c)
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 # What unit tests share.
-UNIT_SHARED := tests/unit/random_policy.c tests/unit/reading.c
+UNIT_SHARED := $(addprefix tests/unit/,random_policy.c reading.c interpret.c worlds.c)
 TOOL_SOURCES := $(wildcard tests/packets/*.c tests/bench/*.c)
 # Tests with real packets in one process, and what they share.
 LAB_SOURCES := tests/lab/lab.c tests/lab/packet.c
