@@ -80,6 +80,7 @@ struct change {
 	struct step steps[STEPS];
 	size_t flips; /* addresses whose rules change while they are in use */
 	bool full;    /* a set has no room */
+	bool overlap; /* an interval comes beside one that it overlaps and that goes, which the kernel refuses */
 };
 
 /* In which step elements of a role come, go, or change their value. */
@@ -111,6 +112,20 @@ static void put(struct change *change, struct members *list, const struct member
 	note(list, member->store, &member->element);
 }
 
+/* Whether a workload's ports in a set become others that overlap them. It has one address and protocol in each, so
+ * these compare as a whole. */
+static bool overlaps_gone(const struct members *gone, const struct member *member)
+{
+	const struct element *come = &member->element;
+	for (size_t i = 0; member->store->form.interval && i < gone->count; i++) {
+		const struct element *other = &gone->items[i].element;
+		if (gone->items[i].store == member->store && memcmp(other->key, come->end, sizeof come->end) <= 0 &&
+		    memcmp(come->key, other->end, sizeof come->key) <= 0)
+			return true;
+	}
+	return false;
+}
+
 static void take_come(struct change *change, const struct member *member)
 {
 	struct store *store = member->store;
@@ -119,6 +134,7 @@ static void take_come(struct change *change, const struct member *member)
 	store->count++;
 	change->l->element_count++;
 	change->full = change->full || (store->form.size != 0 && store->count > store->form.size);
+	change->overlap = change->overlap || overlaps_gone(&change->l->gone, member);
 	put(change, list_of(change, member, true), member);
 }
 
@@ -267,7 +283,7 @@ static void take_classes(struct lowering *l, struct transaction *built, struct t
 static bool is_stepwise(const struct change *change)
 {
 	const struct lowering *l = change->l;
-	if (change->full || (change->flips > 0 && (l->entered_count > 1 || l->left_count > 2)))
+	if (change->full || change->overlap || (change->flips > 0 && (l->entered_count > 1 || l->left_count > 2)))
 		return false;
 	return !l->one_sided || (change->flips == 0 && l->entered_count + l->left_count <= 1);
 }
