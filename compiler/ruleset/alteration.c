@@ -270,11 +270,14 @@ static void take_classes(struct lowering *l, struct transaction *built, struct t
 			build(l, built, class, sum);
 		if (class->members == 0 && !class->made)
 			delete_class(l, deleted, class);
+	}
+	HASH_ITER(hh, l->classes, class, next)
+	{
 		class->made = false;
-		if (class->members == 0) {
-			groups_forget(l, class);
-			class_free(l, class);
-		}
+		if (class->members > 0)
+			continue;
+		groups_forget(l, class);
+		class_free(l, class);
 	}
 }
 

@@ -328,10 +328,12 @@ static void note_use(void *context, const void *use)
 	*arena_push(uses->arena, uses->items, uses->count) = use;
 }
 
-/* By class, in the order of a class's uses. */
+/* By class, the new ones last, in the order of a class's uses. */
 static int compare_uses(const void *left, const void *right)
 {
 	const struct use *a = *(const struct use *const *)left, *b = *(const struct use *const *)right;
+	if (a->class->made != b->class->made)
+		return a->class->made ? 1 : -1;
 	if (a->class != b->class)
 		return (uintptr_t)a->class < (uintptr_t)b->class ? -1 : 1;
 	return (a > b) - (a < b);

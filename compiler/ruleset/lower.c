@@ -124,11 +124,11 @@ static void give_of_class(void *context, struct store *store, const struct eleme
 
 static bool stands_in(const struct identity *identity, const struct class *class)
 {
-	for (size_t family = 0; family < 2; family++) /* the slots of the newest class stand last */
+	for (size_t family = 0; family < 2; family++) /* the slots of new classes stand last */
 		for (size_t i = identity->slots[family].count; i-- > 0;)
 			if (identity->slots[family].items[i].class == class)
 				return true;
-			else if (class->made)
+			else if (class->made && !identity->slots[family].items[i].class->made)
 				break;
 	return false;
 }
