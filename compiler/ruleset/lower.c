@@ -58,7 +58,7 @@ void lowering_enter(struct lowering *l, const struct workload *workload)
 {
 	struct identity *identity = identity_enter(l, workload);
 	struct element element;
-	change_begin(l);
+	note_entering(l, workload);
 	if (!l->starting && identity->member_count == 1)
 		slots_find(l, identity);
 	if (is_local(l, workload)) {
@@ -68,14 +68,13 @@ void lowering_enter(struct lowering *l, const struct workload *workload)
 	}
 	if (!l->starting)
 		members_of(l, identity, workload, note_come, l);
-	l->entered_count++;
 }
 
 void lowering_leave(struct lowering *l, const struct workload *workload)
 {
 	struct identity *identity = identity_find(l, workload);
 	struct element element;
-	change_begin(l);
+	note_leaving(l, workload);
 	members_of(l, identity, workload, note_gone, l);
 	if (is_local(l, workload)) {
 		take_classes(l, identity, workload, false);
@@ -83,7 +82,6 @@ void lowering_leave(struct lowering *l, const struct workload *workload)
 			note_gone(l, l->guarded, &element);
 	}
 	identity_leave(l, identity, workload);
-	l->left_count++;
 }
 
 /* ---- sets ---- */

@@ -21,11 +21,13 @@
 
 /* When, in a change, the elements of a set come and go; see alteration.c. */
 enum role {
-	ROLE_PEER,  /* who may be reached, or reach: of a class */
-	ROLE_PAIR,  /* what a workload may do for itself: self, guard */
-	ROLE_END,   /* whose rules hold: the maps, and what closes an address */
-	ROLE_KNOWN, /* what a stranger is told by: known, inside */
 	ROLE_DOOR,  /* interfaces that are guarded */
+	ROLE_GUARD, /* what may come in there */
+	ROLE_END,   /* whose rules hold: the maps, and what closes an address */
+	ROLE_PEER,  /* who may be reached, or reach: of a class */
+	ROLE_SELF,  /* a workload's own addresses */
+	ROLE_KNOWN, /* what a stranger is told by: known, inside */
+	ROLES
 };
 
 /* A set of the lowering. */
@@ -201,6 +203,11 @@ struct lowering {
 	struct arena *scratch;
 	struct members gone, come;
 	size_t left_count, entered_count; /* workloads */
+	struct addresses {
+		struct address *items;
+		size_t count;
+	} left, entered;
+	bool closing; /* one of them is in conflict or in quarantine, before or after */
 };
 
 /* ---- identities.c ---- */
@@ -287,7 +294,10 @@ struct set *store_copy(struct arena *arena, const struct store *store);
 
 /* ---- alteration.c ---- */
 
+/* Begins a change, if none is going on, and notes who leaves or enters. */
 void change_begin(struct lowering *l);
+void note_leaving(struct lowering *l, const struct workload *workload);
+void note_entering(struct lowering *l, const struct workload *workload);
 void note_gone(void *context, struct store *store, const struct element *element);
 void note_come(void *context, struct store *store, const struct element *element);
 
