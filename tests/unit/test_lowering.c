@@ -802,6 +802,50 @@ static void following_is_lowering_anew(void **state)
 	}
 }
 
+/* ---- room ---- */
+
+/* Of a set that is full: what goes has its place until it is gone, so there is none for what comes. */
+static void a_full_set_takes_nothing_beside_what_goes(void **state)
+{
+	(void)state;
+	enum { FULL = 64, MOST = FULL + 2 };
+	struct address addresses[MOST];
+	struct label label = {"app", "web"};
+	struct workload workloads[MOST], *all[MOST];
+	struct reading reading;
+	struct world world = read_policy(&reading, "world.yaml",
+					 "ringfence: v1\nnamespace: one\n"
+					 "services: {db: {workloads: {app: db}}, web: {workloads: {app: web}}}\n"
+					 "allow: [{from: web, to: db, ports: [1/tcp]}]\n"
+					 "---\nringfence: v1\nworkloads:\n"
+					 "  - {name: db, namespace: one, labels: {app: db}, node: n0, "
+					 "addresses: [10.1.0.1]}\n");
+	struct lowering *lowering = lowering_create(&world, "n0", 1, NULL);
+	struct inventory *inventory = &reading.frontend.inventory;
+	all[0] = inventory->workloads[0];
+	inventory->workloads = all;
+	for (unsigned i = 1; i < MOST; i++) {
+		struct arena *arena = arena_create();
+		char text[ADDRESS_TEXT_SIZE];
+		snprintf(text, sizeof text, "10.0.0.%u", i);
+		assert_null(address_parse(&addresses[i], text));
+		workloads[i] = (struct workload){.name_space = "one", .name = "web", .labels = {&label, 1}};
+		workloads[i].addresses = &addresses[i];
+		workloads[i].address_count = 1;
+		all[i] = &workloads[i];
+		if (i > FULL)
+			lowering_leave(lowering, &workloads[1]);
+		inventory->workload_count = i + 1;
+		inventory_index(inventory, reading.arena);
+		lowering_enter(lowering, &workloads[i]);
+		const struct plan *plan = lowering_finish(lowering, arena);
+		arena_free(arena);
+		assert_int_equal(plan != NULL, i <= FULL);
+	}
+	lowering_destroy(lowering);
+	arena_free(reading.arena);
+}
+
 /* ---- memory ---- */
 
 static void restore(const struct workload *first, size_t count, struct fleet *fleet)
@@ -849,6 +893,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(following_is_lowering_anew),
+	    cmocka_unit_test(a_full_set_takes_nothing_beside_what_goes),
 	    cmocka_unit_test(following_does_not_grow),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
