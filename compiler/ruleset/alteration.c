@@ -2,11 +2,14 @@
  * and after is judged otherwise in between (dataplane.md, "What atomic takes").
  *
  * The kernel takes each transaction at once for each look-up, but a packet makes several, and may meet the first before
- * and the second after. With allows that hold for both ends or for none, a packet that is denied before and after finds
- * none of its elements in any mix, so elements that come are added first and those that go are deleted last: then one
- * that is allowed finds some at any time. Where a rule counts on one side only, that is not enough, and only workloads
- * that come or go are done so: their own rules hold before anyone names them as a peer, and until nobody does.
- * What tells strangers from workloads opens an address of a pool, so it comes last and goes first. */
+ * and the second after. It asks in the order of enum role. Who comes is named as a peer before its own rules hold, and
+ * who goes the other way round: with allows that hold for both ends or for none, a pair that is denied before and after
+ * stands in no set meanwhile, and one that is allowed finds itself at any time. Where a rule counts on one side only,
+ * and for who is closed and still a peer of others, own rules come before anyone names the workload, and go after that.
+ * What a packet asks first comes with what it asks next, but goes before it.
+ *
+ * All that is about one end that changes. A pair of which both change could meet half of each, so several workloads
+ * change together only where they all come, all go, or have no rules here. */
 #include "compiler/ruleset/lowering.h"
 
 #include <stdlib.h>
@@ -20,6 +23,29 @@ void change_begin(struct lowering *l)
 	l->gone = (struct members){.arena = l->scratch};
 	l->come = (struct members){.arena = l->scratch};
 	l->left_count = l->entered_count = 0;
+	l->left = l->entered = (struct addresses){0};
+	l->closing = false;
+}
+
+static void note_workload(struct lowering *l, const struct workload *workload, struct addresses *addresses)
+{
+	l->closing = l->closing || workload->conflict || quarantine_of(&l->world, workload) != NULL;
+	for (size_t i = 0; i < workload->address_count; i++)
+		*arena_push(l->scratch, addresses->items, addresses->count) = workload->addresses[i];
+}
+
+void note_leaving(struct lowering *l, const struct workload *workload)
+{
+	change_begin(l);
+	l->left_count++;
+	note_workload(l, workload, &l->left);
+}
+
+void note_entering(struct lowering *l, const struct workload *workload)
+{
+	change_begin(l);
+	l->entered_count++;
+	note_workload(l, workload, &l->entered);
 }
 
 static void note(struct members *members, struct store *store, const struct element *element)
@@ -72,43 +98,45 @@ struct step {
 	struct members deleted, added;
 };
 
-/* The transactions of a change, in order; empty ones are left out. */
-enum { FIRST, SECOND, THIRD, STEPS };
+enum { FIRST, SECOND, THIRD, FOURTH, STEPS };
 
 struct change {
 	struct lowering *l;
+	struct members come, gone;	  /* what differs */
+	struct members flipped, flips;	  /* keys whose value changes: before, after */
+	size_t comes[ROLES], goes[ROLES]; /* elements, by role */
+	bool full;			  /* a set has no room */
+	bool overlap; /* an interval comes beside one that it overlaps and that goes, which the kernel refuses */
 	struct step steps[STEPS];
-	size_t flips; /* addresses whose rules change while they are in use */
-	bool full;    /* a set has no room */
 };
 
-/* In which step elements of a role come, go, or change their value. */
+/* In which step elements of a role come and go. */
 static const struct {
-	uint8_t come[2], go[2]; /* for allows of both sides; of one side */
+	uint8_t come[2], go[2]; /* where both ends allow a pair or none does; where one may */
 } orders[] = {
-    [ROLE_PEER] = {{FIRST, SECOND}, {THIRD, SECOND}},	[ROLE_PAIR] = {{FIRST, FIRST}, {THIRD, THIRD}},
-    [ROLE_END] = {{SECOND, FIRST}, {SECOND, THIRD}},	[ROLE_KNOWN] = {{THIRD, THIRD}, {FIRST, FIRST}},
-    [ROLE_DOOR] = {{SECOND, SECOND}, {SECOND, SECOND}},
+    [ROLE_DOOR] = {{SECOND, FIRST}, {FIRST, FIRST}},  [ROLE_GUARD] = {{SECOND, FIRST}, {SECOND, SECOND}},
+    [ROLE_END] = {{SECOND, FIRST}, {THIRD, THIRD}},   [ROLE_PEER] = {{FIRST, SECOND}, {FOURTH, SECOND}},
+    [ROLE_SELF] = {{FIRST, FIRST}, {FOURTH, FOURTH}}, [ROLE_KNOWN] = {{THIRD, THIRD}, {THIRD, FIRST}},
 };
-
-static struct members *list_of(struct change *change, const struct member *member, bool come)
-{
-	enum role role = member->store->role;
-	bool one_sided = change->l->one_sided;
-	size_t step = come ? orders[role].come[one_sided] : orders[role].go[one_sided];
-	return come ? &change->steps[step].added : &change->steps[step].deleted;
-}
 
 static bool is_built(const struct member *member)
 {
-	const struct class *class = member->store->owner;
-	return class != NULL && (class->made || class->members == 0);
+	const struct class *class = (const struct class *)member->store->owner; /* its first member */
+	return class != NULL && (class->owner.made || class->members == 0);
 }
 
-static void put(struct change *change, struct members *list, const struct member *member)
+/* Whether a workload's ports in a set become others that overlap them. It has one address and protocol in each, so
+ * these compare as a whole. */
+static bool overlaps_gone(const struct members *gone, const struct member *member)
 {
-	list->arena = change->l->scratch;
-	note(list, member->store, &member->element);
+	const struct element *come = &member->element;
+	for (size_t i = 0; member->store->form.interval && i < gone->count; i++) {
+		const struct element *other = &gone->items[i].element;
+		if (gone->items[i].store == member->store && memcmp(other->key, come->end, sizeof come->end) <= 0 &&
+		    memcmp(come->key, other->end, sizeof come->key) <= 0)
+			return true;
+	}
+	return false;
 }
 
 static void take_come(struct change *change, const struct member *member)
@@ -117,26 +145,18 @@ static void take_come(struct change *change, const struct member *member)
 	if (is_built(member)) /* with its whole set, or not at all */
 		return;
 	store->count++;
-	change->l->element_count++;
 	change->full = change->full || (store->form.size != 0 && store->count > store->form.size);
-	put(change, list_of(change, member, true), member);
+	change->overlap = change->overlap || overlaps_gone(&change->l->gone, member);
+	change->comes[store->role]++;
+	note(&change->come, store, &member->element);
 }
 
 static void take_gone(struct change *change, const struct member *member)
 {
 	if (is_built(member))
 		return;
-	member->store->count--;
-	change->l->element_count--;
-	put(change, list_of(change, member, false), member);
-}
-
-/* A key whose value changes is one look-up, before or after. */
-static void take_flip(struct change *change, const struct member *gone, const struct member *come)
-{
-	change->flips++;
-	put(change, &change->steps[SECOND].deleted, gone);
-	put(change, &change->steps[SECOND].added, come);
+	change->goes[member->store->role]++;
+	note(&change->gone, member->store, &member->element);
 }
 
 static void compare(struct change *change)
@@ -148,15 +168,88 @@ static void compare(struct change *change)
 		int order = i == gone->count   ? 1
 			    : j == come->count ? -1
 					       : compare_members(&gone->items[i], &come->items[j]);
-		if (order == 0 && !same_chain(&gone->items[i], &come->items[j]))
-			take_flip(change, &gone->items[i], &come->items[j]);
-		else if (order < 0)
+		if (order < 0) {
 			take_gone(change, &gone->items[i]);
-		else if (order > 0)
+		} else if (order > 0) {
 			take_come(change, &come->items[j]);
+		} else if (!same_chain(&gone->items[i], &come->items[j])) {
+			note(&change->flipped, gone->items[i].store, &gone->items[i].element);
+			note(&change->flips, come->items[j].store, &come->items[j].element);
+		}
 		i += order <= 0;
 		j += order >= 0;
 	}
+	for (size_t i = 0; i < change->gone.count; i++) /* a set has to hold both meanwhile */
+		change->gone.items[i].store->count--;
+	change->l->element_count += change->come.count;
+	change->l->element_count -= change->gone.count;
+}
+
+static bool differs(const struct change *change, enum role role)
+{
+	return change->comes[role] + change->goes[role] > 0;
+}
+
+static bool changes_rules(const struct change *change)
+{
+	return differs(change, ROLE_END) || change->flips.count > 0;
+}
+
+/* Whether a pair with an end that changes may be allowed by one of its ends only. */
+static bool is_uneven(const struct change *change)
+{
+	return changes_rules(change) && (change->l->one_sided || change->l->closing);
+}
+
+static bool holds_all(const struct addresses *addresses, const struct addresses *others)
+{
+	size_t found = 0;
+	for (size_t i = 0; i < others->count; i++)
+		for (size_t j = 0; j < addresses->count; j++)
+			if (address_compare(&addresses->items[j], &others->items[i]) == 0) {
+				found++;
+				break;
+			}
+	return found == others->count;
+}
+
+/* Whether some address comes and another goes. */
+static bool is_mixed(const struct lowering *l)
+{
+	return !holds_all(&l->left, &l->entered) && !holds_all(&l->entered, &l->left);
+}
+
+static void arrange(struct change *change)
+{
+	bool uneven = is_uneven(change);
+	struct step *steps = change->steps;
+	for (size_t i = 0; i < STEPS; i++)
+		steps[i].added.arena = steps[i].deleted.arena = change->l->scratch;
+	for (size_t i = 0; i < change->come.count; i++) {
+		const struct member *member = &change->come.items[i];
+		note(&steps[orders[member->store->role].come[uneven]].added, member->store, &member->element);
+	}
+	for (size_t i = 0; i < change->gone.count; i++) {
+		const struct member *member = &change->gone.items[i];
+		note(&steps[orders[member->store->role].go[uneven]].deleted, member->store, &member->element);
+	}
+	for (size_t i = 0; i < change->flips.count; i++) { /* one look-up each, before or after */
+		note(&steps[SECOND].deleted, change->flipped.items[i].store, &change->flipped.items[i].element);
+		note(&steps[SECOND].added, change->flips.items[i].store, &change->flips.items[i].element);
+	}
+}
+
+/* Whether the steps keep every packet from a third verdict; see above. */
+static bool is_stepwise(const struct change *change)
+{
+	const struct lowering *l = change->l;
+	if (change->full || change->overlap)
+		return false;
+	bool own = changes_rules(change) || differs(change, ROLE_KNOWN) || differs(change, ROLE_GUARD);
+	if (own && l->entered_count > 0 && l->left_count > 0)
+		return l->entered_count == 1 && l->left_count == 1 && !is_mixed(l) &&
+		       (!is_uneven(change) || !differs(change, ROLE_PEER));
+	return !is_uneven(change) || l->entered_count + l->left_count == 1;
 }
 
 /* ---- the plan ---- */
@@ -273,40 +366,35 @@ static void take_classes(struct lowering *l, struct transaction *built, struct t
 	bool unused = false;
 	HASH_ITER(hh, l->classes, class, next)
 	{
-		if (class->members > 0 && class->made)
+		if (class->members > 0 && class->owner.made)
 			build(l, built, class, sum);
-		if (class->members == 0 && !class->made)
+		if (class->members == 0 && !class->owner.made)
 			delete_class(l, deleted, class);
-		class->made = false;
-		if (class->members == 0) {
-			unused = groups_forget(l, class) || unused;
-			class_free(l, class);
-		}
+	}
+	HASH_ITER(hh, l->classes, class, next)
+	{
+		class->owner.made = false;
+		if (class->members > 0)
+			continue;
+		unused = groups_forget(l, class) || unused;
+		class_free(l, class);
 	}
 	if (unused)
 		delete_shared(l, deleted);
 }
 
-/* Whether the steps keep every packet from a third verdict. Each change by itself does; of those that change while they
- * are in use there may be one, since two of them could meet half-way. */
-static bool is_stepwise(const struct change *change)
-{
-	const struct lowering *l = change->l;
-	if (change->full || (change->flips > 0 && (l->entered_count > 1 || l->left_count > 2)))
-		return false;
-	return !l->one_sided || (change->flips == 0 && l->entered_count + l->left_count <= 1);
-}
-
 struct plan *lowering_finish(struct lowering *l, struct arena *arena)
 {
-	enum { BUILD, DELETE = STEPS + 1, TRANSACTIONS };
+	enum { BUILD, CHANGE, DELETE = STEPS, TRANSACTIONS };
 	struct transaction transactions[TRANSACTIONS] = {0};
 	struct plan *plan = arena_alloc(arena, sizeof *plan);
-	struct change change = {.l = l};
 	change_begin(l);
+	struct members none = {.arena = l->scratch};
+	struct change change = {.l = l, .come = none, .gone = none, .flipped = none, .flips = none};
 	compare(&change);
+	arrange(&change);
 	for (size_t i = 0; i < STEPS; i++) {
-		struct transaction *transaction = &transactions[1 + i];
+		struct transaction *transaction = &transactions[CHANGE + i];
 		add_elements(l, transaction, OPERATION_DELETE_ELEMENTS, &change.steps[i].deleted,
 			     &plan->elements_deleted);
 		add_elements(l, transaction, OPERATION_ADD_ELEMENTS, &change.steps[i].added, &plan->elements_added);

@@ -249,7 +249,7 @@ static struct class *make_class(struct lowering *l, struct arena *arena, struct 
 	struct class *class = arena_alloc(arena, sizeof *class);
 	*class = *new;
 	class->chain = chain_create(arena, name_class(l, class));
-	class->made = true;
+	class->owner.made = true;
 	HASH_ADD_KEYPTR(hh, l->classes, class->signature, strlen(class->signature), class);
 	HASH_ADD_KEYPTR(named, l->class_names, class->chain->name, strlen(class->chain->name), class);
 	if (l->starting)

@@ -30,8 +30,8 @@ static void add_ends(struct lowering *l)
 		size_t offset;
 	} forms[] = {
 	    {{"local4", "local6"}, {KEY_ADDRESS4, KEY_ADDRESS6}, ROLE_END, false, offsetof(struct lowering, local)},
-	    {{"self4", "self6"}, {KEY_PAIR4, KEY_PAIR6}, ROLE_PAIR, false, offsetof(struct lowering, self)},
-	    {{"guard4", "guard6"}, {KEY_GUARD4, KEY_GUARD6}, ROLE_PAIR, false, offsetof(struct lowering, guard)},
+	    {{"self4", "self6"}, {KEY_PAIR4, KEY_PAIR6}, ROLE_SELF, false, offsetof(struct lowering, self)},
+	    {{"guard4", "guard6"}, {KEY_GUARD4, KEY_GUARD6}, ROLE_GUARD, false, offsetof(struct lowering, guard)},
 	    {{"egress4", "egress6"}, {KEY_ADDRESS4, KEY_ADDRESS6}, ROLE_END, true, offsetof(struct lowering, egress)},
 	    {{"ingress4", "ingress6"},
 	     {KEY_ADDRESS4, KEY_ADDRESS6},
@@ -149,7 +149,7 @@ static void add_meter(struct lowering *l, const struct allow *allow)
 	meter->allow = allow;
 	for (size_t family = 0; family < 2; family++) {
 		const char *name = meter_name(l, allow, family == 0 ? 4 : 6);
-		meter->stores[family] = add_store(l, name, address_keys[family], ROLE_PAIR);
+		meter->stores[family] = add_store(l, name, address_keys[family], ROLE_SELF);
 		struct set *set = &meter->stores[family]->form;
 		set->dynamic = set->timeout = true;
 		set->size = METER_SOURCES;

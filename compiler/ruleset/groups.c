@@ -145,7 +145,7 @@ static void add_store(struct class *class, struct group *group)
 	enum key_type key =
 	    group->family == 4 ? (ports ? KEY_PORT4 : KEY_ADDRESS4) : (ports ? KEY_PORT6 : KEY_ADDRESS6);
 	group->store = store_create(class->arena, name, key, ROLE_PEER);
-	group->store->owner = class;
+	group->store->owner = &class->owner;
 	group->store->until = group->until;
 	group->store->form.interval = group->shape != SHAPE_KEYED && group->shape != SHAPE_HOSTS;
 	group->store->form.timeout = group->until != 0;
@@ -355,7 +355,7 @@ static void use_slots(struct lowering *l, struct identity *identity, const struc
 				    find_group(l, use->class, use->entry->allow, stranger ? &by_label : use->peer,
 					       &list[j], family);
 				const struct slot slot = {.store = group->store,
-							  .owner = use->class,
+							  .owner = &use->class->owner,
 							  .network = network ? use->peer->network : NULL,
 							  .ports = list[j],
 							  .shape = group->shape};
@@ -374,7 +374,7 @@ static void shared_slots(struct lowering *l, struct identity *identity, const st
 		return;
 	for (size_t family = 0; family < 2; family++) {
 		const struct slot slot = {.store = use->shared->stores[family],
-					  .owner = use->shared,
+					  .owner = &use->shared->owner,
 					  .ports = {.protocol = PROTOCOL_ANY},
 					  .shape = SHAPE_PEERS};
 		add_slot(&identity->slots[family], &slot);
@@ -399,12 +399,20 @@ static void note_use(void *context, const void *use)
 	*arena_push(uses->arena, uses->items, uses->count) = use;
 }
 
-/* By class, in the order of a class's uses. */
+static const struct owner *owner_of(const struct use *use)
+{
+	return use->shared != NULL ? &use->shared->owner : &use->class->owner;
+}
+
+/* By class, the new ones last, in the order of a class's uses. */
 static int compare_uses(const void *left, const void *right)
 {
 	const struct use *a = *(const struct use *const *)left, *b = *(const struct use *const *)right;
-	if (a->class != b->class)
-		return (uintptr_t)a->class < (uintptr_t)b->class ? -1 : 1;
+	const struct owner *x = owner_of(a), *y = owner_of(b);
+	if (x->made != y->made)
+		return x->made ? 1 : -1;
+	if (x != y)
+		return (uintptr_t)x < (uintptr_t)y ? -1 : 1;
 	return (a > b) - (a < b);
 }
 
@@ -420,7 +428,7 @@ void slots_find(struct lowering *l, struct identity *identity)
 	arena_free(found.arena);
 }
 
-static void forget_slots(struct lowering *l, const void *owner)
+static void forget_slots(struct lowering *l, const struct owner *owner)
 {
 	for (struct identity *identity = l->identities; identity != NULL; identity = identity->hh.next)
 		for (size_t family = 0; family < 2; family++) {
@@ -441,7 +449,7 @@ bool groups_forget(struct lowering *l, struct class *class)
 	for (size_t i = 0; i < class->group_count; i++)
 		if (class->groups[i].peers != NULL)
 			unused = --class->groups[i].peers->users == 0 || unused;
-	forget_slots(l, class);
+	forget_slots(l, &class->owner);
 	return unused;
 }
 
@@ -449,5 +457,5 @@ void sharing_forget(struct lowering *l, struct peer_set *set)
 {
 	HASH_DEL(l->peer_sets, set);
 	label_index_remove(l->uses, set->use.peer, &set->use);
-	forget_slots(l, set);
+	forget_slots(l, &set->owner);
 }

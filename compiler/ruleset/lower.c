@@ -58,7 +58,7 @@ void lowering_enter(struct lowering *l, const struct workload *workload)
 {
 	struct identity *identity = identity_enter(l, workload);
 	struct element element;
-	change_begin(l);
+	note_entering(l, workload);
 	if (!l->starting && identity->member_count == 1)
 		slots_find(l, identity);
 	if (is_local(l, workload)) {
@@ -68,14 +68,13 @@ void lowering_enter(struct lowering *l, const struct workload *workload)
 	}
 	if (!l->starting)
 		members_of(l, identity, workload, note_come, l);
-	l->entered_count++;
 }
 
 void lowering_leave(struct lowering *l, const struct workload *workload)
 {
 	struct identity *identity = identity_find(l, workload);
 	struct element element;
-	change_begin(l);
+	note_leaving(l, workload);
 	members_of(l, identity, workload, note_gone, l);
 	if (is_local(l, workload)) {
 		take_classes(l, identity, workload, false);
@@ -83,7 +82,6 @@ void lowering_leave(struct lowering *l, const struct workload *workload)
 			note_gone(l, l->guarded, &element);
 	}
 	identity_leave(l, identity, workload);
-	l->left_count++;
 }
 
 /* ---- sets ---- */
@@ -118,17 +116,17 @@ struct of_class {
 static void give_of_class(void *context, struct store *store, const struct element *element)
 {
 	const struct of_class *of = context;
-	if (store->owner == of->class)
+	if (store->owner == &of->class->owner)
 		of->call(of->context, store, element);
 }
 
 static bool stands_in(const struct identity *identity, const struct class *class)
 {
-	for (size_t family = 0; family < 2; family++) /* the slots of the newest class stand last */
+	for (size_t family = 0; family < 2; family++) /* the slots of new classes stand last */
 		for (size_t i = identity->slots[family].count; i-- > 0;)
-			if (identity->slots[family].items[i].owner == class)
+			if (identity->slots[family].items[i].owner == &class->owner)
 				return true;
-			else if (class->made)
+			else if (class->owner.made && !identity->slots[family].items[i].owner->made)
 				break;
 	return false;
 }
@@ -301,7 +299,7 @@ struct lowering *lowering_create(const struct world *world, const char *node, ui
 	for (struct identity *identity = l->identities; identity != NULL; identity = identity->hh.next)
 		slots_find(l, identity);
 	for (struct class *class = l->classes; class != NULL; class = class->hh.next)
-		class->made = false;
+		class->owner.made = false;
 	l->starting = false;
 	change_begin(l);
 	arena_free(l->scratch);

@@ -22,21 +22,28 @@
 
 /* When, in a change, the elements of a set come and go; see alteration.c. */
 enum role {
-	ROLE_PEER,  /* who may be reached, or reach: of a class */
-	ROLE_PAIR,  /* what a workload may do for itself: self, guard */
-	ROLE_END,   /* whose rules hold: the maps, and what closes an address */
-	ROLE_KNOWN, /* what a stranger is told by: known, inside */
 	ROLE_DOOR,  /* interfaces that are guarded */
+	ROLE_GUARD, /* what may come in there */
+	ROLE_END,   /* whose rules hold: the maps, and what closes an address */
+	ROLE_PEER,  /* who may be reached, or reach: of a class */
+	ROLE_SELF,  /* a workload's own addresses */
+	ROLE_KNOWN, /* what a stranger is told by: known, inside */
+	ROLES
+};
+
+/* What slots belong to, a class or a shared set: its first member. */
+struct owner {
+	bool made; /* in the change that is going on */
 };
 
 /* A set of the lowering. */
 struct store {
 	struct set form; /* with the elements that do not depend on who is running */
 	enum role role;
-	int64_t until;	    /* of its elements; 0: they have no end */
-	const void *owner;  /* the class that it goes with, or NULL */
-	size_t count;	    /* elements, those of workloads among them */
-	struct set *filled; /* while a ruleset is filled: its set there */
+	int64_t until;		   /* of its elements; 0: they have no end */
+	const struct owner *owner; /* the class that it goes with, or NULL */
+	size_t count;		   /* elements, those of workloads among them */
+	struct set *filled;	   /* while a ruleset is filled: its set there */
 };
 
 /* How the peers of a class are stored, by what is looked up. */
@@ -84,6 +91,7 @@ struct use {
 
 /* A peer that classes have one set for; see sharing.c. */
 struct peer_set {
+	struct owner owner;
 	const char *key;
 	int64_t until;
 	struct use use;
@@ -97,6 +105,7 @@ struct peer_set {
 /* Local workloads that the same statements select in a direction. */
 struct class
 {
+	struct owner owner;
 	struct arena *arena; /* of all that belongs to it */
 	enum direction direction;
 	const struct isolation *isolation;   /* what isolates it, or NULL: unmatched */
@@ -112,7 +121,6 @@ struct class
 	struct use *uses;
 	size_t use_count;
 	bool one_sided;	      /* an entry counts on this side only, as rules of NetworkPolicies do */
-	bool made;	      /* in the change that is going on */
 	size_t members;	      /* local addresses whose rules these are */
 	size_t taken;	      /* of the budget */
 	size_t peers_count;   /* groups that share a set */
@@ -123,7 +131,7 @@ struct class
 /* Where the members of an identity stand as peers: in a set, with ports. */
 struct slot {
 	struct store *store;
-	const void *owner;	       /* the class or the shared set */
+	const struct owner *owner;     /* the class or the shared set */
 	const struct network *network; /* only addresses in there; NULL: all */
 	struct port_range ports;
 	enum shape shape;
@@ -222,6 +230,11 @@ struct lowering {
 	struct arena *scratch;
 	struct members gone, come;
 	size_t left_count, entered_count; /* workloads */
+	struct addresses {
+		struct address *items;
+		size_t count;
+	} left, entered;
+	bool closing; /* one of them is in conflict or in quarantine, before or after */
 };
 
 /* ---- identities.c ---- */
@@ -323,7 +336,10 @@ struct set *store_copy(struct arena *arena, const struct store *store);
 
 /* ---- alteration.c ---- */
 
+/* Begins a change, if none is going on, and notes who leaves or enters. */
 void change_begin(struct lowering *l);
+void note_leaving(struct lowering *l, const struct workload *workload);
+void note_entering(struct lowering *l, const struct workload *workload);
 void note_gone(void *context, struct store *store, const struct element *element);
 void note_come(void *context, struct store *store, const struct element *element);
 

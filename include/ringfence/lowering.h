@@ -33,14 +33,17 @@ struct ruleset *lowering_ruleset(struct lowering *lowering, struct arena *arena,
 void lowering_keep_sizes(struct lowering *lowering);
 
 /* A workload goes from the inventory, or comes. Call lowering_leave for every one that changes before the inventory
- * does, and lowering_enter after it; a change of conflicts concerns everyone whose conflict begins or ends. Then call
- * lowering_finish once. */
+ * does, and lowering_enter after it; a change of conflicts concerns everyone whose conflict begins or ends, or who is in
+ * conflict and gets or loses an address by it (inventory_at). Then call lowering_finish once. */
 void lowering_leave(struct lowering *lowering, const struct workload *workload);
 void lowering_enter(struct lowering *lowering, const struct workload *workload);
 
 /* Ends a change: returns what to apply, in `arena`, so that no packet meets half of it (dataplane.md, "What atomic
  * takes"); it points into the lowering until the next change of it. NULL where that cannot be done element by element,
- * or a set would be too full: then another generation is due. The lowering has changed in either case. */
+ * or a set would be too full: then another generation is due. The lowering has changed in either case.
+ *
+ * Element by element go: one workload that comes, goes, or changes and keeps its addresses; several that come, or that
+ * go; and any that have no rules here. So a workload that moves is better taken as one that goes and one that comes. */
 struct plan *lowering_finish(struct lowering *lowering, struct arena *arena);
 
 #endif

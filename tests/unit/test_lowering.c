@@ -1,0 +1,903 @@
+/* Following workloads against lowering anew: after each random change of a random world, what the plan makes of the
+ * table must be what the world says, and no packet may meet half of it.
+ *
+ * The model of the kernel here is stricter than the kernel: nothing is added twice or deleted in vain. A packet here
+ * is slow: any of its look-ups may meet a transaction that the one before did not. */
+#include "tests/unit/interpret.h"
+#include "tests/unit/reading.h"
+#include "tests/unit/worlds.h"
+
+#include <ringfence/lowering.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <malloc.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TRIALS = 500, CHANGES = 12, FLOWS = 40, SAMPLES = 8, ROUNDS = 10000, STATES_MAX = PLAN_TRANSACTIONS + 1 };
+#define SEED 20261126u
+
+/* ---- the model of the kernel ---- */
+
+struct model {
+	struct arena *arena;
+	struct ruleset *ruleset; /* a copy of its own arrays, sets and chains */
+	const char *refused;	 /* why, or NULL */
+	char object[RULESET_NAME_SIZE];
+};
+
+static struct ruleset *copy_state(struct arena *arena, const struct ruleset *from)
+{
+	struct ruleset *to = arena_alloc(arena, sizeof *to);
+	*to = (struct ruleset){.generation = from->generation, .at = from->at};
+	for (size_t i = 0; i < from->set_count; i++) {
+		struct set *set = arena_alloc(arena, sizeof *set);
+		*set = *from->sets[i];
+		set->elements = NULL;
+		set->element_count = 0;
+		for (size_t j = 0; j < from->sets[i]->element_count; j++)
+			*arena_push(arena, set->elements, set->element_count) = from->sets[i]->elements[j];
+		*arena_push(arena, to->sets, to->set_count) = set;
+	}
+	for (size_t i = 0; i < from->chain_count; i++) {
+		struct chain *chain = arena_alloc(arena, sizeof *chain);
+		*chain = *from->chains[i];
+		*arena_push(arena, to->chains, to->chain_count) = chain;
+	}
+	return to;
+}
+
+static void refuse(struct model *model, const char *why, const char *name)
+{
+	if (model->refused != NULL)
+		return;
+	model->refused = why;
+	memcpy(model->object, name, strnlen(name, sizeof model->object - 1));
+}
+
+static struct element *same_key(const struct set *set, const struct element *element)
+{
+	for (size_t i = 0; i < set->element_count; i++)
+		if (element_compare(&set->elements[i], element, ELEMENT_KEY_MAX) == 0)
+			return &set->elements[i];
+	return NULL;
+}
+
+/* Whether two elements of an interval set have a key in common. */
+static bool overlap(enum key_type key, const struct element *a, const struct element *b)
+{
+	const struct key_form *form = &key_forms[key];
+	bool common = true;
+	size_t at = 0;
+	for (size_t part = 0; part < form->parts && common; part++) {
+		common = memcmp(a->key + at, b->end + at, form->sizes[part]) <= 0 &&
+			 memcmp(b->key + at, a->end + at, form->sizes[part]) <= 0;
+		at += (form->sizes[part] + 3U) / 4 * 4;
+	}
+	return common;
+}
+
+static void add_elements(struct model *model, struct set *set, const struct operation *operation)
+{
+	for (size_t i = 0; i < operation->element_count; i++) {
+		const struct element *element = &operation->elements[i];
+		for (size_t j = 0; j < set->element_count; j++)
+			if (overlap(set->key, &set->elements[j], element))
+				refuse(model, "an element is there", set->name);
+		if (set->map != (element->chain != NULL) || set->timeout != (element->expires != 0))
+			refuse(model, "an element has not the form of its set", set->name);
+		if (set->map && ruleset_chain(model->ruleset, element->chain) == NULL)
+			refuse(model, "a map names a chain that is not there", element->chain);
+		if (set->size != 0 && set->element_count == set->size)
+			refuse(model, "a set is full", set->name);
+		*arena_push(model->arena, set->elements, set->element_count) = *element;
+	}
+}
+
+static void delete_elements(struct model *model, struct set *set, const struct operation *operation)
+{
+	for (size_t i = 0; i < operation->element_count; i++) {
+		struct element *there = same_key(set, &operation->elements[i]);
+		if (there == NULL)
+			refuse(model, "an element to delete is not there", set->name);
+		else
+			*there = set->elements[--set->element_count];
+	}
+}
+
+static void add_rules(struct model *model, struct chain *chain, const struct operation *operation)
+{
+	if (chain->rule_count > 0)
+		refuse(model, "a chain has rules already", chain->name);
+	for (size_t i = 0; i < operation->chain->rule_count; i++)
+		for (size_t j = 0; j < operation->chain->rules[i].statement_count; j++) {
+			const struct statement *s = &operation->chain->rules[i].statements[j];
+			if (s->set[0] != 0 && ruleset_set(model->ruleset, s->set) == NULL)
+				refuse(model, "a rule names a set that is not there", s->set);
+			if ((s->kind == STATEMENT_JUMP || s->kind == STATEMENT_GOTO) &&
+			    ruleset_chain(model->ruleset, s->text) == NULL)
+				refuse(model, "a rule names a chain that is not there", s->text);
+		}
+	chain->rules = operation->chain->rules;
+	chain->rule_count = operation->chain->rule_count;
+}
+
+static bool is_set_named(const struct ruleset *ruleset, const char *name)
+{
+	for (size_t i = 0; i < ruleset->chain_count; i++)
+		for (size_t j = 0; j < ruleset->chains[i]->rule_count; j++)
+			for (size_t k = 0; k < ruleset->chains[i]->rules[j].statement_count; k++)
+				if (strcmp(ruleset->chains[i]->rules[j].statements[k].set, name) == 0)
+					return true;
+	return false;
+}
+
+static bool is_chain_named(const struct ruleset *ruleset, const char *name)
+{
+	for (size_t i = 0; i < ruleset->set_count; i++)
+		for (size_t j = 0; j < ruleset->sets[i]->element_count; j++)
+			if (ruleset->sets[i]->map && strcmp(ruleset->sets[i]->elements[j].chain, name) == 0)
+				return true;
+	for (size_t i = 0; i < ruleset->chain_count; i++)
+		for (size_t j = 0; j < ruleset->chains[i]->rule_count; j++) {
+			const struct rule *rule = &ruleset->chains[i]->rules[j];
+			for (size_t k = 0; k < rule->statement_count; k++)
+				if ((rule->statements[k].kind == STATEMENT_JUMP ||
+				     rule->statements[k].kind == STATEMENT_GOTO) &&
+				    strcmp(rule->statements[k].text, name) == 0)
+					return true;
+		}
+	return false;
+}
+
+static void delete_set(struct model *model, const char *name)
+{
+	struct ruleset *ruleset = model->ruleset;
+	if (is_set_named(ruleset, name))
+		refuse(model, "a rule names a set to delete", name);
+	for (size_t i = 0; i < ruleset->set_count; i++)
+		if (strcmp(ruleset->sets[i]->name, name) == 0)
+			ruleset->sets[i] = ruleset->sets[--ruleset->set_count];
+}
+
+static void delete_chain(struct model *model, const char *name)
+{
+	struct ruleset *ruleset = model->ruleset;
+	if (ruleset_chain(ruleset, name)->rule_count > 0 || is_chain_named(ruleset, name))
+		refuse(model, "a chain to delete is in use", name);
+	for (size_t i = 0; i < ruleset->chain_count; i++)
+		if (strcmp(ruleset->chains[i]->name, name) == 0)
+			ruleset->chains[i] = ruleset->chains[--ruleset->chain_count];
+}
+
+static void apply_operation(struct model *model, const struct operation *operation)
+{
+	struct ruleset *ruleset = model->ruleset;
+	struct set *set = ruleset_set(ruleset, operation->name);
+	struct chain *chain = ruleset_chain(ruleset, operation->name);
+	bool on_set = operation->kind == OPERATION_ADD_ELEMENTS || operation->kind == OPERATION_DELETE_ELEMENTS ||
+		      operation->kind == OPERATION_DELETE_SET;
+	bool on_chain = operation->kind == OPERATION_ADD_RULES || operation->kind == OPERATION_FLUSH_CHAIN ||
+			operation->kind == OPERATION_DELETE_CHAIN;
+	if ((on_set && set == NULL) || (on_chain && chain == NULL)) {
+		refuse(model, "what an operation is about is not there", operation->name);
+		return;
+	}
+	switch (operation->kind) {
+	case OPERATION_ADD_TABLE:
+		refuse(model, "the table is there", operation->name);
+		break;
+	case OPERATION_ADD_SET:
+		if (set != NULL)
+			refuse(model, "a set is there", operation->name);
+		set = *arena_push(model->arena, ruleset->sets, ruleset->set_count) =
+		    arena_alloc(model->arena, sizeof *set);
+		*set = *operation->set;
+		set->elements = NULL;
+		set->element_count = 0;
+		break;
+	case OPERATION_ADD_CHAIN:
+		if (chain != NULL)
+			refuse(model, "a chain is there", operation->name);
+		chain = *arena_push(model->arena, ruleset->chains, ruleset->chain_count) =
+		    arena_alloc(model->arena, sizeof *chain);
+		*chain = *operation->chain;
+		chain->rules = NULL;
+		chain->rule_count = 0;
+		break;
+	case OPERATION_ADD_RULES:
+		add_rules(model, chain, operation);
+		break;
+	case OPERATION_FLUSH_CHAIN:
+		chain->rules = NULL;
+		chain->rule_count = 0;
+		break;
+	case OPERATION_DELETE_CHAIN:
+		delete_chain(model, operation->name);
+		break;
+	case OPERATION_DELETE_SET:
+		delete_set(model, operation->name);
+		break;
+	case OPERATION_ADD_ELEMENTS:
+		add_elements(model, set, operation);
+		break;
+	case OPERATION_DELETE_ELEMENTS:
+		delete_elements(model, set, operation);
+		break;
+	}
+}
+
+/* The states that a plan takes the table through, the one it begins with first. Returns how many; 0 where the kernel
+ * would refuse one. */
+static size_t apply(struct arena *arena, const struct ruleset *from, const struct plan *plan,
+		    const struct ruleset **states, const char **refused)
+{
+	states[0] = from;
+	for (size_t i = 0; i < plan->count; i++) {
+		struct model model = {.arena = arena, .ruleset = copy_state(arena, states[i])};
+		for (size_t j = 0; j < plan->transactions[i].count && model.refused == NULL; j++)
+			apply_operation(&model, &plan->transactions[i].operations[j]);
+		if (model.refused != NULL) {
+			*refused = arena_printf(arena, "transaction %zu: %s: %s", i, model.refused, model.object);
+			return 0;
+		}
+		states[i + 1] = model.ruleset;
+	}
+	return plan->count + 1;
+}
+
+/* ---- whether two rulesets are the same ---- */
+
+static bool same_chain(const struct chain *a, const struct chain *b)
+{
+	bool same = a->rule_count == b->rule_count && a->base == b->base && a->fixed == b->fixed;
+	for (size_t i = 0; i < a->rule_count && same; i++)
+		same = rule_equal(&a->rules[i], &b->rules[i]);
+	return same;
+}
+
+static bool same_set(const struct set *a, const struct set *b)
+{
+	bool same = a->key == b->key && a->map == b->map && a->interval == b->interval && a->timeout == b->timeout &&
+		    a->dynamic == b->dynamic && a->forget_after == b->forget_after &&
+		    (a->size == 0) == (b->size == 0) && a->element_count == b->element_count;
+	for (size_t i = 0; i < a->element_count && same; i++) {
+		const struct element *there = same_key(b, &a->elements[i]);
+		same = there != NULL && there->expires == a->elements[i].expires &&
+		       (there->chain == NULL) == (a->elements[i].chain == NULL) &&
+		       (there->chain == NULL || strcmp(there->chain, a->elements[i].chain) == 0);
+	}
+	return same;
+}
+
+static void print_set(const char *what, const struct set *set)
+{
+	fprintf(stderr, "%s:", what);
+	for (size_t i = 0; set != NULL && i < set->element_count; i++) {
+		fputs(i == 0 ? " " : ", ", stderr);
+		element_print(stderr, set, &set->elements[i]);
+	}
+	fputs("\n", stderr);
+}
+
+/* Returns the name of what differs, or NULL. */
+static const char *difference(const struct ruleset *a, const struct ruleset *b)
+{
+	for (size_t i = 0; i < a->set_count; i++) {
+		const struct set *there = ruleset_set(b, a->sets[i]->name);
+		if (there == NULL || !same_set(a->sets[i], there))
+			return a->sets[i]->name;
+	}
+	for (size_t i = 0; i < a->chain_count; i++) {
+		const struct chain *there = ruleset_chain(b, a->chains[i]->name);
+		if (there == NULL || !same_chain(a->chains[i], there))
+			return a->chains[i]->name;
+	}
+	return a->set_count == b->set_count && a->chain_count == b->chain_count ? NULL : "the number of sets or chains";
+}
+
+/* ---- who is running ---- */
+
+/* In the order of age. */
+struct fleet {
+	struct workload *items[WORKLOADS];
+	size_t count;
+};
+
+struct trial {
+	struct arena *arena;
+	char *text;
+	struct reading readings[SAMPLES]; /* the first with the policy */
+	const char *node;
+	struct fleet fleet;
+	struct inventory inventory; /* that the lowering knows */
+	struct lowering *lowering;
+	const struct ruleset *table; /* as the kernel has it */
+	struct arena *now;	     /* of the table, and of the inventory */
+};
+
+static const struct workload *sample(const struct trial *trial, unsigned number)
+{
+	char name[8];
+	const struct inventory *inventory = &trial->readings[roll(SAMPLES)].frontend.inventory;
+	snprintf(name, sizeof name, "w%u", number);
+	for (size_t i = 0; i < inventory->workload_count; i++)
+		if (strcmp(inventory->workloads[i]->name, name) == 0)
+			return inventory->workloads[i];
+	fail_msg("no sample of %s", name);
+	return NULL;
+}
+
+static bool is_in(const struct fleet *fleet, const struct workload *workload)
+{
+	for (size_t i = 0; i < fleet->count; i++)
+		if (fleet->items[i] == workload)
+			return true;
+	return false;
+}
+
+/* The workload at a place, to be changed: a copy of it where it is one of the fleet before. */
+static struct workload *touch(const struct trial *trial, struct fleet *fleet, size_t place)
+{
+	struct workload *copy = fleet->items[place];
+	if (!is_in(&trial->fleet, copy))
+		return copy;
+	copy = malloc(sizeof *copy);
+	assert_non_null(copy);
+	*copy = *fleet->items[place];
+	return fleet->items[place] = copy;
+}
+
+static void drop(const struct trial *trial, struct fleet *fleet, size_t place)
+{
+	if (!is_in(&trial->fleet, fleet->items[place]))
+		free(fleet->items[place]);
+	fleet->count--;
+	for (; place < fleet->count; place++)
+		fleet->items[place] = fleet->items[place + 1];
+}
+
+/* Makes a workload the youngest. */
+static void renew(struct fleet *fleet, size_t place)
+{
+	struct workload *workload = fleet->items[place];
+	for (; place + 1 < fleet->count; place++)
+		fleet->items[place] = fleet->items[place + 1];
+	fleet->items[place] = workload;
+}
+
+static bool has_name(const struct fleet *fleet, const char *name)
+{
+	for (size_t i = 0; i < fleet->count; i++)
+		if (strcmp(fleet->items[i]->name, name) == 0)
+			return true;
+	return false;
+}
+
+enum kind { ADD, REMOVE, RELABEL, MOVE, SHIFT, WIRE, SERVE, SWAP, TAKE, KINDS };
+static const char *const kind_names[KINDS] = {"add",	   "remove", "relabel", "move to another node", "move",
+					      "interface", "ports",  "swap",	"take an address"};
+
+static bool add_one(const struct trial *trial, struct fleet *fleet)
+{
+	const struct workload *from = sample(trial, roll(WORKLOADS));
+	if (has_name(fleet, from->name))
+		return false;
+	struct workload *workload = malloc(sizeof *workload);
+	assert_non_null(workload);
+	*workload = *from;
+	fleet->items[fleet->count++] = workload;
+	return true;
+}
+
+/* Changes a fleet in one way; returns false where it cannot. */
+static bool vary(const struct trial *trial, struct fleet *fleet, enum kind kind)
+{
+	if (kind == ADD)
+		return add_one(trial, fleet);
+	if (fleet->count < 2)
+		return false;
+	size_t place = roll((unsigned)fleet->count), other = (place + 1) % fleet->count;
+	const struct workload *from = sample(trial, (unsigned)roll(WORKLOADS));
+	if (kind == REMOVE) {
+		drop(trial, fleet, place);
+		return true;
+	}
+	struct workload *workload = touch(trial, fleet, place);
+	if (kind == RELABEL) {
+		workload->labels = from->labels;
+	} else if (kind == MOVE || kind == SHIFT) {
+		workload->addresses = from->addresses;
+		workload->address_count = from->address_count;
+		workload->node = kind == MOVE ? from->node : workload->node;
+		renew(fleet, place);
+	} else if (kind == WIRE) {
+		workload->interface = from->interface;
+	} else if (kind == SERVE) {
+		workload->ports = from->ports;
+		workload->port_count = from->port_count;
+	} else if (kind == SWAP) {
+		struct workload *second = touch(trial, fleet, other);
+		struct labels labels = second->labels;
+		second->labels = workload->labels;
+		workload->labels = labels;
+	} else {
+		workload->addresses = fleet->items[other]->addresses;
+		workload->address_count = fleet->items[other]->address_count;
+		if (roll(2))
+			drop(trial, fleet, other);
+		else if (roll(2))
+			renew(fleet, place);
+	}
+	return true;
+}
+
+static bool share(const struct workload *a, const struct workload *b)
+{
+	for (size_t i = 0; i < a->address_count; i++)
+		for (size_t j = 0; j < b->address_count; j++)
+			if (address_compare(&a->addresses[i], &b->addresses[j]) == 0)
+				return true;
+	return false;
+}
+
+/* Marks who is in conflict, as the daemon does (enforcer/desired/state.c). */
+static void mark_conflicts(const struct trial *trial, struct fleet *fleet)
+{
+	for (size_t i = 0; i < fleet->count; i++) {
+		const struct workload *workload = fleet->items[i];
+		bool conflict = false;
+		for (size_t j = 0; j < i && !conflict; j++)
+			conflict = share(workload, fleet->items[j]);
+		for (size_t j = 0; j < workload->address_count && !conflict; j++)
+			conflict = inventory_node_at(&trial->inventory, &workload->addresses[j]) != NULL;
+		if (conflict != workload->conflict)
+			touch(trial, fleet, i)->conflict = conflict;
+	}
+}
+
+static struct inventory place_fleet(const struct inventory *like, struct arena *arena, const struct fleet *fleet)
+{
+	struct inventory inventory = *like;
+	inventory.workloads = arena_alloc(arena, sizeof fleet->items);
+	memcpy(inventory.workloads, fleet->items, sizeof fleet->items);
+	inventory.workload_count = fleet->count;
+	inventory_index(&inventory, arena);
+	return inventory;
+}
+
+/* Whether a workload in conflict gets or loses one of its addresses. */
+static bool is_displaced(const struct inventory *before, const struct inventory *after, const struct workload *workload)
+{
+	for (size_t i = 0; i < workload->address_count; i++) {
+		const struct address *address = &workload->addresses[i];
+		if ((inventory_at(before, address) == workload) != (inventory_at(after, address) == workload))
+			return true;
+	}
+	return false;
+}
+
+/* ---- a change ---- */
+
+struct change {
+	struct fleet fleet; /* after it */
+	struct inventory before;
+	const struct workload *left[WORKLOADS], *entered[WORKLOADS];
+	size_t left_count, entered_count;
+	char kinds[128];
+};
+
+static void append(char *text, size_t size, const char *more)
+{
+	size_t length = strlen(text);
+	snprintf(text + length, size - length, "%s%s", length > 0 ? ", " : "", more);
+}
+
+/* One thing as a rule, now and then several at once. */
+static void choose(const struct trial *trial, struct change *change)
+{
+	*change = (struct change){.fleet = trial->fleet};
+	for (unsigned i = 0, count = roll(4) == 0 ? 2 + roll(2) : 1; i < count; i++) {
+		enum kind kind = (enum kind)roll(KINDS);
+		if (vary(trial, &change->fleet, kind))
+			append(change->kinds, sizeof change->kinds, kind_names[kind]);
+	}
+	mark_conflicts(trial, &change->fleet);
+}
+
+/* Who leaves and who enters, the inventory being `after` then. */
+static void compare_fleets(const struct trial *trial, const struct inventory *after, struct change *change)
+{
+	for (size_t i = 0; i < trial->fleet.count; i++) {
+		const struct workload *workload = trial->fleet.items[i];
+		if (!is_in(&change->fleet, workload) || is_displaced(&trial->inventory, after, workload))
+			change->left[change->left_count++] = workload;
+	}
+	for (size_t i = 0; i < change->fleet.count; i++) {
+		const struct workload *workload = change->fleet.items[i];
+		if (!is_in(&trial->fleet, workload) || is_displaced(&trial->inventory, after, workload))
+			change->entered[change->entered_count++] = workload;
+	}
+}
+
+/* Makes the change, and returns the plan, in `arena`. */
+static struct plan *follow(struct trial *trial, struct change *change, struct arena *arena)
+{
+	struct inventory after = place_fleet(&trial->inventory, arena, &change->fleet);
+	compare_fleets(trial, &after, change);
+	for (size_t i = 0; i < change->left_count; i++)
+		lowering_leave(trial->lowering, change->left[i]);
+	change->before = trial->inventory;
+	trial->inventory = after;
+	for (size_t i = 0; i < change->entered_count; i++)
+		lowering_enter(trial->lowering, change->entered[i]);
+	return lowering_finish(trial->lowering, arena);
+}
+
+/* Frees who is gone. */
+static void settle(struct trial *trial, const struct change *change)
+{
+	for (size_t i = 0; i < trial->fleet.count; i++)
+		if (!is_in(&change->fleet, trial->fleet.items[i]))
+			free(trial->fleet.items[i]);
+	trial->fleet = change->fleet;
+}
+
+/* ---- trials ---- */
+
+static struct world world_of(const struct trial *trial)
+{
+	return (struct world){&trial->readings[0].frontend.policy, &trial->inventory, NOW};
+}
+
+static void begin(struct trial *trial, uint64_t seed)
+{
+	size_t size = 0;
+	sow(seed);
+	*trial = (struct trial){.now = arena_create(), .node = roll(3) == 0 ? NULL : "n0"};
+	struct making making = {.services = roll(8) != 0, .audit = true, .pools = roll(POOL_FORMS)};
+	making.network_policies = roll(3) == 0;
+	for (size_t i = 0; i < SAMPLES; i++) {
+		char *text = NULL;
+		making.out = open_memstream(&text, &size);
+		assert_non_null(making.out);
+		if (i == 0)
+			write_policy(&making);
+		else
+			fputs("ringfence: v1\n", making.out);
+		write_inventory(&making);
+		fclose(making.out);
+		read_policy(&trial->readings[i], "world.yaml", text);
+		if (i == 0)
+			trial->text = text;
+		else
+			free(text);
+	}
+	struct fleet fleet = {0};
+	trial->inventory = trial->readings[0].frontend.inventory;
+	for (unsigned i = 0; i < WORKLOADS; i++)
+		vary(trial, &fleet, ADD);
+	mark_conflicts(trial, &fleet);
+	trial->inventory = place_fleet(&trial->inventory, trial->now, &fleet);
+	trial->fleet = fleet;
+	struct world world = world_of(trial);
+	trial->lowering = lowering_create(&world, trial->node, 1, NULL, NULL);
+	assert_non_null(trial->lowering);
+	trial->table = lowering_ruleset(trial->lowering, trial->now, true);
+}
+
+static void end(struct trial *trial)
+{
+	lowering_destroy(trial->lowering);
+	for (size_t i = 0; i < trial->fleet.count; i++)
+		free(trial->fleet.items[i]);
+	for (size_t i = 0; i < SAMPLES; i++)
+		arena_free(trial->readings[i].arena);
+	arena_free(trial->now);
+	free(trial->text);
+}
+
+static void print_fleet(const struct inventory *inventory)
+{
+	for (size_t i = 0; i < inventory->workload_count; i++) {
+		const struct workload *w = inventory->workloads[i];
+		char text[ADDRESS_TEXT_SIZE];
+		fprintf(stderr, "  %s/%s on %s, interface %s%s,", w->name_space, w->name,
+			w->node != NULL ? w->node : "no node", w->interface != NULL ? w->interface : "none",
+			w->conflict ? ", in conflict" : "");
+		for (size_t j = 0; j < w->labels.count; j++)
+			fprintf(stderr, " %s=%s", w->labels.items[j].key, w->labels.items[j].value);
+		for (size_t j = 0; j < w->port_count; j++)
+			fprintf(stderr, " %s:%u/%u", w->ports[j].name, w->ports[j].port.first,
+				w->ports[j].port.protocol);
+		for (size_t j = 0; j < w->address_count; j++)
+			fprintf(stderr, " %s", address_format(&w->addresses[j], text));
+		fputs("\n", stderr);
+	}
+}
+
+static void print_plan(const struct plan *plan)
+{
+	static const char *const words[] = {"add table",    "add set",	  "add chain", "add rules",  "flush chain",
+					    "delete chain", "delete set", "add to",    "delete from"};
+	for (size_t i = 0; plan != NULL && i < plan->count; i++)
+		for (size_t j = 0; j < plan->transactions[i].count; j++) {
+			const struct operation *operation = &plan->transactions[i].operations[j];
+			fprintf(stderr, "  %zu: %s %s", i, words[operation->kind], operation->name);
+			for (size_t k = 0; k < operation->element_count; k++) {
+				fputs(k == 0 ? " " : ", ", stderr);
+				element_print(stderr, operation->set, &operation->elements[k]);
+			}
+			fputs("\n", stderr);
+		}
+}
+
+static void complain(const struct trial *trial, const struct change *change, const struct plan *plan)
+{
+	fprintf(stderr, "%s\non %s, before:\n", trial->text, trial->node != NULL ? trial->node : "all nodes");
+	print_fleet(&change->before);
+	fprintf(stderr, "after %s:\n", change->kinds);
+	print_fleet(&trial->inventory);
+	print_plan(plan);
+}
+
+/* ---- no packet meets half of a change ---- */
+
+/* An address that a workload of the change has, or had. */
+static bool pick_changed(const struct change *change, uint8_t family, struct address *address)
+{
+	size_t count = change->left_count + change->entered_count;
+	if (count == 0)
+		return false;
+	size_t place = roll((unsigned)count);
+	const struct workload *workload =
+	    place < change->left_count ? change->left[place] : change->entered[place - change->left_count];
+	const struct address *picked = &workload->addresses[roll((unsigned)workload->address_count)];
+	if (picked->family == family)
+		*address = *picked;
+	return picked->family == family;
+}
+
+static void put_interface(struct packet *packet, const struct inventory *inventory)
+{
+	const struct workload *sender = inventory_at(inventory, &packet->source);
+	const char *name = sender != NULL && sender->interface != NULL ? sender->interface : "eth0";
+	memcpy(packet->interface, name, strnlen(name, sizeof packet->interface - 1));
+}
+
+/* What was tried. `outlasted`: packets that would meet a third verdict if they could outlast two transactions. */
+struct count {
+	size_t changes, plans, transactions, packets, alike, outlasted;
+	size_t made[KINDS], refused[KINDS]; /* changes of one workload, where allows hold for both ends */
+};
+
+static void judge(const struct trial *trial, const struct change *change, const struct plan *plan,
+		  const struct ruleset *const *states, size_t count, const struct packet *packet, struct count *sum)
+{
+	struct fate before = packet_fate(states, 1, packet), after = packet_fate(states + count - 1, 1, packet);
+	struct fate all = packet_fate(states, count, packet);
+	sum->packets++;
+	if (before.passes != after.passes)
+		return;
+	sum->alike++;
+	sum->outlasted += all.passes && all.drops;
+	for (size_t i = 0; i + 1 < count; i++) {
+		char from[ADDRESS_TEXT_SIZE], to[ADDRESS_TEXT_SIZE];
+		struct fate between = packet_fate(states + i, 2, packet);
+		if (between.passes == before.passes && between.drops == before.drops)
+			continue;
+		complain(trial, change, plan);
+		fail_msg("%s -> %s protocol %u port %u on `%s` is %s before and after, not at transaction %zu",
+			 address_format(&packet->source, from), address_format(&packet->destination, to),
+			 packet->protocol, packet->port, packet->interface, before.passes ? "allowed" : "denied", i);
+	}
+}
+
+static void send_packets(const struct trial *trial, const struct change *change, const struct plan *plan,
+			 const struct ruleset *const *states, size_t count, struct count *sum)
+{
+	for (unsigned i = 0; i < FLOWS; i++) {
+		struct tuple tuple = random_tuple();
+		uint8_t family = tuple.source.family;
+		if (roll(2))
+			pick_changed(change, family, &tuple.source);
+		if (roll(2))
+			pick_changed(change, family, &tuple.destination);
+		struct packet packets[4];
+		packets[0] = packets[1] = packet_request(&tuple.source, &tuple.destination, tuple.protocol, tuple.port);
+		packets[2] = packets[3] = packet_reply(&packets[0]);
+		for (size_t j = 0; j < 4; j++) {
+			put_interface(&packets[j], j % 2 == 0 ? &change->before : &trial->inventory);
+			judge(trial, change, plan, states, count, &packets[j], sum);
+		}
+	}
+}
+
+static void renew_lowering(struct trial *trial)
+{
+	struct world world = world_of(trial);
+	lowering_destroy(trial->lowering);
+	trial->lowering = lowering_create(&world, trial->node, 1, NULL, NULL);
+	assert_non_null(trial->lowering);
+}
+
+static void note_kind(const struct trial *trial, const struct change *change, bool planned, struct count *sum)
+{
+	bool one_sided = strstr(trial->text, "NetworkPolicy") != NULL;
+	for (size_t i = 0; i < KINDS && !one_sided; i++)
+		if (strcmp(change->kinds, kind_names[i]) == 0 && change->left_count <= 1 &&
+		    change->entered_count <= 1) {
+			sum->made[i]++;
+			sum->refused[i] += !planned;
+		}
+}
+
+static void change_once(struct trial *trial, struct count *sum)
+{
+	struct arena *arena = arena_create();
+	struct change change;
+	const struct ruleset *states[STATES_MAX] = {copy_state(arena, trial->table)};
+	choose(trial, &change);
+	struct plan *plan = follow(trial, &change, arena);
+	struct world world = world_of(trial);
+	const struct ruleset *followed = lowering_ruleset(trial->lowering, arena, true);
+	struct lowering *anew = lowering_create(&world, trial->node, 1, followed, NULL);
+	const struct ruleset *wanted = lowering_ruleset(anew, arena, true);
+	lowering_leave_to(anew, arena);
+	const char *differs = difference(wanted, followed);
+	if (differs != NULL) {
+		complain(trial, &change, plan);
+		fail_msg("the lowering is not that of the world: %s", differs);
+	}
+	sum->changes++;
+	note_kind(trial, &change, plan != NULL, sum);
+	if (plan != NULL) {
+		const char *refused = NULL;
+		size_t count = apply(arena, states[0], plan, states, &refused);
+		differs = count > 0 ? difference(wanted, states[count - 1]) : refused;
+		if (differs != NULL) {
+			complain(trial, &change, plan);
+			if (count > 0) {
+				print_set("wanted", ruleset_set(wanted, differs));
+				print_set("got", ruleset_set(states[count - 1], differs));
+			}
+			fail_msg("the plan does not lead there: %s", differs);
+		}
+		sum->plans++;
+		sum->transactions += plan->count;
+		if (count > 1)
+			send_packets(trial, &change, plan, states, count, sum);
+		trial->table = states[count - 1];
+	} else {
+		renew_lowering(trial);
+		trial->table = lowering_ruleset(trial->lowering, arena, true);
+	}
+	arena_free(trial->now);
+	trial->now = arena;
+	settle(trial, &change);
+}
+
+static void following_is_lowering_anew(void **state)
+{
+	(void)state;
+	struct count sum = {0};
+	for (unsigned i = 0; i < TRIALS; i++) {
+		struct trial trial;
+		begin(&trial, SEED + i);
+		for (unsigned j = 0; j < CHANGES; j++)
+			change_once(&trial, &sum);
+		end(&trial);
+	}
+	print_message("# seed %u: %zu changes, %zu plans of %zu transactions; %zu packets, %zu judged alike, %zu of "
+		      "these otherwise if they outlasted two transactions\n",
+		      SEED, sum.changes, sum.plans, sum.transactions, sum.packets, sum.alike, sum.outlasted);
+	for (size_t i = 0; i < KINDS; i++)
+		print_message("# %s: %zu of %zu need another generation\n", kind_names[i], sum.refused[i], sum.made[i]);
+	static const enum kind kinds[] = {ADD, REMOVE, RELABEL, WIRE, SERVE};
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		assert_true(sum.made[kinds[i]] > TRIALS / 10);
+		assert_in_range(sum.refused[kinds[i]], 0, sum.made[kinds[i]] / 20);
+	}
+}
+
+/* ---- room ---- */
+
+/* Of a set that is full: what goes has its place until it is gone, so there is none for what comes. */
+static void a_full_set_takes_nothing_beside_what_goes(void **state)
+{
+	(void)state;
+	enum { FULL = 64, MOST = FULL + 2 };
+	struct address addresses[MOST];
+	struct label label = {"app", "web"};
+	struct workload workloads[MOST], *all[MOST];
+	struct reading reading;
+	struct world world = read_policy(&reading, "world.yaml",
+					 "ringfence: v1\nnamespace: one\n"
+					 "services: {db: {workloads: {app: db}}, web: {workloads: {app: web}}}\n"
+					 "allow: [{from: web, to: db, ports: [1/tcp]}]\n"
+					 "---\nringfence: v1\nworkloads:\n"
+					 "  - {name: db, namespace: one, labels: {app: db}, node: n0, "
+					 "addresses: [10.1.0.1]}\n");
+	struct lowering *lowering = lowering_create(&world, "n0", 1, NULL, NULL);
+	struct inventory *inventory = &reading.frontend.inventory;
+	all[0] = inventory->workloads[0];
+	inventory->workloads = all;
+	for (unsigned i = 1; i < MOST; i++) {
+		struct arena *arena = arena_create();
+		char text[ADDRESS_TEXT_SIZE];
+		snprintf(text, sizeof text, "10.0.0.%u", i);
+		assert_null(address_parse(&addresses[i], text));
+		workloads[i] = (struct workload){.name_space = "one", .name = "web", .labels = {&label, 1}};
+		workloads[i].addresses = &addresses[i];
+		workloads[i].address_count = 1;
+		all[i] = &workloads[i];
+		if (i > FULL)
+			lowering_leave(lowering, &workloads[1]);
+		inventory->workload_count = i + 1;
+		inventory_index(inventory, reading.arena);
+		lowering_enter(lowering, &workloads[i]);
+		const struct plan *plan = lowering_finish(lowering, arena);
+		arena_free(arena);
+		assert_int_equal(plan != NULL, i <= FULL);
+	}
+	lowering_destroy(lowering);
+	arena_free(reading.arena);
+}
+
+/* ---- memory ---- */
+
+static void restore(const struct workload *first, size_t count, struct fleet *fleet)
+{
+	*fleet = (struct fleet){.count = count};
+	for (size_t i = 0; i < count; i++) {
+		fleet->items[i] = malloc(sizeof *first);
+		assert_non_null(fleet->items[i]);
+		*fleet->items[i] = first[i];
+	}
+}
+
+/* The world of a trial goes back to what it was, and so must the memory in use. */
+static void following_does_not_grow(void **state)
+{
+	(void)state;
+	struct trial trial;
+	size_t used[2] = {0};
+	begin(&trial, SEED);
+	struct workload first[WORKLOADS];
+	size_t count = trial.fleet.count;
+	for (size_t i = 0; i < count; i++)
+		first[i] = *trial.fleet.items[i];
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < ROUNDS; i++) {
+			struct arena *arena = arena_create();
+			struct change change = {.fleet = trial.fleet};
+			if (i + 1 < ROUNDS)
+				choose(&trial, &change);
+			else
+				restore(first, count, &change.fleet);
+			follow(&trial, &change, arena);
+			arena_free(trial.now);
+			trial.now = arena;
+			settle(&trial, &change);
+		}
+		used[round] = mallinfo2().uordblks;
+	}
+	end(&trial);
+	print_message("# %zu bytes in use after %d changes, %zu after %d\n", used[0], ROUNDS, used[1], 2 * ROUNDS);
+	assert_in_range(used[1], 0, used[0] + used[0] / 50);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(following_is_lowering_anew),
+	    cmocka_unit_test(a_full_set_takes_nothing_beside_what_goes),
+	    cmocka_unit_test(following_does_not_grow),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
