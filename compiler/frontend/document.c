@@ -202,8 +202,8 @@ void frontend_finish(struct frontend *frontend)
 	native_read_definitions(frontend);
 	kubernetes_read(frontend);
 	inventory_check(frontend);
-	native_read_statements(frontend);
 	inventory_index(&frontend->inventory, frontend->arena);
+	native_read_statements(frontend);
 	snprintf(frontend->revision, sizeof frontend->revision, "%016" PRIx64, frontend->hash);
 }
 
