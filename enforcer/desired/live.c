@@ -273,8 +273,11 @@ static void merge_hosts(struct live *live, struct inventory *merged, struct aren
 	struct slot *slot;
 	for (size_t at = 0; (slot = table_each(&live->hosts, &at)) != NULL;) {
 		const struct hosts *hosts = slot->item;
-		for (size_t i = 0; i < hosts->count; i++)
-			*arena_push(arena, merged->hosts, merged->host_count) = hosts->items[i];
+		for (size_t i = 0; i < hosts->count; i++) {
+			struct host *host = arena_push(arena, merged->hosts, merged->host_count);
+			*host = hosts->items[i];
+			host->node = arena_copy(arena, host->node, strlen(host->node)); /* the hosts may go before */
+		}
 	}
 	for (size_t i = 0; i < merged->host_count; i++) {
 		const struct workload *claimant = inventory_claimant(&live->inventory, &merged->hosts[i].address);
