@@ -227,7 +227,6 @@ void live_replace(struct live *live, struct content *content, const struct inven
 		if (!entry->placed)
 			place(live, entry, order);
 	replace_grounds(live, content, inventory);
-	live->stale = live->stale || (other_age && content->grounds != NULL);
 	struct hosts *hosts = hosts_take(&live->hosts, inventory, &live->stale);
 	hosts_drop(&live->hosts, content->hosts, &live->stale);
 	content->hosts = hosts;
