@@ -1,166 +1,397 @@
-/* Look-ups in an inventory: by name, and by address. */
+/* Look-ups in an inventory: by name, and by address.
+ *
+ * A claim is a workload by its name or by one of its addresses. A slot of the table of claims has the only one of its
+ * key, or a contest: all of them, the oldest first, who is the one that is found. */
 #include <ringfence/arena.h>
 #include <ringfence/inventory.h>
+#include <ringfence/table.h>
 
 #include <stdlib.h>
 #include <string.h>
 
-struct node_place {
-	struct address address;
-	const struct node *node;
+/* Numbers of claims: the name, the addresses from 1 on, and of a slot whose item is a contest. */
+enum { BY_NAME = 0, CONTESTED = UINT32_MAX };
+
+struct claim {
+	struct workload *workload;
+	uint32_t number;
 };
 
-/* Arrays sorted by what they are looked up by. */
+struct contest {
+	struct claim *claims; /* by age */
+	size_t count;
+};
+
 struct inventory_index {
-	const struct workload **by_name;
-	struct place *places;
-	size_t place_count;
-	struct node_place *nodes;
-	size_t node_count;
-	bool address_twice;
+	struct arena *arena; /* NULL: of an inventory that changes */
+	struct table claims, spaces, nodes;
+	struct table node_addresses, pools;   /* nodes; the number is the index of the address or the pool */
+	unsigned char pool_lengths[2][129];   /* by family: whether there is a pool of that length */
+	struct place *places;		      /* NULL: not asked for since the last change */
+	size_t place_count, room, nodes_room; /* room: of the array of workloads */
 };
 
-static int compare_workloads(const void *left, const void *right)
+/* ---- keys ---- */
+
+static uint32_t hash_address(const struct address *address)
 {
-	const struct workload *a = *(const struct workload *const *)left, *b = *(const struct workload *const *)right;
-	int order = strcmp(a->name_space, b->name_space);
-	return order != 0 ? order : strcmp(a->name, b->name);
+	return table_hash(address->family, address->bytes, sizeof address->bytes);
 }
 
-/* In a conflict the workload that is not in conflict has the address. */
-static int compare_places(const void *left, const void *right)
+static uint32_t hash_pool(const struct prefix *pool)
 {
-	const struct place *a = left, *b = right;
-	int order = address_compare(&a->address, &b->address);
-	return order != 0 ? order : a->workload->conflict - b->workload->conflict;
+	return table_hash(hash_address(&pool->address), &pool->length, sizeof pool->length);
 }
 
-static int compare_node_places(const void *left, const void *right)
+static uint32_t hash_claim(struct claim claim)
 {
-	return address_compare(&((const struct node_place *)left)->address,
-			       &((const struct node_place *)right)->address);
+	if (claim.number != BY_NAME)
+		return hash_address(&claim.workload->addresses[claim.number - 1]);
+	return table_hash_text(table_hash_text(0, claim.workload->name_space), claim.workload->name);
 }
 
-static void index_places(struct inventory *inventory, struct arena *arena)
+static bool same_name(const struct workload *a, const struct workload *b)
+{
+	return strcmp(a->name, b->name) == 0 && strcmp(a->name_space, b->name_space) == 0;
+}
+
+/* Whether two claims are for one name, or one address. */
+static bool same_key(struct claim a, struct claim b)
+{
+	if (a.number == BY_NAME || b.number == BY_NAME)
+		return a.number == b.number && same_name(a.workload, b.workload);
+	return address_compare(&a.workload->addresses[a.number - 1], &b.workload->addresses[b.number - 1]) == 0;
+}
+
+/* ---- claims ---- */
+
+static struct claim slot_claim(const struct slot *slot)
+{
+	if (slot->number == CONTESTED)
+		return ((const struct contest *)slot->item)->claims[0];
+	return (struct claim){slot->item, slot->number};
+}
+
+static struct slot *find_slot(const struct inventory *inventory, uint32_t hash, struct claim claim)
+{
+	const struct table *table = &inventory->index->claims;
+	struct slot *slot = table_first(table, hash);
+	while (slot != NULL && !same_key(slot_claim(slot), claim))
+		slot = table_next(table, slot);
+	return slot;
+}
+
+static void *reallocate(void *memory, size_t count, size_t size)
+{
+	void *moved = reallocarray(memory, count, size);
+	if (moved == NULL)
+		abort();
+	return moved;
+}
+
+/* Where a claim of this age stands in the contest, or would. */
+static size_t contest_place(const struct contest *contest, uint64_t order)
+{
+	size_t low = 0, high = contest->count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (contest->claims[middle].workload->order < order)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void contest_join(struct contest *contest, struct claim claim)
+{
+	size_t at = contest_place(contest, claim.workload->order);
+	if ((contest->count & (contest->count - 1)) == 0) /* full: its room is a power of two */
+		contest->claims =
+		    reallocate(contest->claims, contest->count > 0 ? 2 * contest->count : 1, sizeof claim);
+	memmove(&contest->claims[at + 1], &contest->claims[at], (contest->count - at) * sizeof claim);
+	contest->claims[at] = claim;
+	contest->count++;
+}
+
+static void contest_free(struct contest *contest)
+{
+	free(contest->claims);
+	free(contest);
+}
+
+static void add_claim(struct inventory *inventory, struct claim claim)
+{
+	uint32_t hash = hash_claim(claim);
+	struct slot *slot = find_slot(inventory, hash, claim);
+	if (slot == NULL) {
+		table_add(&inventory->index->claims, hash, claim.workload, claim.number);
+		return;
+	}
+	struct claim there = slot_claim(slot);
+	if (there.workload == claim.workload)
+		return; /* one address twice in one workload */
+	if (slot->number != CONTESTED) {
+		struct contest *contest = calloc(1, sizeof *contest);
+		if (contest == NULL)
+			abort();
+		contest_join(contest, there);
+		slot->item = contest;
+		slot->number = CONTESTED;
+	}
+	contest_join(slot->item, claim);
+}
+
+static void remove_claim(struct inventory *inventory, struct claim claim)
+{
+	struct slot *slot = find_slot(inventory, hash_claim(claim), claim);
+	if (slot == NULL || (slot->number != CONTESTED && slot->item != claim.workload))
+		return; /* one address twice in one workload */
+	if (slot->number != CONTESTED) {
+		table_remove(&inventory->index->claims, slot);
+		return;
+	}
+	struct contest *contest = slot->item;
+	size_t at = contest_place(contest, claim.workload->order);
+	if (at == contest->count || contest->claims[at].workload != claim.workload)
+		return;
+	contest->count--;
+	memmove(&contest->claims[at], &contest->claims[at + 1], (contest->count - at) * sizeof claim);
+	if (contest->count > 1)
+		return;
+	struct claim last = contest->claims[0];
+	contest_free(contest);
+	slot->item = last.workload;
+	slot->number = last.number;
+}
+
+/* ---- an inventory that changes ---- */
+
+void inventory_init(struct inventory *inventory)
+{
+	*inventory = (struct inventory){.index = calloc(1, sizeof *inventory->index)};
+	if (inventory->index == NULL)
+		abort();
+}
+
+static void forget_places(struct inventory_index *index)
+{
+	free(index->places);
+	index->places = NULL;
+}
+
+void inventory_finish(struct inventory *inventory)
 {
 	struct inventory_index *index = inventory->index;
-	size_t count = 0, kept = 0;
-	for (size_t i = 0; i < inventory->workload_count; i++)
-		count += inventory->workloads[i]->address_count;
-	index->places = arena_alloc(arena, (count + 1) * sizeof *index->places);
-	count = 0;
-	for (size_t i = 0; i < inventory->workload_count; i++)
-		for (size_t j = 0; j < inventory->workloads[i]->address_count; j++) {
-			const struct address *address = &inventory->workloads[i]->addresses[j];
-			if (inventory_node_at(inventory, address) != NULL)
-				index->address_twice = true; /* a node's address stays the node's */
-			else
-				index->places[count++] = (struct place){*address, inventory->workloads[i]};
-		}
-	if (count > 1)
-		qsort(index->places, count, sizeof *index->places, compare_places);
-	for (size_t i = 0; i < count; i++) {
-		if (kept == 0 || address_compare(&index->places[kept - 1].address, &index->places[i].address) != 0)
-			index->places[kept++] = index->places[i];
-		else if (index->places[kept - 1].workload != index->places[i].workload)
-			index->address_twice = true;
+	struct slot *slot;
+	for (size_t at = 0; (slot = table_each(&index->claims, &at)) != NULL;)
+		if (slot->number == CONTESTED)
+			contest_free(slot->item);
+	struct table *tables[] = {&index->claims, &index->spaces, &index->nodes, &index->node_addresses, &index->pools};
+	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+		table_finish(tables[i]);
+	forget_places(index);
+	free(inventory->workloads);
+	free(index);
+	*inventory = (struct inventory){0};
+}
+
+void inventory_add(struct inventory *inventory, struct workload *workload)
+{
+	struct inventory_index *index = inventory->index;
+	if (inventory->workload_count == index->room) {
+		index->room = index->room > 0 ? 2 * index->room : 16;
+		inventory->workloads = reallocate(inventory->workloads, index->room, sizeof workload);
 	}
-	index->place_count = kept;
+	workload->position = (uint32_t)inventory->workload_count;
+	inventory->workloads[inventory->workload_count++] = workload;
+	for (uint32_t number = BY_NAME; number <= workload->address_count; number++)
+		add_claim(inventory, (struct claim){workload, number});
+	forget_places(index);
+}
+
+void inventory_remove(struct inventory *inventory, struct workload *workload)
+{
+	struct workload *last = inventory->workloads[--inventory->workload_count];
+	last->position = workload->position;
+	inventory->workloads[last->position] = last;
+	for (uint32_t number = BY_NAME; number <= workload->address_count; number++)
+		remove_claim(inventory, (struct claim){workload, number});
+	forget_places(inventory->index);
+}
+
+const struct workload *inventory_claimant(const struct inventory *inventory, const struct address *address)
+{
+	struct address copy = *address;
+	struct workload wanted = {.addresses = &copy, .address_count = 1};
+	const struct slot *slot = find_slot(inventory, hash_address(address), (struct claim){&wanted, 1});
+	return slot != NULL ? slot_claim(slot).workload : NULL;
+}
+
+bool inventory_has_its_own(const struct inventory *inventory, const struct workload *workload)
+{
+	bool own = inventory_workload(inventory, workload->name_space, workload->name) == workload;
+	for (size_t i = 0; i < workload->address_count && own; i++)
+		own = inventory_at(inventory, &workload->addresses[i]) == workload;
+	return own;
+}
+
+/* ---- nodes and namespaces ---- */
+
+/* Of two with one name, or one address, the first is found. */
+static void index_node(struct inventory *inventory, struct node *node)
+{
+	struct inventory_index *index = inventory->index;
+	if (inventory_node(inventory, node->name) == NULL)
+		table_add(&index->nodes, table_hash_text(0, node->name), node, 0);
+	for (size_t i = 0; i < node->address_count; i++)
+		if (inventory_node_at(inventory, &node->addresses[i]) == NULL)
+			table_add(&index->node_addresses, hash_address(&node->addresses[i]), node, (uint32_t)i);
+	for (size_t i = 0; i < node->pool_count; i++) {
+		table_add(&index->pools, hash_pool(&node->pools[i]), node, (uint32_t)i);
+		index->pool_lengths[node->pools[i].address.family == 6][node->pools[i].length] = 1;
+	}
+}
+
+static void index_namespace(struct inventory *inventory, struct name_space *space)
+{
+	if (inventory_namespace(inventory, space->name) == NULL)
+		table_add(&inventory->index->spaces, table_hash_text(0, space->name), space, 0);
+}
+
+void inventory_index_nodes(struct inventory *inventory)
+{
+	struct inventory_index *index = inventory->index;
+	table_clear(&index->spaces);
+	table_clear(&index->nodes);
+	table_clear(&index->node_addresses);
+	table_clear(&index->pools);
+	memset(index->pool_lengths, 0, sizeof index->pool_lengths);
+	for (size_t i = 0; i < inventory->namespace_count; i++)
+		index_namespace(inventory, inventory->namespaces[i]);
+	for (size_t i = 0; i < inventory->node_count; i++)
+		index_node(inventory, inventory->nodes[i]);
+	forget_places(index);
 }
 
 void inventory_index(struct inventory *inventory, struct arena *arena)
 {
 	struct inventory_index *index = arena_alloc(arena, sizeof *index);
 	inventory->index = index;
-	index->by_name = arena_alloc(arena, (inventory->workload_count + 1) * sizeof *index->by_name);
-	for (size_t i = 0; i < inventory->workload_count; i++)
-		index->by_name[i] = inventory->workloads[i];
-	if (inventory->workload_count > 1)
-		qsort(index->by_name, inventory->workload_count, sizeof *index->by_name, compare_workloads);
-	for (size_t i = 0; i < inventory->node_count; i++)
-		for (size_t j = 0; j < inventory->nodes[i]->address_count; j++)
-			*arena_push(arena, index->nodes, index->node_count) =
-			    (struct node_place){inventory->nodes[i]->addresses[j], inventory->nodes[i]};
-	if (index->node_count > 1)
-		qsort(index->nodes, index->node_count, sizeof *index->nodes, compare_node_places);
-	index_places(inventory, arena);
+	index->arena = index->claims.arena = index->spaces.arena = index->nodes.arena = arena;
+	index->node_addresses.arena = index->pools.arena = arena;
+	inventory_index_nodes(inventory);
+	for (int conflict = 0; conflict < 2; conflict++)
+		for (size_t i = 0; i < inventory->workload_count; i++) {
+			struct workload *workload = inventory->workloads[i];
+			for (uint32_t number = BY_NAME; number <= workload->address_count; number++) {
+				struct claim claim = {workload, number};
+				uint32_t hash = hash_claim(claim);
+				if (workload->conflict == conflict && find_slot(inventory, hash, claim) == NULL)
+					table_add(&index->claims, hash, workload, number);
+			}
+		}
 }
 
-bool inventory_has_conflicts(const struct inventory *inventory)
+/* ---- look-ups ---- */
+
+static int compare_places(const void *left, const void *right)
 {
-	const struct inventory_index *index = inventory->index;
-	bool conflict = index->address_twice;
-	for (size_t i = 1; i < inventory->workload_count && !conflict; i++)
-		conflict = compare_workloads(&index->by_name[i - 1], &index->by_name[i]) == 0;
-	return conflict;
+	return address_compare(&((const struct place *)left)->address, &((const struct place *)right)->address);
+}
+
+static void list_places(const struct inventory *inventory)
+{
+	struct inventory_index *index = inventory->index;
+	size_t count = index->claims.count + 1, size = count * sizeof(struct place);
+	index->places =
+	    index->arena != NULL ? arena_alloc(index->arena, size) : reallocate(NULL, count, sizeof(struct place));
+	index->place_count = 0;
+	const struct slot *slot;
+	for (size_t at = 0; (slot = table_each(&index->claims, &at)) != NULL;) {
+		struct claim claim = slot_claim(slot);
+		if (claim.number == BY_NAME)
+			continue;
+		struct address address = claim.workload->addresses[claim.number - 1];
+		if (inventory_node_at(inventory, &address) == NULL) /* a node's address stays the node's */
+			index->places[index->place_count++] = (struct place){address, claim.workload};
+	}
+	if (index->place_count > 1)
+		qsort(index->places, index->place_count, sizeof *index->places, compare_places);
 }
 
 const struct place *inventory_places(const struct inventory *inventory, size_t *count)
 {
+	if (inventory->index->places == NULL)
+		list_places(inventory);
 	*count = inventory->index->place_count;
 	return inventory->index->places;
 }
 
 const struct workload *inventory_workload(const struct inventory *inventory, const char *name_space, const char *name)
 {
-	if (inventory->workload_count == 0)
-		return NULL;
 	struct workload wanted = {.name_space = name_space, .name = name};
-	const struct workload *key = &wanted;
-	const struct workload **found = bsearch(&key, inventory->index->by_name, inventory->workload_count,
-						sizeof *inventory->index->by_name, compare_workloads);
-	return found != NULL ? *found : NULL;
-}
-
-static int compare_address_places(const void *address, const void *place)
-{
-	return address_compare(address, &((const struct place *)place)->address);
-}
-
-static int compare_address_nodes(const void *address, const void *place)
-{
-	return address_compare(address, &((const struct node_place *)place)->address);
+	struct claim claim = {&wanted, BY_NAME};
+	const struct slot *slot = find_slot(inventory, hash_claim(claim), claim);
+	return slot != NULL ? slot_claim(slot).workload : NULL;
 }
 
 const struct workload *inventory_at(const struct inventory *inventory, const struct address *address)
 {
-	const struct inventory_index *index = inventory->index;
-	const struct place *place = index->place_count == 0 ? NULL
-							    : bsearch(address, index->places, index->place_count,
-								      sizeof *index->places, compare_address_places);
-	return place != NULL ? place->workload : NULL;
+	return inventory_node_at(inventory, address) == NULL ? inventory_claimant(inventory, address) : NULL;
 }
 
 const struct node *inventory_node_at(const struct inventory *inventory, const struct address *address)
 {
-	const struct inventory_index *index = inventory->index;
-	const struct node_place *place = index->node_count == 0 ? NULL
-								: bsearch(address, index->nodes, index->node_count,
-									  sizeof *index->nodes, compare_address_nodes);
-	return place != NULL ? place->node : NULL;
+	const struct table *table = &inventory->index->node_addresses;
+	struct slot *slot = table_first(table, hash_address(address));
+	for (; slot != NULL; slot = table_next(table, slot)) {
+		const struct node *node = slot->item;
+		if (address_compare(&node->addresses[slot->number], address) == 0)
+			return node;
+	}
+	return NULL;
 }
 
 const struct name_space *inventory_namespace(const struct inventory *inventory, const char *name)
 {
-	for (size_t i = 0; i < inventory->namespace_count; i++)
-		if (strcmp(inventory->namespaces[i]->name, name) == 0)
-			return inventory->namespaces[i];
-	return NULL;
+	const struct table *table = &inventory->index->spaces;
+	struct slot *slot = table_first(table, table_hash_text(0, name));
+	while (slot != NULL && strcmp(((const struct name_space *)slot->item)->name, name) != 0)
+		slot = table_next(table, slot);
+	return slot != NULL ? slot->item : NULL;
 }
 
 const struct node *inventory_node(const struct inventory *inventory, const char *name)
 {
-	for (size_t i = 0; i < inventory->node_count; i++)
-		if (strcmp(inventory->nodes[i]->name, name) == 0)
-			return inventory->nodes[i];
-	return NULL;
+	const struct table *table = &inventory->index->nodes;
+	struct slot *slot = table_first(table, table_hash_text(0, name));
+	while (slot != NULL && strcmp(((const struct node *)slot->item)->name, name) != 0)
+		slot = table_next(table, slot);
+	return slot != NULL ? slot->item : NULL;
+}
+
+static bool has_pool(const struct table *pools, const struct prefix *pool)
+{
+	struct slot *slot = table_first(pools, hash_pool(pool));
+	for (; slot != NULL; slot = table_next(pools, slot)) {
+		const struct prefix *there = &((const struct node *)slot->item)->pools[slot->number];
+		if (there->length == pool->length && address_compare(&there->address, &pool->address) == 0)
+			return true;
+	}
+	return false;
 }
 
 bool inventory_in_pool(const struct inventory *inventory, const struct address *address)
 {
-	for (size_t i = 0; i < inventory->node_count; i++)
-		for (size_t j = 0; j < inventory->nodes[i]->pool_count; j++)
-			if (prefix_contains(&inventory->nodes[i]->pools[j], address))
-				return true;
+	const struct inventory_index *index = inventory->index;
+	struct prefix pool = {.address = *address};
+	for (int length = 8 * (int)address_size(address->family); length >= 0; length--) {
+		if (length < 8 * (int)address_size(address->family))
+			pool.address.bytes[length / 8] &= (uint8_t)(0xff << (8 - length % 8));
+		pool.length = (uint8_t)length;
+		if (index->pool_lengths[address->family == 6][length] && has_pool(&index->pools, &pool))
+			return true;
+	}
 	return false;
 }

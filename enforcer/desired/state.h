@@ -30,20 +30,39 @@ const char *state_revision(const struct state *state);
 /* The problems of the last reading of policy as text, empty when it was good. Borrowed until the next reading. */
 const char *state_policy_errors(const struct state *state);
 
-/* Reads one workload file again, or forgets one that is gone. Returns how many workloads differ; a file that is not
- * readable as workloads keeps what it said last, and gives -1. */
-int state_read_workloads(struct state *state, const char *path);
-int state_forget_workloads(struct state *state, const char *path);
+/* A workload that came (before: NULL), went (after: NULL) or is another now; whether it is in conflict counts. `before`
+ * is how it was and lives as long as the changes; `after` is the workload of the world. */
+struct workload_change {
+	const struct workload *before, *after;
+};
 
-/* Makes the state hold the files of this directory and no others of it. Returns as state_read_workloads, summed. */
-int state_scan_workloads(struct state *state, const char *directory);
+/* What a reading changed, once for each workload: also in other files, where a conflict came or went. The changes are
+ * the state's, until the next call that reads, forgets or reverts. */
+struct changes {
+	const struct workload_change *items;
+	size_t count;
+	bool wide; /* nodes, their addresses or pools, or namespaces are others: that may concern every workload */
+};
 
-/* Problems of workload files, one call for each. */
+/* Reads one workload file again, and says in `*changes` what is different now. Returns 0, or -1 for a file that is not
+ * readable as workloads and keeps what it said last. */
+int state_read_workloads(struct state *state, const char *path, struct changes *changes);
+
+/* Forgets a workload file that is gone. */
+void state_forget_workloads(struct state *state, const char *path, struct changes *changes);
+
+/* Makes the state hold the files of this directory and no others of it. Returns 0, or -1 for a directory that cannot be
+ * read: it says nothing about who is gone. */
+int state_scan_workloads(struct state *state, const char *directory, struct changes *changes);
+
+/* Problems of workload files, one call for each in the order of paths. */
 void state_file_errors(const struct state *state, void (*call)(void *context, const char *path, const char *text),
 		       void *context);
 
-/* The world as it is to be enforced at `now`. Where two workloads have one address, or one name, the older keeps it and
- * the other is in conflict. All in `arena`, but texts belong to the state: use it before the next reading. */
-struct world state_world(const struct state *state, struct arena *arena, int64_t now);
+/* The world as it is to be enforced at `now`, a view of the state at no cost: its policy is the one of the moment, and
+ * its inventory changes in place with each reading. Where two workloads have one address, or one name, the older keeps
+ * it and the other is in conflict; a file is as old as the newest address in it. Workloads of the same content share
+ * their `labels.items` and `ports`, also those of other files, so that one comparison of pointers tells. */
+struct world state_world(const struct state *state, int64_t now);
 
 #endif

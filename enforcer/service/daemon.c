@@ -106,7 +106,7 @@ static void note_refusal(struct daemon *daemon, const struct diagnostics *diagno
 static int apply(struct daemon *daemon, const struct ruleset *from, enum change change)
 {
 	struct arena *arena = arena_create();
-	struct world world = state_world(daemon->state, arena, (int64_t)time(NULL));
+	struct world world = state_world(daemon->state, (int64_t)time(NULL));
 	struct ruleset *actual = NULL;
 	struct plan *plan = NULL;
 	int error = from == NULL ? read_table(daemon, arena, world.at, &actual) : 0;

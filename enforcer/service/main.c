@@ -132,29 +132,29 @@ static void collect(void *context, enum directory_event kind, const char *path)
 	events->items[events->count++] = (struct file_event){kind, strdup(path)};
 }
 
-/* Reads what one event concerns; returns how many workloads differ. */
+/* Reads what one event concerns; returns how many workloads differ, or more where it may concern them all. */
 static int take_event(struct loop *loop, struct watch *watch, const struct file_event *event)
 {
 	struct state *state = loop->daemon.state;
-	int changes = 0;
+	struct changes changes = {0};
 	switch (event->kind) {
 	case DIRECTORY_CHANGED:
-		changes = state_read_workloads(state, event->path);
-		if (changes < 0)
+		if (state_read_workloads(state, event->path, &changes) != 0)
 			fprintf(stderr, "ringfenced: %s does not check; what it said before stays in force\n",
 				event->path);
 		break;
 	case DIRECTORY_REMOVED:
-		changes = state_forget_workloads(state, event->path);
+		state_forget_workloads(state, event->path, &changes);
 		break;
 	case DIRECTORY_RESCAN:
-		changes = 2 * state_scan_workloads(state, watch->path); /* more than one thing may have changed */
+		state_scan_workloads(state, watch->path, &changes);
+		changes.wide = changes.wide || changes.count > 0; /* more than one thing may have changed */
 		break;
 	case DIRECTORY_LOST:
 		fprintf(stderr, "ringfenced: %s is gone; its workloads stay as they were\n", watch->path);
 		break;
 	}
-	return changes > 0 ? changes : 0;
+	return (int)changes.count + 2 * changes.wide;
 }
 
 /* One workload at a time is a change in place; a flood is one new generation. */
@@ -205,6 +205,7 @@ static int on_directory(sd_event_source *source, int fd, uint32_t revents, void 
 static void open_watch(struct watch *watch)
 {
 	struct loop *loop = watch->loop;
+	struct changes changes;
 	int changed = 0;
 	if (watch->directory == NULL) {
 		changed = directory_create(&watch->directory, watch->path, watch->policy) == 0;
@@ -218,7 +219,8 @@ static void open_watch(struct watch *watch)
 		return;
 	if (watch->policy)
 		policy_changed(loop);
-	else if (state_scan_workloads(loop->daemon.state, watch->path) > 0 && loop->daemon.enforced != NULL)
+	else if (state_scan_workloads(loop->daemon.state, watch->path, &changes) == 0 &&
+		 changes.count + changes.wide > 0 && loop->daemon.enforced != NULL)
 		daemon_enforce(&loop->daemon, CHANGE_ANY);
 }
 

@@ -12,7 +12,10 @@ struct workload {
 	const char *interface; /* the host-side interface, or NULL */
 	struct named_port *ports;
 	size_t port_count;
-	bool conflict; /* an older workload has one of its addresses: it has no allowed flow */
+	bool conflict; /* an older workload has its name or one of its addresses, or a node has: it has no allowed flow
+			*/
+	uint32_t position; /* inventory_add: in the array */
+	uint64_t order;	   /* inventory_add: age, of which the lower is the older */
 	struct span span;
 };
 
@@ -55,11 +58,35 @@ struct inventory {
  * that is there already, and an address that one of them has, are passed over. */
 void inventory_add_hosts(struct inventory *inventory, struct arena *arena);
 
-/* Makes the look-ups below work; call it after the last change to the arrays. */
+/* Makes the look-ups below work; call it after the last change to the arrays. Of two workloads with one name or one
+ * address the one that is not in conflict is found, or else the first. */
 void inventory_index(struct inventory *inventory, struct arena *arena);
 
-/* Whether two workloads have one name or one address, or a workload has the address of a node. */
-bool inventory_has_conflicts(const struct inventory *inventory);
+/* ---- an inventory that changes ----
+ *
+ * From inventory_init to inventory_finish, in place of inventory_index. Workloads, nodes and namespaces are the
+ * caller's and stay where they are while they are in it. Adding and removing costs the same however many there are. */
+
+/* Makes an empty inventory, and frees what it took. */
+void inventory_init(struct inventory *inventory);
+void inventory_finish(struct inventory *inventory);
+
+/* Adds a workload, whose `order`, name and addresses stay as they are then, or takes it out, which moves the last one
+ * to its place in the array. Of two with one name or one address the older is found, and the other when that one is
+ * gone; two of one order have nothing in common. */
+void inventory_add(struct inventory *inventory, struct workload *workload);
+void inventory_remove(struct inventory *inventory, struct workload *workload);
+
+/* Call it after `nodes` or `namespaces`, or what they point to, was replaced. */
+void inventory_index_nodes(struct inventory *inventory);
+
+/* The oldest workload with this address, also where a node has it. NULL: none. */
+const struct workload *inventory_claimant(const struct inventory *inventory, const struct address *address);
+
+/* Whether the workload is found by its name and each of its addresses: no older one and no node has any of them. */
+bool inventory_has_its_own(const struct inventory *inventory, const struct workload *workload);
+
+/* ---- look-ups ---- */
 
 /* A workload at one of its addresses. */
 struct place {
@@ -67,7 +94,8 @@ struct place {
 	const struct workload *workload;
 };
 
-/* Every address of a workload with the one that has it, in the order of addresses. */
+/* Every address of a workload with the one that has it, in the order of addresses: sorted when it is asked for, and the
+ * inventory's until it changes. */
 const struct place *inventory_places(const struct inventory *inventory, size_t *count);
 
 /* Each returns NULL when there is none. */

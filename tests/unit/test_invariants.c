@@ -379,6 +379,7 @@ static bool example_holds(struct arena *arena, const struct world *world, const 
 				made_up[j].labels = (struct labels){&teams[choices[j]], 1};
 			inventory.namespaces[inventory.namespace_count++] = &made_up[j];
 		}
+		inventory_index(&inventory, arena);
 		if (verdict_of(&with, flow).allowed && flows_hold(&with, &world->policy->nevers[0]->flows, flow))
 			return true;
 	}

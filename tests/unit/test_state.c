@@ -1,8 +1,6 @@
 /* What the daemon believes: workload files that come, go, break and contradict each other. */
 #include "enforcer/desired/state.h"
 
-#include <ringfence/arena.h>
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -49,16 +47,22 @@ static const char *workload(const char *name, const char *addresses)
 	return text;
 }
 
+/* How many workloads are different, and 2 more where it may concern them all. */
+static int sum(const struct changes *changes)
+{
+	return (int)changes->count + 2 * changes->wide;
+}
+
 static int scan(const struct fixture *f)
 {
-	return state_scan_workloads(f->state, f->workloads);
+	struct changes changes;
+	return state_scan_workloads(f->state, f->workloads, &changes) == 0 ? sum(&changes) : -1;
 }
 
 /* NAME@NODE for each workload in the order of names, with ! behind those in conflict, all in `text`. */
 static const char *seen(const struct fixture *f, char *text, size_t size)
 {
-	struct arena *arena = arena_create();
-	struct world world = state_world(f->state, arena, NOW);
+	struct world world = state_world(f->state, NOW);
 	const char *last = "";
 	text[0] = 0;
 	for (size_t round = 0; round < world.inventory->workload_count; round++) {
@@ -79,7 +83,6 @@ static const char *seen(const struct fixture *f, char *text, size_t size)
 					 one->node != NULL ? one->node : "-", one->conflict ? "!" : "");
 		}
 	}
-	arena_free(arena);
 	return text;
 }
 
@@ -216,11 +219,9 @@ static void the_older_keeps_an_address_and_the_newer_is_in_conflict(void **state
 	put(f, "a.yaml", workload("new", "10.0.0.1, 10.0.0.2")); /* its file comes first by name */
 	assert_int_equal(scan(f), 1);
 	EXPECT_SEEN(f, "new@here! old@here");
-	struct arena *arena = arena_create();
-	struct world world = state_world(f->state, arena, NOW);
+	struct world world = state_world(f->state, NOW);
 	const char *owner = owner_of(&world, "10.0.0.1")->name;
 	assert_string_equal(owner, "old");
-	arena_free(arena);
 	/* Reading the older again makes it no newer, as long as it claims nothing more. */
 	put(f, "z.yaml", "# read again\nringfence: v1\nworkloads: [{name: old, addresses: [10.0.0.1]}]\n");
 	assert_int_equal(scan(f), 1);
@@ -236,7 +237,7 @@ static void a_conflict_ends_when_the_older_is_gone(void **state)
 	scan(f);
 	EXPECT_SEEN(f, "new@here! old@here");
 	take(f, "old.yaml");
-	assert_int_equal(scan(f), 1);
+	assert_int_equal(scan(f), 2); /* the one that is gone, and the one that is in conflict no more */
 	EXPECT_SEEN(f, "new@here");
 }
 
@@ -259,10 +260,8 @@ static void one_name_in_two_files_is_a_conflict_of_the_newer(void **state)
 	scan(f);
 	put(f, "a.yaml", workload("same", "10.0.0.2"));
 	scan(f);
-	struct arena *arena = arena_create();
-	struct world world = state_world(f->state, arena, NOW);
+	struct world world = state_world(f->state, NOW);
 	bool old = owner_of(&world, "10.0.0.1")->conflict, new = owner_of(&world, "10.0.0.2")->conflict;
-	arena_free(arena);
 	assert_false(old);
 	assert_true(new);
 }
@@ -308,14 +307,12 @@ static void a_nodes_entry_holds_whichever_file_came_first(void **state)
 		put(f, native_first ? "a.yaml" : "b.yaml", native);
 		put(f, native_first ? "b.yaml" : "a.yaml", pod("one", "10.0.1.1", "192.0.2.9"));
 		scan(f);
-		struct arena *arena = arena_create();
-		struct world world = state_world(f->state, arena, NOW);
+		struct world world = state_world(f->state, NOW);
 		assert_null(address_parse(&stray, "10.0.1.77"));
 		assert_null(address_parse(&machine, "192.0.2.9"));
 		assert_int_equal(world.inventory->node_count, 1);
 		assert_true(inventory_in_pool(world.inventory, &stray));
 		assert_null(inventory_node_at(world.inventory, &machine));
-		arena_free(arena);
 		take(f, "a.yaml");
 		take(f, "b.yaml");
 		scan(f);
@@ -329,14 +326,12 @@ static void what_two_files_say_of_a_node_holds_together(void **state)
 	put(f, "a.yaml", "ringfence: v1\nnodes: {n0: {addresses: [192.0.2.1], workload_networks: [10.0.1.0/24]}}\n");
 	put(f, "b.yaml", "ringfence: v1\nnodes: {n0: {addresses: [192.0.2.1], workload_networks: [10.0.2.0/24]}}\n");
 	scan(f);
-	struct arena *arena = arena_create();
-	struct world world = state_world(f->state, arena, NOW);
+	struct world world = state_world(f->state, NOW);
 	assert_null(address_parse(&one, "10.0.1.77"));
 	assert_null(address_parse(&two, "10.0.2.77"));
 	assert_true(inventory_in_pool(world.inventory, &one) && inventory_in_pool(world.inventory, &two));
 	assert_int_equal(world.inventory->node_count, 1);
 	assert_int_equal(world.inventory->nodes[0]->address_count, 1);
-	arena_free(arena);
 }
 
 static void a_pod_takes_no_address_from_a_workload_by_its_host(void **state)
@@ -355,11 +350,9 @@ static void each_pod_may_tell_another_address_of_its_node(void **state)
 	put(f, "b.yaml", pod("two", "10.0.1.2", "192.0.2.1"));
 	put(f, "c.yaml", pod("three", "10.0.1.3", "\"2001:db8::1\""));
 	scan(f);
-	struct arena *arena = arena_create();
-	struct world world = state_world(f->state, arena, NOW);
+	struct world world = state_world(f->state, NOW);
 	assert_int_equal(world.inventory->node_count, 1);
 	assert_int_equal(world.inventory->nodes[0]->address_count, 2);
-	arena_free(arena);
 }
 
 /* ---- files and the directory ---- */
@@ -390,14 +383,18 @@ static void hidden_files_and_other_endings_are_no_workloads(void **state)
 static void a_file_is_forgotten_by_its_path_and_once(void **state)
 {
 	struct fixture *f = *state;
+	struct changes found;
 	char path[200];
 	put(f, "a.yaml", TWO);
 	snprintf(path, sizeof path, "%s/a.yaml", f->workloads);
-	assert_int_equal(state_read_workloads(f->state, path), 2);
-	assert_int_equal(state_forget_workloads(f->state, path), 2);
-	assert_int_equal(state_forget_workloads(f->state, path), 0);
+	assert_int_equal(state_read_workloads(f->state, path, &found), 0);
+	assert_int_equal(sum(&found), 2);
+	state_forget_workloads(f->state, path, &found);
+	assert_int_equal(sum(&found), 2);
+	state_forget_workloads(f->state, path, &found);
+	assert_int_equal(sum(&found), 0);
 	EXPECT_SEEN(f, "");
-	assert_int_equal(state_read_workloads(f->state, "/nonexistent.yaml"), -1);
+	assert_int_equal(state_read_workloads(f->state, "/nonexistent.yaml", &found), -1);
 	assert_int_equal(error_count(f), 1);
 }
 
@@ -437,9 +434,7 @@ static void the_last_good_policy_stays(void **state)
 		assert_int_equal(state_read_policy(f->state, f->policy), steps[i].answer);
 		assert_int_equal(strlen(state_policy_errors(f->state)) > 0, steps[i].answer < 0);
 		assert_int_equal(state_has_policy(f->state), steps[i].services > 0);
-		struct arena *arena = arena_create();
-		size_t services = state_world(f->state, arena, NOW).policy->service_count;
-		arena_free(arena);
+		size_t services = state_world(f->state, NOW).policy->service_count;
 		assert_int_equal(services, steps[i].services);
 	}
 }
