@@ -40,9 +40,10 @@ UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 UNIT_SHARED := tests/unit/random_policy.c tests/unit/reading.c
 TOOL_SOURCES := $(wildcard tests/packets/*.c tests/bench/*.c)
 # Tests with real packets in one process, and what they share.
-LAB_SOURCES := tests/lab/lab.c tests/lab/packet.c
+LAB_SOURCES := tests/lab/lab.c tests/lab/packet.c tests/lab/load.c
 LAB_TEST_SOURCES := tests/lab/test_lab.c $(wildcard tests/conformance/*.c)
 AGREEMENT_SOURCES := $(wildcard tests/agreement/*.c)
+ATOMIC_SOURCES := $(wildcard tests/atomic/*.c)
 
 # The page of `ringfence graph`: one for all builds, since it is the same in each.
 PAGE := build/page
@@ -52,9 +53,10 @@ objects = $(patsubst %.c,$(BUILD)/objects/%.o,$(1))
 LIBRARY := $(BUILD)/libringfence.a
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SOURCES))
 AGREEMENT := $(BUILD)/tests/agreement/agreement
-TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SOURCES) $(LAB_TEST_SOURCES)) $(AGREEMENT)
+ATOMIC := $(BUILD)/tests/atomic/atomic
+TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SOURCES) $(LAB_TEST_SOURCES)) $(AGREEMENT) $(ATOMIC)
 EVERY_SOURCE := $(CLI_SOURCES) $(DAEMON_SOURCES) $(LIBRARY_SOURCES) $(UNIT_SOURCES) $(UNIT_SHARED) $(TOOL_SOURCES) $(LAB_SOURCES) \
-	$(LAB_TEST_SOURCES) $(AGREEMENT_SOURCES)
+	$(LAB_TEST_SOURCES) $(AGREEMENT_SOURCES) $(ATOMIC_SOURCES)
 
 .PHONY: all tests check conformance agreement demo install format lint headers clean
 .SECONDARY:
@@ -109,6 +111,11 @@ $(patsubst %.c,$(BUILD)/%,$(LAB_TEST_SOURCES)): $(BUILD)/%: $(BUILD)/objects/%.o
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(CLI_LIBS)
 
 $(AGREEMENT): $(call objects,$(AGREEMENT_SOURCES) $(LAB_SOURCES)) $(LIBRARY)
+	@mkdir -p $(@D)
+	@echo "  LD  $@"
+	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(CLI_LIBS)
+
+$(ATOMIC): $(call objects,$(ATOMIC_SOURCES) $(LAB_SOURCES)) $(LIBRARY)
 	@mkdir -p $(@D)
 	@echo "  LD  $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(CLI_LIBS)
