@@ -161,7 +161,7 @@ const struct kind kinds[KIND_COUNT] = {
     {"an address goes from one workload to another",
      2,
      {{POLICY(ALLOW("from: web, to: api")), WORKLOADS WEB JOB API DB, 0},
-      {POLICY(ALLOW("from: web, to: api")), WORKLOADS WORKLOAD("web-2", "app: web", AT_WEB) JOB API DB, 0}},
+      {POLICY(ALLOW("from: web, to: api")), WORKLOADS WORKLOAD("job-2", "app: job", AT_WEB) JOB API DB, 0}},
      "web>api:8080 job>api:8080 web>db:8080 job>api:9000"},
     {"two workloads swap their labels",
      2,

@@ -186,7 +186,8 @@ static bool add_shots(struct sender *sender, struct lab *lab, bool replies)
 						    .protocol = IPPROTO_UDP,
 						    .source_port = flow->port,
 						    .destination_port = port};
-			good = add_shot(sender, lab, replies ? flow->to : flow->from, j,
+			good = end_of(sender, lab, flow->to) != HOSTS_MAX &&
+			       add_shot(sender, lab, replies ? flow->to : flow->from, j,
 					replies ? PACKET_ANSWER : PACKET_OPEN, replies ? &back : &there);
 		}
 	return good;
