@@ -41,7 +41,7 @@ UNIT_SHARED := tests/unit/random_policy.c tests/unit/reading.c
 TOOL_SOURCES := $(wildcard tests/packets/*.c tests/bench/*.c)
 # Tests with real packets in one process, and what they share.
 LAB_SOURCES := tests/lab/lab.c tests/lab/packet.c tests/lab/load.c
-LAB_TEST_SOURCES := tests/lab/test_lab.c $(wildcard tests/conformance/*.c)
+LAB_TEST_SOURCES := tests/lab/test_lab.c tests/lab/commits.c $(wildcard tests/conformance/*.c)
 AGREEMENT_SOURCES := $(wildcard tests/agreement/*.c)
 ATOMIC_SOURCES := $(wildcard tests/atomic/*.c)
 

@@ -367,7 +367,7 @@ void load_wait(struct load *load)
 		start[i] = load->senders[i].windows;
 	for (size_t i = 0; i < load->sender_count; i++)
 		while (load->senders[i].windows < start[i] + 2) /* the running one, and one that begins after it */
-			usleep(20);
+			usleep(50);
 }
 
 struct load_counts load_counts(const struct load *load)
@@ -384,6 +384,12 @@ struct load_counts load_counts(const struct load *load)
 			counts.longest = sender->longest;
 	}
 	return counts;
+}
+
+void load_restart_longest(struct load *load)
+{
+	for (size_t i = 0; i < load->sender_count; i++)
+		load->senders[i].longest = 0;
 }
 
 struct load_counts load_stop(struct load *load)

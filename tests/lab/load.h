@@ -44,6 +44,9 @@ void load_wait(struct load *load);
 
 struct load_counts load_counts(const struct load *load);
 
+/* From now on `longest` is of windows that end later. */
+void load_restart_longest(struct load *load);
+
 /* Ends the senders, and fills the counts of the flows. */
 struct load_counts load_stop(struct load *load);
 
