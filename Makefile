@@ -3,6 +3,7 @@
 #   make              both programs             make check    every test (the same as tests/run)
 #   make conformance  NetworkPolicy cases, by verdict and by packets
 #   make agreement    random policies against the kernel, POLICIES=2000 SEED=1
+#   make atomic      changes under full load, CHANGES=10000 KIND=pool
 #   make demo         the demonstration         make install  PREFIX=/usr/local DESTDIR=
 #   make SANITIZE=1   with sanitizers, in build/sanitize      make format, make lint, make clean
 
@@ -58,7 +59,7 @@ TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SOURCES) $(LAB_TEST_SOURCES)) $(AGREEM
 EVERY_SOURCE := $(CLI_SOURCES) $(DAEMON_SOURCES) $(LIBRARY_SOURCES) $(UNIT_SOURCES) $(UNIT_SHARED) $(TOOL_SOURCES) $(LAB_SOURCES) \
 	$(LAB_TEST_SOURCES) $(AGREEMENT_SOURCES) $(ATOMIC_SOURCES)
 
-.PHONY: all tests check conformance agreement demo install format lint headers clean
+.PHONY: all tests check conformance agreement atomic demo install format lint headers clean
 .SECONDARY:
 
 all: $(BUILD)/ringfence $(BUILD)/ringfenced
@@ -140,6 +141,10 @@ conformance: all $(BUILD)/tests/conformance/conformance
 # The kernel against the verdict function, long: POLICIES=2000 SEED=1.
 agreement: $(AGREEMENT)
 	RINGFENCE_BUILD=$(BUILD) tests/agreement/run $(or $(POLICIES),2000) $(or $(SEED),1)
+
+# That no packet meets half of a change: so many of each step of each kind, by the library; one in fifty by the daemon.
+atomic: all $(ATOMIC)
+	RINGFENCE_BUILD=$(BUILD) tests/packets/atomic.sh $(or $(CHANGES),10000) $(or $(KIND),)
 
 demo:
 	deploy/demo

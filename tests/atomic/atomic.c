@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -40,6 +41,7 @@ enum {
 	DAEMON_QUIET = 3,    /* milliseconds without a commit, when it is idle as well */
 	DAEMON_MAYBE = 300,  /* milliseconds until it has, or there was none to make */
 	TEXT_ROOM = 1 << 17,
+	PATH_ROOM = 512,
 };
 
 /* A world of a kind, read. */
@@ -58,7 +60,7 @@ struct enforcer {
 	struct ruleset *enforced;
 	/* The daemon's. */
 	pid_t daemon;
-	char directory[64];
+	const char *directory;
 	struct mnl_socket *commits;
 	const char *policy, *workloads; /* what its files say */
 };
@@ -229,7 +231,7 @@ static void make_change(struct enforcer *enforcer, const struct scene *old, stru
 
 static void write_file(const struct enforcer *enforcer, const char *name, const char *text)
 {
-	char path[128], hidden[128];
+	char path[PATH_ROOM], hidden[PATH_ROOM];
 	snprintf(path, sizeof path, "%s/%s", enforcer->directory, name);
 	snprintf(hidden, sizeof hidden, "%s/.new", enforcer->directory);
 	FILE *file = fopen(hidden, "we");
@@ -283,13 +285,12 @@ static void make_change_of_files(struct enforcer *enforcer, const struct scene *
 		give_up("the daemon makes no change of policy");
 }
 
-static void start_daemon(struct enforcer *enforcer, const char *program)
+/* The daemon, with the files that it reads in `directory`; it ends with this process. */
+static void start_daemon(struct enforcer *enforcer, const char *program, const char *directory)
 {
-	char path[128], text[1024];
-	snprintf(enforcer->directory, sizeof enforcer->directory, "/tmp/ringfence-atomic.XXXXXX");
-	if (mkdtemp(enforcer->directory) == NULL)
-		give_up(enforcer->directory);
+	char path[PATH_ROOM], text[4 * PATH_ROOM];
 	static const char *const names[] = {"policy", "workloads"};
+	enforcer->directory = directory;
 	for (size_t i = 0; i < 2; i++) {
 		snprintf(path, sizeof path, "%s/%s", enforcer->directory, names[i]);
 		if (mkdir(path, 0755) != 0)
@@ -313,6 +314,7 @@ static void start_daemon(struct enforcer *enforcer, const char *program)
 		int log = open(text, O_WRONLY | O_CREAT | O_TRUNC, 0644);
 		dup2(log, 1);
 		dup2(log, 2);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		execl(program, program, "--config", path, (char *)NULL);
 		_exit(127);
 	}
@@ -573,14 +575,14 @@ static void change_by_library(const char *only, size_t changes)
 	arena_free(arena);
 }
 
-static void change_by_daemon(const char *only, size_t changes, const char *program)
+static void change_by_daemon(const char *only, size_t changes, const char *program, const char *directory)
 {
 	if (changes == 0)
 		return;
 	struct enforcer enforcer = start_enforcer();
 	struct arena *arena = arena_create();
 	int status = 0;
-	start_daemon(&enforcer, program);
+	start_daemon(&enforcer, program, directory);
 	for (size_t i = 0; i < KIND_COUNT; i++)
 		if (strstr(kinds[i].name, only) != NULL)
 			run_kind(&enforcer, &kinds[i], arena, make_change_of_files, "by the daemon", changes);
@@ -594,15 +596,15 @@ static void change_by_daemon(const char *only, size_t changes, const char *progr
 
 int main(int argc, char **argv)
 {
-	if (argc < 4) {
-		fprintf(stderr, "usage: atomic CHANGES CHANGES_BY_DAEMON RINGFENCED [PART_OF_KIND]\n"
+	if (argc < 5) {
+		fprintf(stderr, "usage: atomic CHANGES CHANGES_BY_DAEMON RINGFENCED EMPTY_DIRECTORY [PART_OF_KIND]\n"
 				"Makes so many changes of each step of each kind under full load; prints TAP.\n");
 		return 2;
 	}
-	const char *only = argc > 4 ? argv[4] : "";
+	const char *only = argc > 5 ? argv[5] : "";
 	see_mixes();
 	change_by_library(only, strtoul(argv[1], NULL, 10));
-	change_by_daemon(only, strtoul(argv[2], NULL, 10), argv[3]);
+	change_by_daemon(only, strtoul(argv[2], NULL, 10), argv[3], argv[4]);
 	printf("1..%d\n", result_count);
 	return failures > 0;
 }
