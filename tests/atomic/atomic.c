@@ -79,7 +79,7 @@ static void result(bool good, const char *name, const char *text)
 	fflush(stdout);
 }
 
-static void give_up(const char *what)
+static _Noreturn void give_up(const char *what)
 {
 	printf("Bail out! %s: %s\n", what, strerror(errno));
 	exit(1);
@@ -117,7 +117,6 @@ static const struct kind_place *place_of(const char *name, size_t length)
 			return &kind_places[i];
 	errno = EINVAL;
 	give_up(name);
-	return NULL;
 }
 
 static struct address address(const char *text)

@@ -26,7 +26,7 @@ struct bench {
 	struct load *load;
 };
 
-static void give_up(const char *what)
+static _Noreturn void give_up(const char *what)
 {
 	fprintf(stderr, "commits: %s: %s\n", what, strerror(errno));
 	exit(1);

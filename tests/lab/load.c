@@ -60,7 +60,7 @@ struct sender {
 	uint64_t flow_sent[LOAD_FLOWS_MAX], flow_arrived[LOAD_FLOWS_MAX];
 	uint16_t window;
 	/* Read by others while it runs. */
-	atomic_uint_fast64_t windows, sent, got, lost, leaked, marks_lost, longest;
+	atomic_uint_fast64_t windows, sent, lost, leaked, marks_lost, longest;
 };
 
 struct load {
@@ -274,17 +274,15 @@ static bool await_mark(struct sender *sender)
 
 static void count_window(struct sender *sender)
 {
-	size_t got = 0, lost = 0, leaked = 0, count = sender->shot_count - 1;
+	size_t lost = 0, leaked = 0, count = sender->shot_count - 1;
 	for (size_t i = 0; i < count; i++) {
 		const struct load_flow *flow = &sender->load->flows[sender->shots[i].flow];
 		sender->flow_sent[sender->shots[i].flow]++;
 		sender->flow_arrived[sender->shots[i].flow] += sender->arrived[i];
-		got += sender->arrived[i];
 		lost += flow->must_pass && !sender->arrived[i];
 		leaked += flow->must_not_pass && sender->arrived[i];
 	}
 	sender->sent += count;
-	sender->got += got;
 	sender->lost += lost;
 	sender->leaked += leaked;
 }
@@ -376,7 +374,6 @@ struct load_counts load_counts(const struct load *load)
 	for (size_t i = 0; i < load->sender_count; i++) {
 		const struct sender *sender = &load->senders[i];
 		counts.sent += sender->sent;
-		counts.arrived += sender->got;
 		counts.lost += sender->lost;
 		counts.leaked += sender->leaked;
 		counts.marks_lost += sender->marks_lost;

@@ -25,11 +25,11 @@ struct load_flow {
 
 /* Packets of all flows, of windows that have ended. */
 struct load_counts {
-	uint64_t sent, arrived;
-	uint64_t lost;	 /* of flows that must pass */
-	uint64_t leaked; /* of flows that must not pass */
-	uint64_t marks_lost;
-	uint64_t longest; /* nanoseconds that the slowest window took */
+	uint64_t sent;
+	uint64_t lost;	     /* of flows that must pass */
+	uint64_t leaked;     /* of flows that must not pass */
+	uint64_t marks_lost; /* whose window is counted as far as it had arrived */
+	uint64_t longest;    /* nanoseconds that the slowest window took */
 };
 
 struct load;
