@@ -4,6 +4,7 @@
 #   make conformance  NetworkPolicy cases, by verdict and by packets
 #   make agreement    random policies against the kernel, POLICIES=2000 SEED=1
 #   make bench        everything measured, under 15 minutes; make bench-quick, about one (tests/bench/run)
+#   make atomic       changes under full load, CHANGES=10000 KIND=pool
 #   make demo         the demonstration         make install  PREFIX=/usr/local DESTDIR=
 #   make SANITIZE=1   with sanitizers, in build/sanitize      make format, make lint, make clean
 
@@ -44,9 +45,10 @@ PACKETS_SHARED := tests/packets/clock.c tests/packets/commits.c tests/bench/flee
 BENCH_SHARED := $(addprefix tests/bench/,arguments.c node.c record.c workplace.c)
 TOOL_SOURCES := $(filter-out $(PACKETS_SHARED) $(BENCH_SHARED),$(wildcard tests/packets/*.c tests/bench/*.c))
 # Tests with real packets in one process, and what they share.
-LAB_SOURCES := tests/lab/lab.c tests/lab/packet.c
-LAB_TEST_SOURCES := tests/lab/test_lab.c $(wildcard tests/conformance/*.c)
+LAB_SOURCES := tests/lab/lab.c tests/lab/packet.c tests/lab/load.c
+LAB_TEST_SOURCES := tests/lab/test_lab.c tests/lab/commits.c $(wildcard tests/conformance/*.c)
 AGREEMENT_SOURCES := $(wildcard tests/agreement/*.c) tests/unit/follow.c
+ATOMIC_SOURCES := $(wildcard tests/atomic/*.c) tests/unit/follow.c
 # What a packet costs: one program of several files.
 PACKETS_SOURCES := $(wildcard tests/bench/packets/*.c)
 
@@ -59,11 +61,13 @@ LIBRARY := $(BUILD)/libringfence.a
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SOURCES))
 AGREEMENT := $(BUILD)/tests/agreement/agreement
 PACKETS := $(BUILD)/tests/bench/packets/packets
-TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SOURCES) $(LAB_TEST_SOURCES)) $(AGREEMENT) $(PACKETS)
+ATOMIC := $(BUILD)/tests/atomic/atomic
+TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SOURCES) $(LAB_TEST_SOURCES)) $(AGREEMENT) $(ATOMIC) $(PACKETS)
 EVERY_SOURCE := $(CLI_SOURCES) $(DAEMON_SOURCES) $(LIBRARY_SOURCES) $(UNIT_SOURCES) $(UNIT_SHARED) $(TOOL_SOURCES) \
-	$(PACKETS_SHARED) $(BENCH_SHARED) $(LAB_SOURCES) $(LAB_TEST_SOURCES) $(AGREEMENT_SOURCES) $(PACKETS_SOURCES)
+	$(PACKETS_SHARED) $(BENCH_SHARED) $(LAB_SOURCES) $(LAB_TEST_SOURCES) $(AGREEMENT_SOURCES) $(ATOMIC_SOURCES) \
+	$(PACKETS_SOURCES)
 
-.PHONY: all tests check conformance agreement bench bench-quick demo install format lint headers clean
+.PHONY: all tests check conformance agreement atomic bench bench-quick demo install format lint headers clean
 .SECONDARY:
 
 all: $(BUILD)/ringfence $(BUILD)/ringfenced
@@ -125,6 +129,11 @@ $(PACKETS): $(call objects,$(PACKETS_SOURCES))
 	@echo "  LD  $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^
 
+$(ATOMIC): $(call objects,$(ATOMIC_SOURCES) $(LAB_SOURCES)) $(LIBRARY)
+	@mkdir -p $(@D)
+	@echo "  LD  $@"
+	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(CLI_LIBS)
+
 $(BUILD)/tests/packets/%: $(BUILD)/objects/tests/packets/%.o $(call objects,$(PACKETS_SHARED)) $(LIBRARY)
 	@mkdir -p $(@D)
 	@echo "  LD  $@"
@@ -153,6 +162,10 @@ bench: all $(BENCHES)
 
 bench-quick: all $(BENCHES)
 	RINGFENCE_BUILD=$(BUILD) tests/bench/run --quick
+
+# That no packet meets half of a change: so many of each step of each kind, by the library; one in fifty by the daemon.
+atomic: all $(ATOMIC)
+	RINGFENCE_BUILD=$(BUILD) tests/packets/atomic.sh $(or $(CHANGES),10000) $(or $(KIND),)
 
 demo:
 	deploy/demo

@@ -14,7 +14,7 @@ static void take_classes(struct lowering *l, struct identity *identity, const st
 {
 	for (size_t i = 0; i < workload->address_count; i++) {
 		const struct address *address = &workload->addresses[i];
-		if (!has_place(l, workload, address))
+		if (!has_place(l, workload, i))
 			continue;
 		for (int direction = EGRESS; direction <= INGRESS; direction++) {
 			if (join)
@@ -59,6 +59,7 @@ void lowering_enter(struct lowering *l, const struct workload *workload)
 	struct identity *identity = identity_enter(l, workload);
 	struct element element;
 	note_entering(l, workload);
+	claim_enter(l, workload);
 	if (!l->starting && identity->member_count == 1)
 		slots_find(l, identity);
 	if (is_local(l, workload)) {
@@ -82,6 +83,7 @@ void lowering_leave(struct lowering *l, const struct workload *workload)
 			note_gone(l, l->guarded, &element);
 	}
 	identity_leave(l, identity, workload);
+	claim_leave(l, workload);
 }
 
 /* ---- sets ---- */
@@ -337,6 +339,7 @@ static void dissolve(struct lowering *l, struct arena *heir)
 	free_names(&l->keys);
 	free_names(&l->ports);
 	free_names(&l->interfaces);
+	claims_free(l);
 	label_index_destroy(l->allows[EGRESS]);
 	label_index_destroy(l->allows[INGRESS]);
 	label_index_destroy(l->isolations);

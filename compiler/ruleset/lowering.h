@@ -155,6 +155,13 @@ struct identity {
 	char key[];
 };
 
+/* A workload in conflict, and which of its addresses are its own. */
+struct claim {
+	const char *name; /* of the workload, by which it is known again */
+	UT_hash_handle hh;
+	bool own[];
+};
+
 /* A text, or an interface of local workloads and how many have it. */
 struct name {
 	size_t count;
@@ -208,6 +215,7 @@ struct lowering {
 	struct label_index *uses;   /* struct use */
 	struct peer_set *peer_sets; /* that are shared */
 	struct name *interfaces;
+	struct claim *claims;
 
 	/* common.c; by family, NULL where there is none */
 	struct store **stores;
@@ -318,7 +326,12 @@ void put_address(struct element *element, const struct address *address, const c
 
 /* Calls for each element that a workload at its addresses puts into the sets; the same may come twice, as a port by its
  * name and by its number. */
-bool has_place(const struct lowering *l, const struct workload *workload, const struct address *address);
+/* Whether address `i` of a workload is its own: of one in conflict, another may have it. */
+bool has_place(const struct lowering *l, const struct workload *workload, size_t i);
+/* Keeps which addresses a workload in conflict has to itself as it enters: when it leaves, the inventory is another. */
+void claim_enter(struct lowering *l, const struct workload *workload);
+void claim_leave(struct lowering *l, const struct workload *workload);
+void claims_free(struct lowering *l);
 void members_of(struct lowering *l, const struct identity *identity, const struct workload *workload,
 		void (*call)(void *context, struct store *store, const struct element *element), void *context);
 

@@ -158,9 +158,49 @@ static void give_address(const struct asking *a, struct store *store, const char
 	give(a, store, &element);
 }
 
-bool has_place(const struct lowering *l, const struct workload *workload, const struct address *address)
+static struct claim *find_claim(const struct lowering *l, const struct workload *workload)
 {
-	return !workload->conflict || inventory_at(l->world.inventory, address) == workload;
+	struct claim *claim = NULL;
+	HASH_FIND_PTR(l->claims, &workload->name, claim);
+	return claim;
+}
+
+bool has_place(const struct lowering *l, const struct workload *workload, size_t i)
+{
+	const struct claim *claim = workload->conflict ? find_claim(l, workload) : NULL;
+	return !workload->conflict || (claim != NULL && claim->own[i]);
+}
+
+void claim_enter(struct lowering *l, const struct workload *workload)
+{
+	if (!workload->conflict)
+		return;
+	struct claim *claim = calloc(1, sizeof *claim + workload->address_count * sizeof *claim->own);
+	if (claim == NULL)
+		abort();
+	claim->name = workload->name;
+	for (size_t i = 0; i < workload->address_count; i++)
+		claim->own[i] = inventory_at(l->world.inventory, &workload->addresses[i]) == workload;
+	HASH_ADD_PTR(l->claims, name, claim);
+}
+
+void claim_leave(struct lowering *l, const struct workload *workload)
+{
+	struct claim *claim = workload->conflict ? find_claim(l, workload) : NULL;
+	if (claim == NULL)
+		return;
+	HASH_DEL(l->claims, claim);
+	free(claim);
+}
+
+void claims_free(struct lowering *l)
+{
+	struct claim *claim, *next;
+	HASH_ITER(hh, l->claims, claim, next)
+	{
+		HASH_DEL(l->claims, claim);
+		free(claim);
+	}
 }
 
 static void give_pairs(const struct asking *a)
@@ -168,8 +208,7 @@ static void give_pairs(const struct asking *a)
 	const struct workload *workload = a->workload;
 	size_t family = a->address->family == 6;
 	for (size_t i = 0; i < workload->address_count; i++) {
-		if (workload->addresses[i].family != a->address->family ||
-		    !has_place(a->l, workload, &workload->addresses[i]))
+		if (workload->addresses[i].family != a->address->family || !has_place(a->l, workload, i))
 			continue;
 		struct element element = {0};
 		put_pair(&element, a->address->bytes, address_size(a->address->family), &workload->addresses[i]);
@@ -219,7 +258,7 @@ void members_of(struct lowering *l, const struct identity *identity, const struc
 	for (size_t i = 0; i < workload->address_count; i++) {
 		a.address = &workload->addresses[i];
 		size_t family = a.address->family == 6;
-		if (!has_place(l, workload, a.address))
+		if (!has_place(l, workload, i))
 			continue;
 		if (local)
 			give_local(&a);

@@ -373,7 +373,8 @@ void live_finish(struct live *live)
 	arena_free(live->arena);
 }
 
-/* Marks the new workloads, and leaves those in `touched` whose conflict came or went. */
+/* Marks the new workloads, and leaves those in `touched` that are in conflict, or were: which of their addresses are
+ * theirs may be another matter now. */
 static void judge(struct live *live)
 {
 	size_t kept = 0;
@@ -385,7 +386,7 @@ static void judge(struct live *live)
 		bool conflict = !inventory_has_its_own(&live->inventory, &entry->workload);
 		if (entry->fresh)
 			entry->workload.conflict = conflict;
-		else if (entry->workload.conflict != conflict)
+		else if (entry->workload.conflict || conflict)
 			live->touched[kept++] = entry;
 		entry->fresh = false;
 	}
@@ -401,7 +402,7 @@ struct changes live_settle(struct live *live)
 	for (size_t i = 0; i < live->touched_count; i++) {
 		struct entry *entry = live->touched[i];
 		live->befores[i] = entry->workload;
-		entry->workload.conflict = !entry->workload.conflict;
+		entry->workload.conflict = !inventory_has_its_own(&live->inventory, &entry->workload);
 		note(live, entry, entry);
 		live->items[live->item_count - 1].before = &live->befores[i];
 	}

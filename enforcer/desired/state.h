@@ -36,8 +36,9 @@ struct workload_change {
 	const struct workload *before, *after;
 };
 
-/* What a reading changed, once for each workload: also in other files, where a conflict came or went. The changes are
- * the state's, until the next call that reads, forgets or reverts. */
+/* What a reading changed, once for each workload: also in other files, where a conflict came or went, or one in
+ * conflict may have other addresses to itself than before. The changes are the state's, until the next call that reads,
+ * forgets or reverts. */
 struct changes {
 	const struct workload_change *items;
 	size_t count;

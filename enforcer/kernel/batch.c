@@ -20,8 +20,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 #include <sys/mman.h>
 
+#include <linux/membarrier.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
 
@@ -383,6 +387,16 @@ static int apply_transaction(struct kernel *kernel, const struct transaction *tr
 	return answer->error;
 }
 
+/* Returns when every packet that was on its way through the rules has left them: packets are read-side critical
+ * sections of RCU, and this waits for a grace period (membarrier(2)). Some kernels refuse; then a time longer than any.
+ */
+static void wait_for_packets(void)
+{
+	const struct timespec long_enough = {.tv_nsec = 50 * 1000 * 1000};
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) != 0)
+		nanosleep(&long_enough, NULL);
+}
+
 struct answer kernel_apply(struct kernel *kernel, const struct plan *plan, int64_t at)
 {
 	struct answer answer = {0};
@@ -397,6 +411,8 @@ struct answer kernel_apply(struct kernel *kernel, const struct plan *plan, int64
 	}
 	for (size_t i = 0; i < plan->count && answer.error == 0; i++) {
 		answer.transaction = i;
+		if (plan->transactions[i].settled)
+			wait_for_packets();
 		apply_transaction(kernel, &plan->transactions[i], at, &answer);
 	}
 	return answer;

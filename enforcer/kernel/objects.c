@@ -155,10 +155,10 @@ static void fold_masked(struct folding *f, uint32_t op, const void *data, uint32
 static void fold_limit_of_range(struct folding *f, uint32_t op, const void *data, uint32_t size)
 {
 	struct statement *waiting = f->waiting;
-	f->unknown = f->unknown || data == NULL || f->masked || size > sizeof waiting->value ||
-		     (op == NFT_CMP_GTE ? f->load_count != 1 || size != f->sizes[0]
-					: waiting == NULL || f->load_count != 0 ||
-						  size != field_forms[waiting->fields[0]].size);
+	f->unknown =
+	    f->unknown || data == NULL || f->masked || size > sizeof waiting->value ||
+	    (op == NFT_CMP_GTE ? f->load_count != 1 || size != f->sizes[0]
+			       : waiting == NULL || f->load_count != 0 || size != field_forms[waiting->fields[0]].size);
 	f->waiting = NULL;
 	if (f->unknown)
 		return;

@@ -1,19 +1,22 @@
 /* Keeps the kernel's table as the sources say: enforce after a change, check after a notification.
  *
- * `enforced` is what we believe the kernel holds, so that one changed workload costs no reading back. When the kernel
- * refuses a plan, the belief was wrong: the table is read whole and the plan is made again from what is there. */
+ * `enforced` follows each workload that changes and knows which elements that means, so a change costs no reading back.
+ * When the kernel refuses a plan, the belief was wrong: the table is read whole and the plan is made again from what is
+ * there. */
 #include "enforcer/service/daemon.h"
 
 #include <ringfence/arena.h>
 #include <ringfence/difference.h>
+#include <ringfence/scan.h>
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { DIFFERENCE_LINES = 100 };
+enum { DIFFERENCE_LINES = 100, FLOOD_LEAST = 1000 };
 
 static double monotonic(void)
 {
@@ -24,7 +27,7 @@ static double monotonic(void)
 
 static int read_table(struct daemon *daemon, struct arena *arena, int64_t now, struct ruleset **actual)
 {
-	int error = kernel_read(daemon->kernel, arena, now, actual);
+	int error = kernel_read(daemon->reader, arena, now, actual);
 	if (error == 0)
 		(*actual)->at = now;
 	else
@@ -32,15 +35,23 @@ static int read_table(struct daemon *daemon, struct arena *arena, int64_t now, s
 	return error;
 }
 
-static json_t *conflicts(const struct world *world)
+static void note_objects(void *context, const struct ruleset *ruleset)
 {
-	json_t *list = json_array();
-	for (size_t i = 0; i < world->inventory->workload_count; i++) {
-		const struct workload *workload = world->inventory->workloads[i];
-		if (workload->conflict)
-			json_array_append_new(list, json_sprintf("%s/%s", workload->name_space, workload->name));
-	}
-	return list;
+	*(const struct ruleset **)context = ruleset;
+}
+
+/* Chains, rules and sets, without their elements. */
+static int read_objects(struct daemon *daemon, struct arena *arena, int64_t now, const struct ruleset **actual)
+{
+	static const char *const none[] = {NULL};
+	const struct scan_reader reader = {.context = actual, .keep = none, .objects = note_objects};
+	*actual = NULL;
+	struct scan *scan = kernel_scan_start(daemon->reader, arena, now, &reader);
+	int step = scan != NULL ? 0 : -ENOMEM;
+	while (step == 0 && *actual == NULL)
+		step = kernel_scan_step(scan, 0);
+	kernel_scan_finish(scan);
+	return step < 0 ? step : 0;
 }
 
 static int64_t next_expiry(const struct world *world)
@@ -54,24 +65,6 @@ static int64_t next_expiry(const struct world *world)
 			next = until;
 	}
 	return next;
-}
-
-/* Takes over `arena` and the ruleset in it as what the kernel holds. What is needed of the world is copied: its texts
- * belong to the sources and go with their next reading. */
-static void adopt(struct daemon *daemon, struct arena *arena, const struct world *world, struct ruleset *enforced)
-{
-	bool other = daemon->enforced == NULL || daemon->enforced->generation != enforced->generation ||
-		     strcmp(daemon->revision, state_revision(daemon->state)) != 0;
-	if (other)
-		daemon->since = world->at;
-	snprintf(daemon->revision, sizeof daemon->revision, "%s", state_revision(daemon->state));
-	arena_free(daemon->arena);
-	daemon->arena = arena;
-	daemon->enforced = enforced;
-	daemon->workload_count = world->inventory->workload_count;
-	daemon->next_expiry = next_expiry(world);
-	json_decref(daemon->conflicts);
-	daemon->conflicts = conflicts(world);
 }
 
 /* Keeps, and says, why the rules in force are not the newest; NULL: they are. */
@@ -102,70 +95,148 @@ static void note_refusal(struct daemon *daemon, const struct diagnostics *diagno
 	note_problem(daemon, text);
 }
 
-/* Plans from `from` (NULL: from what the kernel holds) and applies. */
-static int apply(struct daemon *daemon, const struct ruleset *from, enum change change)
+static void release_held(struct daemon *daemon)
 {
-	struct arena *arena = arena_create();
+	arena_free(daemon->held_arena);
+	daemon->held_arena = NULL;
+	daemon->held = NULL;
+}
+
+/* The newest could not be enforced: what the kernel holds now is what it shall hold. */
+static void hold(struct daemon *daemon)
+{
+	lowering_destroy(daemon->enforced);
+	daemon->enforced = NULL;
+	if (daemon->held != NULL)
+		return;
+	daemon->held_arena = arena_create();
+	if (read_table(daemon, daemon->held_arena, (int64_t)time(NULL), &daemon->held) != 0)
+		release_held(daemon);
+}
+
+/* The kernel holds what `lowering` says. */
+static void adopt(struct daemon *daemon, struct lowering *lowering, const struct world *world)
+{
+	uint32_t generation = lowering_generation(lowering);
+	if (daemon->generation != generation || strcmp(daemon->revision, state_revision(daemon->state)) != 0)
+		daemon->since = world->at;
+	snprintf(daemon->revision, sizeof daemon->revision, "%s", state_revision(daemon->state));
+	lowering_destroy(daemon->enforced);
+	daemon->enforced = lowering;
+	daemon->generation = generation;
+	daemon->next_expiry = next_expiry(world);
+	note_error(daemon, NULL);
+	release_held(daemon);
+	state_keep_policy(daemon->state);
+}
+
+/* Brings the kernel from what it holds to what the state says. */
+static int apply(struct daemon *daemon, struct arena *arena, enum change change)
+{
 	struct world world = state_world(daemon->state, (int64_t)time(NULL));
-	struct ruleset *actual = NULL;
+	struct ruleset *whole = NULL;
+	const struct ruleset *actual = NULL;
 	struct plan *plan = NULL;
-	int error = from == NULL ? read_table(daemon, arena, world.at, &actual) : 0;
-	if (error != 0) {
-		arena_free(arena);
-		return error;
-	}
 	struct diagnostics diagnostics;
+	int error = change == CHANGE_GENERATION ? read_objects(daemon, arena, world.at, &actual)
+						: read_table(daemon, arena, world.at, &whole);
+	if (error != 0)
+		return error;
+	actual = whole != NULL ? whole : actual;
 	diagnostics_init(&diagnostics, arena);
-	struct ruleset *desired =
-	    reconcile(arena, &world, daemon->config.node, from != NULL ? from : actual, change, &plan, &diagnostics);
-	if (desired == NULL) {
+	struct lowering *lowering =
+	    reconcile_lowering(arena, &world, daemon->config.node, actual, change, &plan, &diagnostics);
+	if (lowering == NULL) {
 		note_refusal(daemon, &diagnostics);
-		arena_free(arena);
 		return -E2BIG;
 	}
 	struct answer answer = kernel_apply(daemon->kernel, plan, world.at);
+	daemon->bytes += answer.bytes;
 	if (answer.error != 0) {
 		note_error(daemon, &answer);
-		arena_free(arena);
+		lowering_destroy(lowering);
 		return answer.error;
 	}
-	note_error(daemon, NULL);
-	state_keep_policy(daemon->state);
-	adopt(daemon, arena, &world, desired);
+	adopt(daemon, lowering, &world);
 	return 0;
 }
 
-int daemon_enforce(struct daemon *daemon, enum change change)
+/* The same; what it took of memory is given back. */
+static int apply_whole(struct daemon *daemon, enum change change)
+{
+	struct arena *arena = arena_create();
+	int error = apply(daemon, arena, change);
+	arena_free(arena);
+	malloc_trim(0);
+	return error;
+}
+
+int daemon_enforce(struct daemon *daemon)
 {
 	if (!state_has_policy(daemon->state) || !daemon->sources_read)
 		return 0;
-	if (daemon->enforced != NULL) {
-		daemon->enforced->at = (int64_t)time(NULL);
-		if (apply(daemon, daemon->enforced, change) == 0)
-			return 0;
-	}
-	int error = apply(daemon, NULL, CHANGE_ANY);
+	if (daemon->enforced != NULL && apply_whole(daemon, CHANGE_GENERATION) == 0)
+		return 0;
+	int error = apply_whole(daemon, CHANGE_ANY);
 	/* A policy that cannot be enforced is refused like one that does not check: workloads go on under the last one.
 	 */
-	if (error != 0 && state_revert_policy(daemon->state, daemon->error != NULL ? daemon->error : strerror(-error)))
-		apply(daemon, NULL, CHANGE_ANY);
-	if (error == 0 && !daemon->ready)
+	if (error != 0 &&
+	    state_revert_policy(daemon->state, daemon->error != NULL ? daemon->error : strerror(-error)) &&
+	    apply_whole(daemon, CHANGE_ANY) == 0)
+		return error;
+	if (error != 0)
+		hold(daemon);
+	else if (!daemon->ready)
 		daemon_check(daemon);
 	return error;
 }
 
-/* Makes the kernel hold again what it held last, where what it should hold now is refused. */
-static int restore(struct daemon *daemon)
+/* ---- single workloads ---- */
+
+/* Whether following so many is dearer than beginning anew. */
+static bool is_flood(const struct daemon *daemon, const struct changes *changes)
 {
+	const struct world world = state_world(daemon->state, 0);
+	return changes->count > FLOOD_LEAST && changes->count > world.inventory->workload_count / 4;
+}
+
+/* What the change means for the table; NULL where that is another generation. */
+static struct plan *plan_changes(struct daemon *daemon, const struct changes *changes, struct arena *arena)
+{
+	for (size_t i = 0; i < changes->count; i++)
+		if (changes->items[i].before != NULL)
+			lowering_leave(daemon->enforced, changes->items[i].before);
+	for (size_t i = 0; i < changes->count; i++)
+		if (changes->items[i].after != NULL)
+			lowering_enter(daemon->enforced, changes->items[i].after);
+	return lowering_finish(daemon->enforced, arena);
+}
+
+int daemon_follow(struct daemon *daemon, const struct changes *changes)
+{
+	if (changes->count == 0 && !changes->wide)
+		return 0;
+	if (daemon->enforced == NULL || changes->wide || is_flood(daemon, changes))
+		return daemon_enforce(daemon);
 	struct arena *arena = arena_create();
-	struct ruleset *actual = NULL;
-	int64_t now = (int64_t)time(NULL);
-	int error = read_table(daemon, arena, now, &actual);
-	daemon->enforced->at = now;
-	if (error == 0)
-		error = kernel_apply(daemon->kernel, plan_make(arena, actual, daemon->enforced), now).error;
+	struct plan *plan = plan_changes(daemon, changes, arena);
+	struct answer answer = {.error = -EAGAIN};
+	if (plan != NULL)
+		answer = kernel_apply(daemon->kernel, plan, (int64_t)time(NULL));
 	arena_free(arena);
-	return error;
+	daemon->bytes += answer.bytes;
+	daemon->changes += answer.error == 0;
+	/* What `enforced` says by now is what should be, and no longer what the kernel holds. */
+	return answer.error == 0 ? 0 : daemon_enforce(daemon);
+}
+
+/* ---- check and repair ---- */
+
+/* Makes the kernel hold again what it held last, where what it should hold now is refused. */
+static int restore(struct daemon *daemon, struct arena *arena, const struct ruleset *actual, struct ruleset *wanted)
+{
+	wanted->at = actual->at;
+	return kernel_apply(daemon->kernel, plan_make(arena, actual, wanted), actual->at).error;
 }
 
 /* Notes in words what differs, or that nothing does. */
@@ -184,32 +255,52 @@ static void note_difference(struct daemon *daemon, const struct plan *plan)
 	fclose(stream);
 }
 
+/* What the kernel should hold, with all elements; NULL: not known. */
+static struct ruleset *wanted_ruleset(struct daemon *daemon, struct arena *arena)
+{
+	if (daemon->held != NULL)
+		return daemon->held;
+	return daemon->enforced != NULL ? lowering_ruleset(daemon->enforced, arena, true) : NULL;
+}
+
+static bool repair(struct daemon *daemon, struct arena *arena, const struct ruleset *actual, struct ruleset *wanted)
+{
+	if (daemon->held == NULL && apply_whole(daemon, CHANGE_REPAIR) == 0)
+		return true;
+	return restore(daemon, arena, actual, wanted) == 0;
+}
+
 void daemon_check(struct daemon *daemon)
 {
-	if (daemon->enforced == NULL)
-		return;
 	struct arena *arena = arena_create();
 	int64_t now = (int64_t)time(NULL);
-	struct ruleset *actual = NULL;
-	if (read_table(daemon, arena, now, &actual) == 0) {
-		daemon->enforced->at = now;
-		note_difference(daemon, plan_make(arena, actual, daemon->enforced));
+	struct ruleset *actual = NULL, *wanted = wanted_ruleset(daemon, arena);
+	if (wanted != NULL && read_table(daemon, arena, now, &actual) == 0) {
+		wanted->at = now;
+		note_difference(daemon, plan_make(arena, actual, wanted));
 		daemon->ready = daemon->ready || !daemon->differs;
 	}
-	arena_free(arena);
-	if (!daemon->differs)
+	if (actual != NULL && !daemon->differs)
 		drift_log_repaired(&daemon->drift, monotonic());
-	if (!daemon->differs || !daemon->config.repair)
-		return;
-	if (apply(daemon, NULL, CHANGE_REPAIR) == 0 || restore(daemon) == 0) {
+	if (actual != NULL && daemon->differs && daemon->config.repair && repair(daemon, arena, actual, wanted)) {
 		drift_log_repaired(&daemon->drift, monotonic());
 		daemon->differs = false;
 		daemon->ready = true;
 		free(daemon->difference);
 		daemon->difference = NULL;
-		fprintf(stderr, "ringfenced: drift: the table is repaired, generation %u\n",
-			daemon->enforced->generation);
+		fprintf(stderr, "ringfenced: drift: the table is repaired, generation %u\n", daemon->generation);
 	}
+	arena_free(arena);
+	malloc_trim(0);
+}
+
+void daemon_finish(struct daemon *daemon)
+{
+	lowering_destroy(daemon->enforced);
+	release_held(daemon);
+	drift_log_finish(&daemon->drift);
+	free(daemon->difference);
+	free(daemon->error);
 }
 
 static void add_file_error(void *context, const char *path, const char *text)
@@ -217,9 +308,21 @@ static void add_file_error(void *context, const char *path, const char *text)
 	json_array_append_new(context, json_pack("{s:s, s:s}", "file", path, "error", text));
 }
 
+static json_t *conflicts(const struct inventory *inventory)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < inventory->workload_count; i++) {
+		const struct workload *workload = inventory->workloads[i];
+		if (workload->conflict)
+			json_array_append_new(list, json_sprintf("%s/%s", workload->name_space, workload->name));
+	}
+	return list;
+}
+
 json_t *daemon_status(const struct daemon *daemon)
 {
 	char since[32];
+	const struct world world = state_world(daemon->state, 0);
 	const char *errors = state_policy_errors(daemon->state);
 	json_t *policy_errors = json_array(), *file_errors = json_array();
 	if (errors[0] != 0)
@@ -230,13 +333,13 @@ json_t *daemon_status(const struct daemon *daemon)
 	json_t *drift = json_pack("{s:b, s:I, s:I, s:s}", "differs", daemon->differs, "events",
 				  (json_int_t)daemon->drift.next, "repaired", (json_int_t)daemon->drift.repaired,
 				  "mode", daemon->config.repair ? "repair" : "report");
-	return json_pack("{s:i, s:s, s:b, s:i, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:s?, s:I}", "version", 1, "node",
-			 daemon->config.node, "ready", daemon->ready, "generation",
-			 daemon->enforced != NULL ? (int)daemon->enforced->generation : 0, "revision", daemon->revision,
-			 "since", time_print(daemon->since, since), "workloads", (json_int_t)daemon->workload_count,
-			 "policy", policy, "workload_files", file_errors, "conflicts",
-			 daemon->conflicts != NULL ? json_incref(daemon->conflicts) : json_array(), "drift", drift,
-			 "error", daemon->error, "resyncs", (json_int_t)daemon->resyncs);
+	return json_pack("{s:i, s:s, s:b, s:i, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:s?, s:I, s:I, s:I}", "version", 1,
+			 "node", daemon->config.node, "ready", daemon->ready, "generation", (int)daemon->generation,
+			 "revision", daemon->revision, "since", time_print(daemon->since, since), "workloads",
+			 (json_int_t)world.inventory->workload_count, "policy", policy, "workload_files", file_errors,
+			 "conflicts", conflicts(world.inventory), "drift", drift, "error", daemon->error, "resyncs",
+			 (json_int_t)daemon->resyncs, "changes", (json_int_t)daemon->changes, "netlink_bytes",
+			 (json_int_t)daemon->bytes);
 }
 
 json_t *daemon_drift(struct daemon *daemon)

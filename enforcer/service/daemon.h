@@ -11,30 +11,39 @@
 struct daemon {
 	struct config config;
 	struct state *state;
-	struct kernel *kernel;
-	struct arena *arena;	  /* of `enforced` */
-	struct ruleset *enforced; /* what the kernel was last made to hold; NULL: nothing yet */
-	size_t workload_count;	  /* in the world that `enforced` was made from */
-	json_t *conflicts;	  /* names of its workloads in conflict */
-	int64_t next_expiry;	  /* the first `until` of it still to come, Unix time; 0: none */
-	int64_t since;		  /* Unix time from which this generation and revision hold */
-	char revision[17];	  /* of the policy in force */
-	bool sources_read;	  /* every source of workloads has spoken; before, nothing is enforced */
-	bool ready;		  /* an apply was read back and found whole */
-	bool differs;		  /* the kernel's table is not what it should be */
-	char *difference;	  /* in words, or NULL */
-	char *error;		  /* why the last apply failed, or NULL */
-	size_t resyncs;		  /* notifications lost, table read whole */
+	struct kernel *kernel, *reader; /* for changes; for reading */
+	struct lowering *enforced;	/* what the kernel was last made to hold; NULL: nothing yet, or not known */
+	/* Where the newest could not be enforced: what the kernel held then, and shall go on to hold; else NULL. */
+	struct arena *held_arena;
+	struct ruleset *held;
+	int64_t next_expiry; /* the first `until` of the policy in force still to come, Unix time; 0: none */
+	int64_t since;	     /* Unix time from which this generation and revision hold */
+	uint32_t generation; /* in force; 0: none */
+	char revision[17];   /* of the policy in force */
+	bool sources_read;   /* every source of workloads has spoken; before, nothing is enforced */
+	bool ready;	     /* an apply was read back and found whole */
+	bool differs;	     /* the kernel's table is not what it should be */
+	char *difference;    /* in words, or NULL */
+	char *error;	     /* why the last apply failed, or NULL */
+	size_t resyncs;	     /* notifications lost, table read whole */
+	uint64_t changes;    /* of workloads, enforced element by element */
+	uint64_t bytes;	     /* of netlink, sent */
 	struct drift_log drift;
 };
 
-/* Makes the kernel hold what the state says. Nothing happens before there is a policy and every source of workloads has
- * spoken: a workload that is missing from the table is nobody's, and so open. Returns 0 or a negative errno; then
- * the rules that were in force still are. */
-int daemon_enforce(struct daemon *daemon, enum change change);
+/* Makes the kernel hold what the state says, as a whole. Nothing happens before there is a policy and every source of
+ * workloads has spoken: a workload that is missing from the table is nobody's, and so open. Returns 0 or a negative
+ * errno; then the rules that were in force still are. */
+int daemon_enforce(struct daemon *daemon);
+
+/* The same after workloads changed: element by element where that can be done. */
+int daemon_follow(struct daemon *daemon, const struct changes *changes);
 
 /* Reads the table whole and compares it with what should be there; repairs it where the configuration says so. */
 void daemon_check(struct daemon *daemon);
+
+/* Frees what it holds. */
+void daemon_finish(struct daemon *daemon);
 
 /* Answers of the control socket. */
 json_t *daemon_status(const struct daemon *daemon);

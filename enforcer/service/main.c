@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,12 +20,10 @@
 #include <time.h>
 
 enum {
-	POLICY_QUIET_MS = 100,	  /* a checkout writes many files: read when they have been quiet for so long */
-	POLICY_WAIT_MS = 2000,	  /* but never wait longer */
-	CHECK_SECONDS = 60,	  /* the whole table is compared even when nobody told of a change */
-	REOPEN_SECONDS = 1,	  /* directories that went away, or were swapped by a link */
-	WORKLOAD_EVENTS_MAX = 32, /* more at once become one new generation */
-	MEMORY_KEPT = 32 << 20,	  /* bytes freed that are not given back to the system */
+	POLICY_QUIET_MS = 100, /* a checkout writes many files: read when they have been quiet for so long */
+	POLICY_WAIT_MS = 2000, /* but never wait longer */
+	CHECK_SECONDS = 60,    /* the whole table is compared even when nobody told of a change */
+	REOPEN_SECONDS = 1,    /* directories that went away, or were swapped by a link */
 };
 
 struct watch {
@@ -54,7 +51,9 @@ struct loop {
 	uint64_t policy_first; /* monotonic microseconds of the first change not yet read; 0: none */
 	unsigned ticks;
 	unsigned retry_in, retry_after; /* ticks until what failed is tried again, and of the wait after that */
-	bool told_ready;
+	bool told_ready, told_differs;
+	uint32_t told_generation;
+	int64_t told_expiry;
 };
 
 static double monotonic_seconds(void)
@@ -64,20 +63,33 @@ static double monotonic_seconds(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* After each change: tells systemd, and sets the timer of the next expiry. */
-static void after_change(struct loop *loop)
+/* Tells systemd, and sets the timer of the next expiry. */
+static void tell(struct loop *loop)
 {
 	const struct daemon *daemon = &loop->daemon;
 	int64_t next = daemon->next_expiry;
 	bool ahead = next > 0 && (next > (int64_t)time(NULL) || daemon->error == NULL); /* else on_tick tries again */
 	sd_event_source_set_time(loop->expiry_timer, (uint64_t)next * 1000000);
 	sd_event_source_set_enabled(loop->expiry_timer, ahead ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
-	if (daemon->enforced == NULL)
+	if (daemon->generation == 0)
 		return;
 	sd_notifyf(0, "%sSTATUS=generation %u, %zu workloads%s", daemon->ready && !loop->told_ready ? "READY=1\n" : "",
-		   daemon->enforced->generation, daemon->workload_count,
+		   daemon->generation, state_world(daemon->state, 0).inventory->workload_count,
 		   daemon->differs ? ", the table differs from the policy" : "");
 	loop->told_ready = loop->told_ready || daemon->ready;
+}
+
+/* The same where something but a workload may have changed: each tick tells how many there are. */
+static void after_change(struct loop *loop)
+{
+	const struct daemon *daemon = &loop->daemon;
+	if (daemon->generation == loop->told_generation && daemon->differs == loop->told_differs &&
+	    daemon->next_expiry == loop->told_expiry && loop->told_ready)
+		return;
+	loop->told_generation = daemon->generation;
+	loop->told_differs = daemon->differs;
+	loop->told_expiry = daemon->next_expiry;
+	tell(loop);
 }
 
 static void read_policy(struct loop *loop)
@@ -89,10 +101,10 @@ static void read_policy(struct loop *loop)
 		fprintf(stderr, "%sringfenced: the policy is refused; %s\n", state_policy_errors(daemon->state),
 			state_has_policy(daemon->state) ? "the last good one stays in force"
 							: "what the kernel holds stays as it is");
-	if (result > 0 && daemon_enforce(daemon, CHANGE_ANY) == 0 && daemon->enforced != NULL)
+	if (result > 0 && daemon_enforce(daemon) == 0 && daemon->enforced != NULL)
 		fprintf(stderr, "ringfenced: policy %s is in force, generation %u\n", daemon->revision,
-			daemon->enforced->generation);
-	after_change(loop);
+			daemon->generation);
+	tell(loop);
 }
 
 static int on_policy_timer(sd_event_source *source, uint64_t usec, void *context)
@@ -132,8 +144,8 @@ static void collect(void *context, enum directory_event kind, const char *path)
 	events->items[events->count++] = (struct file_event){kind, strdup(path)};
 }
 
-/* Reads what one event concerns; returns how many workloads differ, or more where it may concern them all. */
-static int take_event(struct loop *loop, struct watch *watch, const struct file_event *event)
+/* Reads what one event concerns, and enforces it. */
+static void take_event(struct loop *loop, struct watch *watch, const struct file_event *event)
 {
 	struct state *state = loop->daemon.state;
 	struct changes changes = {0};
@@ -148,32 +160,22 @@ static int take_event(struct loop *loop, struct watch *watch, const struct file_
 		break;
 	case DIRECTORY_RESCAN:
 		state_scan_workloads(state, watch->path, &changes);
-		changes.wide = changes.wide || changes.count > 0; /* more than one thing may have changed */
 		break;
 	case DIRECTORY_LOST:
 		fprintf(stderr, "ringfenced: %s is gone; its workloads stay as they were\n", watch->path);
 		break;
 	}
-	return (int)changes.count + 2 * changes.wide;
+	daemon_follow(&loop->daemon, &changes);
 }
 
-/* One workload at a time is a change in place; a flood is one new generation. */
 static void take_events(struct loop *loop, struct watch *watch, struct events *events)
 {
-	bool flood = events->count > WORKLOAD_EVENTS_MAX;
-	int sum = 0;
 	for (size_t i = 0; i < events->count; i++) {
-		int changes = take_event(loop, watch, &events->items[i]);
-		sum += changes;
-		if (!flood && changes > 0)
-			daemon_enforce(&loop->daemon, CHANGE_ANY);
+		take_event(loop, watch, &events->items[i]);
 		free(events->items[i].path);
 	}
-	if (flood && sum > 0)
-		daemon_enforce(&loop->daemon, CHANGE_ANY);
 	free(events->items);
-	if (sum > 0)
-		after_change(loop);
+	after_change(loop);
 }
 
 static void policy_event(void *context, enum directory_event kind, const char *path)
@@ -219,9 +221,8 @@ static void open_watch(struct watch *watch)
 		return;
 	if (watch->policy)
 		policy_changed(loop);
-	else if (state_scan_workloads(loop->daemon.state, watch->path, &changes) == 0 &&
-		 changes.count + changes.wide > 0 && loop->daemon.enforced != NULL)
-		daemon_enforce(&loop->daemon, CHANGE_ANY);
+	else if (state_scan_workloads(loop->daemon.state, watch->path, &changes) == 0 && loop->daemon.enforced != NULL)
+		daemon_follow(&loop->daemon, &changes);
 }
 
 static void note_sources(struct loop *loop)
@@ -244,7 +245,7 @@ static void on_change(void *context, const struct monitor_change *change)
 {
 	struct foreign *foreign = context;
 	struct daemon *daemon = &foreign->loop->daemon;
-	if (change->port_id == kernel_port(daemon->kernel) || daemon->enforced == NULL)
+	if (change->port_id == kernel_port(daemon->kernel) || daemon->generation == 0)
 		return;
 	foreign->count++;
 	drift_log_add(&daemon->drift, change, foreign->received);
@@ -276,7 +277,7 @@ static int on_expiry(sd_event_source *source, uint64_t usec, void *context)
 	struct loop *loop = context;
 	(void)source;
 	(void)usec;
-	daemon_enforce(&loop->daemon, CHANGE_ANY);
+	daemon_enforce(&loop->daemon);
 	after_change(loop);
 	return 0;
 }
@@ -288,7 +289,7 @@ static void try_again(struct loop *loop)
 		loop->retry_in--;
 		return;
 	}
-	daemon_enforce(&loop->daemon, CHANGE_ANY);
+	daemon_enforce(&loop->daemon);
 	loop->retry_after = loop->retry_after == 0 ? 1 : loop->retry_after < 60 ? 2 * loop->retry_after : 60;
 	loop->retry_in = loop->daemon.error != NULL ? loop->retry_after : 0;
 }
@@ -305,7 +306,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *context)
 		try_again(loop);
 	else
 		loop->retry_after = 0;
-	after_change(loop);
+	tell(loop);
 	sd_event_source_set_time(source, usec + REOPEN_SECONDS * 1000000);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
@@ -369,7 +370,7 @@ static int start(struct loop *loop)
 {
 	struct daemon *daemon = &loop->daemon;
 	int error;
-	if ((error = kernel_open(&daemon->kernel)) < 0)
+	if ((error = kernel_open(&daemon->kernel)) < 0 || (error = kernel_open(&daemon->reader)) < 0)
 		return fail("cannot reach nf_tables", error);
 	if ((error = monitor_create(&loop->monitor)) < 0)
 		return fail("cannot subscribe to nf_tables", error);
@@ -408,13 +409,10 @@ static void finish(struct loop *loop)
 	sd_event_source_unref(loop->tick);
 	sd_event_unref(loop->events);
 	monitor_destroy(loop->monitor);
+	daemon_finish(daemon);
 	kernel_close(daemon->kernel);
+	kernel_close(daemon->reader);
 	state_destroy(daemon->state);
-	drift_log_finish(&daemon->drift);
-	free(daemon->difference);
-	free(daemon->error);
-	json_decref(daemon->conflicts);
-	arena_free(daemon->arena);
 	arena_free(loop->arena);
 }
 
@@ -451,10 +449,6 @@ int main(int count, char **words)
 	}
 	if (optind < count)
 		return usage(stderr);
-	/* Each change builds a ruleset and frees the one before: keep the memory, or page faults are most of the cost.
-	 */
-	mallopt(M_MMAP_THRESHOLD, MEMORY_KEPT);
-	mallopt(M_TRIM_THRESHOLD, MEMORY_KEPT);
 	static struct loop loop;
 	loop.arena = arena_create();
 	int status = 2;

@@ -12,11 +12,11 @@
 struct lowering;
 
 /* Lowers `world` for `node` (NULL: every workload is local) as generation `generation`. Policy, inventory and `node`
- * must outlive the lowering; the caller ends it with lowering_destroy. Where sets are shared is chosen by sizes; where `like` (may be
- * NULL) is of the same generation, as there. NULL, with an error in `diagnostics`, when the
- * ruleset would have more than RULESET_ELEMENTS_MAX elements. */
+ * must outlive the lowering; the caller ends it with lowering_destroy. Where sets are shared is chosen by sizes; where
+ * `like` (may be NULL) is of the same generation, as there. NULL, with an error in `diagnostics`, when the ruleset
+ * would have more than RULESET_ELEMENTS_MAX elements. */
 struct lowering *lowering_create(const struct world *world, const char *node, uint32_t generation,
-				 				 const struct ruleset *like, struct diagnostics *diagnostics);
+				 const struct ruleset *like, struct diagnostics *diagnostics);
 void lowering_destroy(struct lowering *lowering); /* NULL is allowed */
 
 /* Ends it as well, but a ruleset that was borrowed from it lives on with `arena`. */
@@ -32,9 +32,10 @@ struct ruleset *lowering_ruleset(struct lowering *lowering, struct arena *arena,
 /* Takes over the sizes of the sets in the ruleset that it gave last, with elements: those of the kernel's sets. */
 void lowering_keep_sizes(struct lowering *lowering);
 
-/* A workload goes from the inventory, or comes. Call lowering_leave for every one that changes before the inventory
- * does, and lowering_enter after it; a change of conflicts concerns everyone whose conflict begins or ends, or who is in
- * conflict and gets or loses an address by it (inventory_at). Then call lowering_finish once. */
+/* A workload goes from the inventory, or comes; it is known again by the pointer of its name. Call lowering_leave for
+ * every one that changes before the inventory does, and lowering_enter after it; a change of conflicts concerns
+ * everyone whose conflict begins or ends, or who is in conflict and gets or loses an address by it (inventory_at). Then
+ * call lowering_finish once. */
 void lowering_leave(struct lowering *lowering, const struct workload *workload);
 void lowering_enter(struct lowering *lowering, const struct workload *workload);
 

@@ -34,6 +34,7 @@ struct operation {
 struct transaction {
 	struct operation *operations;
 	size_t count;
+	bool settled; /* not before every packet that met the one before has left it */
 };
 
 enum { PLAN_TRANSACTIONS = 5 };

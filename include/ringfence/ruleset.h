@@ -82,7 +82,7 @@ enum statement_kind {
 	STATEMENT_BITS,	  /* any bit of value (host order) set in the field; STATEMENT_NO_BITS: none */
 	STATEMENT_NO_BITS,
 	STATEMENT_RANGE, /* the field is from value to last, both included */
-	STATEMENT_IN, /* the concatenation of fields is in `set`; STATEMENT_NOT_IN the other way */
+	STATEMENT_IN,	 /* the concatenation of fields is in `set`; STATEMENT_NOT_IN the other way */
 	STATEMENT_NOT_IN,
 	STATEMENT_MAP, /* the verdict that map `set` has for the fields; none: go on */
 	STATEMENT_COUNTER,

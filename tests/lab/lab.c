@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/if_packet.h>
 #include <linux/neighbour.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
@@ -164,18 +163,30 @@ static void enlarge(int fd)
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size);
 }
 
-/* In the namespace of the host. */
-static int open_packets(struct host *host)
+/* In the namespace of the host. Returns a socket, or -1. */
+static int open_packets(const struct host *host)
 {
 	const int yes = 1;
-	struct sockaddr_ll here = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
-	if (set_up("eth0") != 0)
+	const struct sockaddr_ll here = {
+	    .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = host->index};
+	int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
 		return -1;
-	host->index = here.sll_ifindex = (int)if_nametoindex("eth0");
-	host->packets = socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	enlarge(host->packets);
-	setsockopt(host->packets, SOL_PACKET, PACKET_IGNORE_OUTGOING, &yes, sizeof yes);
-	return bind(host->packets, (struct sockaddr *)&here, sizeof here);
+	enlarge(fd);
+	setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &yes, sizeof yes);
+	if (bind(fd, (const struct sockaddr *)&here, sizeof here) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static int start_host(struct host *host)
+{
+	if (enter(host->name_space) != 0 || set_up("eth0") != 0)
+		return -1;
+	host->index = (int)if_nametoindex("eth0");
+	host->packets = open_packets(host);
+	return host->packets;
 }
 
 static int make_hosts(struct lab *lab)
@@ -198,7 +209,7 @@ static int make_hosts(struct lab *lab)
 		lab->hosts[i].router_index = (int)if_nametoindex(name);
 	}
 	for (size_t i = 0; i < lab->host_count; i++)
-		if (enter(lab->hosts[i].name_space) != 0 || open_packets(&lab->hosts[i]) != 0)
+		if (start_host(&lab->hosts[i]) < 0)
 			return -1;
 	return 0;
 }
@@ -404,6 +415,23 @@ int lab_reset(struct lab *lab)
 
 /* ---- packets ---- */
 
+static struct sockaddr_ll to_router(const struct host *from)
+{
+	struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_ifindex = from->index, .sll_halen = sizeof router_mac};
+	memcpy(to.sll_addr, router_mac, sizeof router_mac);
+	return to;
+}
+
+int lab_open(struct lab *lab, size_t host, struct sockaddr_ll *router)
+{
+	const struct host *from = &lab->hosts[host_index(lab, host)];
+	*router = to_router(from);
+	int fd = enter(from->name_space) == 0 ? open_packets(from) : -1;
+	int error = -errno;
+	lab_leave(lab);
+	return fd >= 0 ? fd : error;
+}
+
 static int send_from(struct lab *lab, size_t host, const uint8_t *bytes, size_t length)
 {
 	size_t family = bytes[0] >> 4 == 6;
@@ -418,11 +446,8 @@ static int send_from(struct lab *lab, size_t host, const uint8_t *bytes, size_t 
 		return sent < 0 && errno != EPERM ? -errno : 0; /* EPERM: the output hook dropped it */
 	}
 	const struct host *from = &lab->hosts[host_index(lab, host)];
-	struct sockaddr_ll to = {.sll_family = AF_PACKET,
-				 .sll_protocol = htons(family == 0 ? ETH_P_IP : ETH_P_IPV6),
-				 .sll_ifindex = from->index,
-				 .sll_halen = sizeof router_mac};
-	memcpy(to.sll_addr, router_mac, sizeof router_mac);
+	struct sockaddr_ll to = to_router(from);
+	to.sll_protocol = htons(family == 0 ? ETH_P_IP : ETH_P_IPV6);
 	sent = sendto(from->packets, bytes, length, 0, (struct sockaddr *)&to, sizeof to);
 	return sent < 0 ? -errno : 0;
 }

@@ -11,6 +11,7 @@
 
 #include <ringfence/address.h>
 
+#include <linux/if_packet.h>
 #include <stddef.h>
 
 struct lab;
@@ -35,6 +36,10 @@ int lab_forget_connections(struct lab *lab);
 /* Runs the calling thread in the router's namespace until lab_leave: for kernel_open, nft, sysctl. */
 int lab_enter_router(struct lab *lab);
 void lab_leave(struct lab *lab);
+
+/* Opens a packet socket of the caller's own in the namespace of a host, which it closes; whole packets without a link
+ * header are sent to `*router` and received. Returns it, or a negative errno. */
+int lab_open(struct lab *lab, size_t host, struct sockaddr_ll *router);
 
 /* An attempt of a connection: a TCP handshake, a datagram and its echo, an SCTP INIT and its answer, an ICMP request.
  */
