@@ -50,23 +50,12 @@ static void sample_both(struct comparing *comparing)
 
 /* ---- what differs between the inventories ---- */
 
-static bool same_addresses(const struct node *a, const struct node *b)
-{
-	bool same = a->address_count == b->address_count && a->pool_count == b->pool_count;
-	for (size_t i = 0; same && i < a->address_count; i++)
-		same = address_compare(&a->addresses[i], &b->addresses[i]) == 0;
-	for (size_t i = 0; same && i < a->pool_count; i++)
-		same = a->pools[i].length == b->pools[i].length &&
-		       address_compare(&a->pools[i].address, &b->pools[i].address) == 0;
-	return same;
-}
-
 static bool nodes_differ(const struct inventory *a, const struct inventory *b)
 {
 	bool differ = a->node_count != b->node_count;
 	for (size_t i = 0; !differ && i < a->node_count; i++) {
 		const struct node *other = inventory_node(b, a->nodes[i]->name);
-		differ = other == NULL || !same_addresses(a->nodes[i], other);
+		differ = other == NULL || !node_same_addresses(a->nodes[i], other);
 	}
 	return differ;
 }

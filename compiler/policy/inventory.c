@@ -371,6 +371,17 @@ const struct node *inventory_node(const struct inventory *inventory, const char 
 	return slot != NULL ? slot->item : NULL;
 }
 
+bool node_same_addresses(const struct node *a, const struct node *b)
+{
+	bool same = a->address_count == b->address_count && a->pool_count == b->pool_count;
+	for (size_t i = 0; same && i < a->address_count; i++)
+		same = address_compare(&a->addresses[i], &b->addresses[i]) == 0;
+	for (size_t i = 0; same && i < a->pool_count; i++)
+		same = a->pools[i].length == b->pools[i].length &&
+		       address_compare(&a->pools[i].address, &b->pools[i].address) == 0;
+	return same;
+}
+
 static bool has_pool(const struct table *pools, const struct prefix *pool)
 {
 	struct slot *slot = table_first(pools, hash_pool(pool));

@@ -95,18 +95,6 @@ void grounds_merge(const struct grounds *grounds, struct inventory *inventory, s
 		merge_node(grounds->nodes[i], inventory, by_name, arena);
 }
 
-static bool same_node(const struct node *a, const struct node *b)
-{
-	bool same =
-	    strcmp(a->name, b->name) == 0 && a->address_count == b->address_count && a->pool_count == b->pool_count;
-	for (size_t i = 0; same && i < a->address_count; i++)
-		same = address_compare(&a->addresses[i], &b->addresses[i]) == 0;
-	for (size_t i = 0; same && i < a->pool_count; i++)
-		same = a->pools[i].length == b->pools[i].length &&
-		       address_compare(&a->pools[i].address, &b->pools[i].address) == 0;
-	return same;
-}
-
 static bool same_namespace(const struct name_space *a, const struct name_space *b)
 {
 	bool same = strcmp(a->name, b->name) == 0 && a->labels.count == b->labels.count;
@@ -120,7 +108,8 @@ bool grounds_are_same(const struct inventory *a, const struct inventory *b)
 {
 	bool same = a->node_count == b->node_count && a->namespace_count == b->namespace_count;
 	for (size_t i = 0; same && i < a->node_count; i++)
-		same = same_node(a->nodes[i], b->nodes[i]);
+		same =
+		    strcmp(a->nodes[i]->name, b->nodes[i]->name) == 0 && node_same_addresses(a->nodes[i], b->nodes[i]);
 	for (size_t i = 0; same && i < a->namespace_count; i++)
 		same = same_namespace(a->namespaces[i], b->namespaces[i]);
 	return same;

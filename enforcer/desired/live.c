@@ -121,7 +121,7 @@ static bool host_at(const struct live *live, const struct address *address)
 	return slot != NULL;
 }
 
-/* A workload takes an address from a machine that only pods tell of. */
+/* A workload takes an address from a machine that only pods tell of, or gives it back. */
 static void look_at_hosts(struct live *live, const struct workload *workload)
 {
 	for (size_t i = 0; i < workload->address_count && !live->stale; i++)

@@ -105,6 +105,9 @@ const struct name_space *inventory_namespace(const struct inventory *inventory, 
 const struct node *inventory_node(const struct inventory *inventory, const char *name);
 const struct node *inventory_node_at(const struct inventory *inventory, const struct address *address);
 
+/* Whether two nodes have the same addresses and pools, in one order. */
+bool node_same_addresses(const struct node *a, const struct node *b);
+
 /* Whether a node gives `address` to workloads (a pool). */
 bool inventory_in_pool(const struct inventory *inventory, const struct address *address);
 
