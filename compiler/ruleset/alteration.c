@@ -340,22 +340,22 @@ static void delete_class(struct lowering *l, struct transaction *transaction, co
 
 static void take_classes(struct lowering *l, struct transaction *built, struct transaction *deleted, size_t *sum)
 {
-	struct class *class, *next;
-	HASH_ITER(hh, l->classes, class, next)
-	{
+	struct class *next;
+	for (struct class *class = l->touched; class != NULL; class = class->next_touched) {
 		if (class->members > 0 && class->made)
 			build(l, built, class, sum);
 		if (class->members == 0 && !class->made)
 			delete_class(l, deleted, class);
 	}
-	HASH_ITER(hh, l->classes, class, next)
-	{
-		class->made = false;
+	for (struct class *class = l->touched; class != NULL; class = next) {
+		next = class->next_touched;
+		class->made = class->touched = false;
 		if (class->members > 0)
 			continue;
 		groups_forget(l, class);
 		class_free(l, class);
 	}
+	l->touched = NULL;
 }
 
 struct plan *lowering_finish(struct lowering *l, struct arena *arena)

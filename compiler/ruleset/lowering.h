@@ -96,8 +96,10 @@ struct class
 	size_t group_count;
 	struct use *uses;
 	size_t use_count;
-	bool one_sided;	      /* an entry counts on this side only, as rules of NetworkPolicies do */
-	bool made;	      /* in the change that is going on */
+	bool one_sided; /* an entry counts on this side only, as rules of NetworkPolicies do */
+	bool made;	/* in the change that is going on */
+	bool touched;	/* in it: made, or left by its last member */
+	struct class *next_touched;
 	size_t members;	      /* local addresses whose rules these are */
 	size_t taken;	      /* of the budget */
 	UT_hash_handle hh;    /* by signature */
@@ -202,6 +204,7 @@ struct lowering {
 	/* the change that is going on; alteration.c */
 	struct arena *scratch;
 	struct members gone, come;
+	struct class *touched;
 	size_t left_count, entered_count; /* workloads */
 	struct addresses {
 		struct address *items;
