@@ -102,11 +102,13 @@ static void measure(unsigned workloads, unsigned services, const char *node)
 		follow(lowering, &frontend.inventory, i, &result);
 	qsort(result.times, CHANGES, sizeof *result.times, compare_times);
 	if (lowering != NULL)
-		printf("workloads=%u services=%u local=%s whole=%.0f ms change p50=%.0f us p99=%.0f us elements=%.1f "
+		printf("workloads=%u services=%u local=%s whole=%.0f ms change p50=%.0f us p99=%.0f us most=%.0f us "
+		       "elements=%.1f "
 		       "transactions=%.1f generations=%zu\n",
 		       workloads, services, node != NULL ? "1/100" : "all", whole * 1e3,
 		       result.times[CHANGES / 2] * 1e6, result.times[CHANGES * 99 / 100] * 1e6,
-		       (double)result.elements / CHANGES, (double)result.transactions / CHANGES, result.generations);
+		       result.times[CHANGES - 1] * 1e6, (double)result.elements / CHANGES,
+		       (double)result.transactions / CHANGES, result.generations);
 	lowering_destroy(lowering);
 	arena_free(arena);
 	free(text);
