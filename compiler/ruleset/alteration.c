@@ -8,6 +8,9 @@
  * and for who is closed and still a peer of others, own rules come before anyone names the workload, and go after that.
  * What a packet asks first comes with what it asks next, but goes before it.
  *
+ * One packet is taken to meet one transaction on its way, not two: what it asks last can come after what it asks first
+ * and has not found.
+ *
  * All that is about one end that changes. A pair of which both change could meet half of each, so several workloads
  * change together only where they all come, all go, or have no rules here. */
 #include "compiler/ruleset/lowering.h"
