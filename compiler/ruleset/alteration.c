@@ -8,6 +8,9 @@
  * and for who is closed and still a peer of others, own rules come before anyone names the workload, and go after that.
  * What a packet asks first comes with what it asks next, but goes before it.
  *
+ * One packet is taken to meet one transaction on its way, not two: what it asks last can come after what it asks first
+ * and has not found.
+ *
  * All that is about one end that changes. A pair of which both change could meet half of each, so several workloads
  * change together only where they all come, all go, or have no rules here. */
 #include "compiler/ruleset/lowering.h"
@@ -362,23 +365,23 @@ static void delete_shared(struct lowering *l, struct transaction *transaction)
 
 static void take_classes(struct lowering *l, struct transaction *built, struct transaction *deleted, size_t *sum)
 {
-	struct class *class, *next;
+	struct class *next;
 	bool unused = false;
-	HASH_ITER(hh, l->classes, class, next)
-	{
+	for (struct class *class = l->touched; class != NULL; class = class->next_touched) {
 		if (class->members > 0 && class->owner.made)
 			build(l, built, class, sum);
 		if (class->members == 0 && !class->owner.made)
 			delete_class(l, deleted, class);
 	}
-	HASH_ITER(hh, l->classes, class, next)
-	{
-		class->owner.made = false;
+	for (struct class *class = l->touched; class != NULL; class = next) {
+		next = class->next_touched;
+		class->owner.made = class->touched = false;
 		if (class->members > 0)
 			continue;
 		unused = groups_forget(l, class) || unused;
 		class_free(l, class);
 	}
+	l->touched = NULL;
 	if (unused)
 		delete_shared(l, deleted);
 }

@@ -244,12 +244,22 @@ void class_free(struct lowering *l, struct class *class)
 	arena_pass(class->arena, l->scratch); /* the plan speaks of it */
 }
 
+static void touch(struct lowering *l, struct class *class)
+{
+	if (class->touched)
+		return;
+	class->touched = true;
+	class->next_touched = l->touched;
+	l->touched = class;
+}
+
 static struct class *make_class(struct lowering *l, struct arena *arena, struct class *new)
 {
 	struct class *class = arena_alloc(arena, sizeof *class);
 	*class = *new;
 	class->chain = chain_create(arena, name_class(l, class));
 	class->owner.made = true;
+	touch(l, class);
 	HASH_ADD_KEYPTR(hh, l->classes, class->signature, strlen(class->signature), class);
 	HASH_ADD_KEYPTR(named, l->class_names, class->chain->name, strlen(class->chain->name), class);
 	if (l->starting)
@@ -333,6 +343,6 @@ void class_part(struct lowering *l, struct identity *identity, const struct addr
 {
 	if (!address_matters(l, address, direction))
 		identity->plain_count[direction]--;
-	if (class != NULL)
-		class->members--;
+	if (class != NULL && --class->members == 0)
+		touch(l, class);
 }

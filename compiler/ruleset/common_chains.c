@@ -79,6 +79,8 @@ static void add_guard(const struct lowering *l, const struct writing *w, size_t 
 	struct rule *rule = add_rule(w, "source guard");
 	look_up(w, rule, STATEMENT_IN, &l->guarded->form, FIELD_IIFNAME, FIELD_COUNT, FIELD_COUNT);
 	look_up(w, rule, STATEMENT_NOT_IN, &l->guard[family]->form, FIELD_IIFNAME, packet_sources[family], FIELD_COUNT);
+	/* once more, should the interface have gone, with its pairs, between the two */
+	look_up(w, rule, STATEMENT_IN, &l->guarded->form, FIELD_IIFNAME, FIELD_COUNT, FIELD_COUNT);
 	finish_rule(w, rule, to_spoof(l), own(l, "spoof"));
 }
 

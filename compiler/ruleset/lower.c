@@ -301,7 +301,8 @@ struct lowering *lowering_create(const struct world *world, const char *node, ui
 	for (struct identity *identity = l->identities; identity != NULL; identity = identity->hh.next)
 		slots_find(l, identity);
 	for (struct class *class = l->classes; class != NULL; class = class->hh.next)
-		class->owner.made = false;
+		class->owner.made = class->touched = false;
+	l->touched = NULL;
 	l->starting = false;
 	change_begin(l);
 	arena_free(l->scratch);

@@ -120,7 +120,9 @@ struct class
 	size_t group_count;
 	struct use *uses;
 	size_t use_count;
-	bool one_sided;	      /* an entry counts on this side only, as rules of NetworkPolicies do */
+	bool one_sided; /* an entry counts on this side only, as rules of NetworkPolicies do */
+	bool touched;	/* in the change that is going on: made, or left by its last member */
+	struct class *next_touched;
 	size_t members;	      /* local addresses whose rules these are */
 	size_t taken;	      /* of the budget */
 	size_t peers_count;   /* groups that share a set */
@@ -237,6 +239,7 @@ struct lowering {
 	/* the change that is going on; alteration.c */
 	struct arena *scratch;
 	struct members gone, come;
+	struct class *touched;
 	size_t left_count, entered_count; /* workloads */
 	struct addresses {
 		struct address *items;

@@ -200,16 +200,48 @@ static bool is_flood(const struct daemon *daemon, const struct changes *changes)
 	return changes->count > FLOOD_LEAST && changes->count > world.inventory->workload_count / 4;
 }
 
-/* What the change means for the table; NULL where that is another generation. */
-static struct plan *plan_changes(struct daemon *daemon, const struct changes *changes, struct arena *arena)
+static bool has_address(const struct workload *workload, const struct address *address)
 {
-	for (size_t i = 0; i < changes->count; i++)
-		if (changes->items[i].before != NULL)
-			lowering_leave(daemon->enforced, changes->items[i].before);
-	for (size_t i = 0; i < changes->count; i++)
-		if (changes->items[i].after != NULL)
-			lowering_enter(daemon->enforced, changes->items[i].after);
-	return lowering_finish(daemon->enforced, arena);
+	bool found = false;
+	for (size_t i = 0; i < workload->address_count && !found; i++)
+		found = address_compare(&workload->addresses[i], address) == 0;
+	return found;
+}
+
+/* A workload of which some addresses go while others come is followed in two steps, or packets between these could meet
+ * half of each. Returns it as it is in between, with the addresses that stay; NULL where one step will do. */
+static struct workload *halfway(struct arena *arena, const struct workload_change *change)
+{
+	const struct workload *before = change->before, *after = change->after;
+	if (before == NULL || after == NULL || before->conflict || after->conflict)
+		return NULL;
+	struct workload *between = arena_alloc(arena, sizeof *between);
+	*between = *before;
+	between->addresses = NULL;
+	between->address_count = 0;
+	for (size_t i = 0; i < before->address_count; i++)
+		if (has_address(after, &before->addresses[i]))
+			*arena_push(arena, between->addresses, between->address_count) = before->addresses[i];
+	bool goes = between->address_count < before->address_count,
+	     comes = between->address_count < after->address_count;
+	return goes && comes ? between : NULL;
+}
+
+/* Makes the kernel follow; -EAGAIN where that takes another generation. */
+static int follow(struct daemon *daemon, const struct workload_change *items, size_t count, struct arena *arena)
+{
+	for (size_t i = 0; i < count; i++)
+		if (items[i].before != NULL)
+			lowering_leave(daemon->enforced, items[i].before);
+	for (size_t i = 0; i < count; i++)
+		if (items[i].after != NULL)
+			lowering_enter(daemon->enforced, items[i].after);
+	struct plan *plan = lowering_finish(daemon->enforced, arena);
+	if (plan == NULL)
+		return -EAGAIN;
+	struct answer answer = kernel_apply(daemon->kernel, plan, (int64_t)time(NULL));
+	daemon->bytes += answer.bytes;
+	return answer.error;
 }
 
 int daemon_follow(struct daemon *daemon, const struct changes *changes)
@@ -219,15 +251,16 @@ int daemon_follow(struct daemon *daemon, const struct changes *changes)
 	if (daemon->enforced == NULL || changes->wide || is_flood(daemon, changes))
 		return daemon_enforce(daemon);
 	struct arena *arena = arena_create();
-	struct plan *plan = plan_changes(daemon, changes, arena);
-	struct answer answer = {.error = -EAGAIN};
-	if (plan != NULL)
-		answer = kernel_apply(daemon->kernel, plan, (int64_t)time(NULL));
+	const struct workload *between = changes->count == 1 ? halfway(arena, changes->items) : NULL;
+	const struct workload_change steps[] = {{changes->items[0].before, between},
+						{between, changes->items[0].after}};
+	int error = follow(daemon, between != NULL ? &steps[0] : changes->items, changes->count, arena);
+	if (error == 0 && between != NULL)
+		error = follow(daemon, &steps[1], 1, arena);
 	arena_free(arena);
-	daemon->bytes += answer.bytes;
-	daemon->changes += answer.error == 0;
+	daemon->changes += error == 0;
 	/* What `enforced` says by now is what should be, and no longer what the kernel holds. */
-	return answer.error == 0 ? 0 : daemon_enforce(daemon);
+	return error == 0 ? 0 : daemon_enforce(daemon);
 }
 
 /* ---- check and repair ---- */

@@ -551,7 +551,7 @@ static void text_and_netlink_list_the_same(void **state)
 
 static void apply_one(struct fixture *f, struct operation operation, const char *expected)
 {
-	struct transaction transaction = {&operation, 1};
+	struct transaction transaction = {&operation, 1, false};
 	struct plan plan = {.transactions = {transaction}, .count = 1};
 	struct answer answer = kernel_apply(f->kernel, &plan, f->at);
 	assert_true(answer.error < 0);

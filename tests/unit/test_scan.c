@@ -149,7 +149,7 @@ static void change(struct fixture *f, enum operation_kind kind, const struct set
 		   size_t count)
 {
 	struct operation operation = {.kind = kind, .set = set, .elements = elements, .element_count = count};
-	struct transaction transaction = {&operation, 1};
+	struct transaction transaction = {&operation, 1, false};
 	struct plan plan = {.transactions = {transaction}, .count = 1};
 	snprintf(operation.name, sizeof operation.name, "%s", set->name);
 	struct answer answer = kernel_apply(f->writer, &plan, time(NULL));
@@ -489,7 +489,7 @@ static void *be_a_rival(void *context)
 	struct rival *rival = context;
 	struct kernel *kernel;
 	struct operation operations[2] = {0};
-	struct transaction transaction = {operations, 1};
+	struct transaction transaction = {operations, 1, false};
 	struct plan plan = {.transactions = {transaction}, .count = 1};
 	if (kernel_open(&kernel) != 0)
 		return NULL;
@@ -715,7 +715,7 @@ static void a_broken_message_is_an_error(void **state)
 
 static struct answer apply_list(struct fixture *f, struct operation *operations, size_t count)
 {
-	struct transaction transaction = {operations, count};
+	struct transaction transaction = {operations, count, false};
 	struct plan plan = {.transactions = {transaction}, .count = 1};
 	return kernel_apply(f->writer, &plan, time(NULL));
 }
