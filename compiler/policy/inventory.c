@@ -65,17 +65,17 @@ static bool same_key(struct claim a, struct claim b)
 
 /* ---- claims ---- */
 
-static struct claim slot_claim(const struct slot *slot)
+static struct claim slot_claim(const struct table_slot *slot)
 {
 	if (slot->number == CONTESTED)
 		return ((const struct contest *)slot->item)->claims[0];
 	return (struct claim){slot->item, slot->number};
 }
 
-static struct slot *find_slot(const struct inventory *inventory, uint32_t hash, struct claim claim)
+static struct table_slot *find_slot(const struct inventory *inventory, uint32_t hash, struct claim claim)
 {
 	const struct table *table = &inventory->index->claims;
-	struct slot *slot = table_first(table, hash);
+	struct table_slot *slot = table_first(table, hash);
 	while (slot != NULL && !same_key(slot_claim(slot), claim))
 		slot = table_next(table, slot);
 	return slot;
@@ -123,7 +123,7 @@ static void contest_free(struct contest *contest)
 static void add_claim(struct inventory *inventory, struct claim claim)
 {
 	uint32_t hash = hash_claim(claim);
-	struct slot *slot = find_slot(inventory, hash, claim);
+	struct table_slot *slot = find_slot(inventory, hash, claim);
 	if (slot == NULL) {
 		table_add(&inventory->index->claims, hash, claim.workload, claim.number);
 		return;
@@ -144,7 +144,7 @@ static void add_claim(struct inventory *inventory, struct claim claim)
 
 static void remove_claim(struct inventory *inventory, struct claim claim)
 {
-	struct slot *slot = find_slot(inventory, hash_claim(claim), claim);
+	struct table_slot *slot = find_slot(inventory, hash_claim(claim), claim);
 	if (slot == NULL || (slot->number != CONTESTED && slot->item != claim.workload))
 		return; /* one address twice in one workload */
 	if (slot->number != CONTESTED) {
@@ -183,7 +183,7 @@ static void forget_places(struct inventory_index *index)
 void inventory_finish(struct inventory *inventory)
 {
 	struct inventory_index *index = inventory->index;
-	struct slot *slot;
+	struct table_slot *slot;
 	for (size_t at = 0; (slot = table_each(&index->claims, &at)) != NULL;)
 		if (slot->number == CONTESTED)
 			contest_free(slot->item);
@@ -224,7 +224,7 @@ const struct workload *inventory_claimant(const struct inventory *inventory, con
 {
 	struct address copy = *address;
 	struct workload wanted = {.addresses = &copy, .address_count = 1};
-	const struct slot *slot = find_slot(inventory, hash_address(address), (struct claim){&wanted, 1});
+	const struct table_slot *slot = find_slot(inventory, hash_address(address), (struct claim){&wanted, 1});
 	return slot != NULL ? slot_claim(slot).workload : NULL;
 }
 
@@ -307,7 +307,7 @@ static void list_places(const struct inventory *inventory)
 	index->places =
 	    index->arena != NULL ? arena_alloc(index->arena, size) : reallocate(NULL, count, sizeof(struct place));
 	index->place_count = 0;
-	const struct slot *slot;
+	const struct table_slot *slot;
 	for (size_t at = 0; (slot = table_each(&index->claims, &at)) != NULL;) {
 		struct claim claim = slot_claim(slot);
 		if (claim.number == BY_NAME)
@@ -332,7 +332,7 @@ const struct workload *inventory_workload(const struct inventory *inventory, con
 {
 	struct workload wanted = {.name_space = name_space, .name = name};
 	struct claim claim = {&wanted, BY_NAME};
-	const struct slot *slot = find_slot(inventory, hash_claim(claim), claim);
+	const struct table_slot *slot = find_slot(inventory, hash_claim(claim), claim);
 	return slot != NULL ? slot_claim(slot).workload : NULL;
 }
 
@@ -344,7 +344,7 @@ const struct workload *inventory_at(const struct inventory *inventory, const str
 const struct node *inventory_node_at(const struct inventory *inventory, const struct address *address)
 {
 	const struct table *table = &inventory->index->node_addresses;
-	struct slot *slot = table_first(table, hash_address(address));
+	struct table_slot *slot = table_first(table, hash_address(address));
 	for (; slot != NULL; slot = table_next(table, slot)) {
 		const struct node *node = slot->item;
 		if (address_compare(&node->addresses[slot->number], address) == 0)
@@ -356,7 +356,7 @@ const struct node *inventory_node_at(const struct inventory *inventory, const st
 const struct name_space *inventory_namespace(const struct inventory *inventory, const char *name)
 {
 	const struct table *table = &inventory->index->spaces;
-	struct slot *slot = table_first(table, table_hash_text(0, name));
+	struct table_slot *slot = table_first(table, table_hash_text(0, name));
 	while (slot != NULL && strcmp(((const struct name_space *)slot->item)->name, name) != 0)
 		slot = table_next(table, slot);
 	return slot != NULL ? slot->item : NULL;
@@ -365,7 +365,7 @@ const struct name_space *inventory_namespace(const struct inventory *inventory, 
 const struct node *inventory_node(const struct inventory *inventory, const char *name)
 {
 	const struct table *table = &inventory->index->nodes;
-	struct slot *slot = table_first(table, table_hash_text(0, name));
+	struct table_slot *slot = table_first(table, table_hash_text(0, name));
 	while (slot != NULL && strcmp(((const struct node *)slot->item)->name, name) != 0)
 		slot = table_next(table, slot);
 	return slot != NULL ? slot->item : NULL;
@@ -384,7 +384,7 @@ bool node_same_addresses(const struct node *a, const struct node *b)
 
 static bool has_pool(const struct table *pools, const struct prefix *pool)
 {
-	struct slot *slot = table_first(pools, hash_pool(pool));
+	struct table_slot *slot = table_first(pools, hash_pool(pool));
 	for (; slot != NULL; slot = table_next(pools, slot)) {
 		const struct prefix *there = &((const struct node *)slot->item)->pools[slot->number];
 		if (there->length == pool->length && address_compare(&there->address, &pool->address) == 0)

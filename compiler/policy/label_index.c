@@ -2,8 +2,12 @@
  * of that one of its requirements which has the fewest. Who asks for none stands under the namespace, or under none. */
 #include "compiler/policy/label_index.h"
 
+#include <ringfence/table.h>
+
 #include <stdlib.h>
 #include <string.h>
+
+#define HASH_FUNCTION(key, length, value) ((value) = table_hash(0, (key), (length)))
 #include <uthash.h>
 
 struct asked {

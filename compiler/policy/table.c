@@ -23,11 +23,11 @@ void table_clear(struct table *table)
 	table->count = 0;
 }
 
-static struct slot *allocate(struct table *table, size_t room)
+static struct table_slot *allocate(struct table *table, size_t room)
 {
 	if (table->arena != NULL)
-		return arena_alloc(table->arena, room * sizeof(struct slot));
-	struct slot *slots = calloc(room, sizeof *slots);
+		return arena_alloc(table->arena, room * sizeof(struct table_slot));
+	struct table_slot *slots = calloc(room, sizeof *slots);
 	if (slots == NULL) {
 		fputs("ringfence: out of memory\n", stderr);
 		abort();
@@ -35,7 +35,7 @@ static struct slot *allocate(struct table *table, size_t room)
 	return slots;
 }
 
-static struct slot *place(struct slot *slots, size_t room, struct slot new)
+static struct table_slot *place(struct table_slot *slots, size_t room, struct table_slot new)
 {
 	size_t i = new.hash &(room - 1);
 	while (slots[i].item != NULL)
@@ -44,11 +44,11 @@ static struct slot *place(struct slot *slots, size_t room, struct slot new)
 	return &slots[i];
 }
 
-struct slot *table_add(struct table *table, uint32_t hash, void *item, uint32_t number)
+struct table_slot *table_add(struct table *table, uint32_t hash, void *item, uint32_t number)
 {
 	if (5 * (table->count + 1) > 4 * table->room) { /* at most four of five in use */
 		size_t room = table->room > 0 ? 2 * table->room : FIRST_ROOM;
-		struct slot *slots = allocate(table, room);
+		struct table_slot *slots = allocate(table, room);
 		for (size_t i = 0; i < table->room; i++)
 			if (table->slots[i].item != NULL)
 				place(slots, room, table->slots[i]);
@@ -58,12 +58,12 @@ struct slot *table_add(struct table *table, uint32_t hash, void *item, uint32_t 
 		table->room = room;
 	}
 	table->count++;
-	return place(table->slots, table->room, (struct slot){item, hash, number});
+	return place(table->slots, table->room, (struct table_slot){item, hash, number});
 }
 
 /* Moves what stands behind the hole into it as long as it is then found: no slot is marked as deleted, so that a table
  * which changes all the time stays as fast as it was. */
-void table_remove(struct table *table, struct slot *slot)
+void table_remove(struct table *table, struct table_slot *slot)
 {
 	size_t mask = table->room - 1, hole = (size_t)(slot - table->slots);
 	for (size_t i = (hole + 1) & mask; table->slots[i].item != NULL; i = (i + 1) & mask) {
@@ -73,11 +73,11 @@ void table_remove(struct table *table, struct slot *slot)
 		table->slots[hole] = table->slots[i];
 		hole = i;
 	}
-	table->slots[hole] = (struct slot){0};
+	table->slots[hole] = (struct table_slot){0};
 	table->count--;
 }
 
-static struct slot *walk(const struct table *table, size_t i, uint32_t hash)
+static struct table_slot *walk(const struct table *table, size_t i, uint32_t hash)
 {
 	for (i &= table->room - 1; table->slots[i].item != NULL; i = (i + 1) & (table->room - 1))
 		if (table->slots[i].hash == hash)
@@ -85,17 +85,17 @@ static struct slot *walk(const struct table *table, size_t i, uint32_t hash)
 	return NULL;
 }
 
-struct slot *table_first(const struct table *table, uint32_t hash)
+struct table_slot *table_first(const struct table *table, uint32_t hash)
 {
 	return table->room > 0 ? walk(table, hash, hash) : NULL;
 }
 
-struct slot *table_next(const struct table *table, struct slot *slot)
+struct table_slot *table_next(const struct table *table, struct table_slot *slot)
 {
 	return walk(table, (size_t)(slot - table->slots) + 1, slot->hash);
 }
 
-struct slot *table_each(const struct table *table, size_t *at)
+struct table_slot *table_each(const struct table *table, size_t *at)
 {
 	while (*at < table->room && table->slots[*at].item == NULL)
 		++*at;

@@ -17,7 +17,10 @@
 #include "compiler/ruleset/rules.h"
 
 #include <ringfence/lowering.h>
+#include <ringfence/table.h>
 
+/* Keyed, since workloads bring the texts. */
+#define HASH_FUNCTION(key, length, value) ((value) = table_hash(0, (key), (length)))
 #include <uthash.h>
 
 /* When, in a change, the elements of a set come and go; see alteration.c. */

@@ -88,7 +88,7 @@ static struct file *find_file(const struct files *files, const char *path)
 	const struct directory *directory = find_directory(files, path, directory_length(path));
 	if (directory == NULL)
 		return NULL;
-	struct slot *slot = table_first(&files->table, hash_name(directory, name));
+	struct table_slot *slot = table_first(&files->table, hash_name(directory, name));
 	for (; slot != NULL; slot = table_next(&files->table, slot)) {
 		struct file *file = slot->item;
 		if (file->directory == directory && strcmp(file->name, name) == 0)
@@ -121,7 +121,7 @@ static void remove_directory(struct files *files, struct directory *directory)
 
 static void forget(struct files *files, struct file *file)
 {
-	struct slot *slot = table_first(&files->table, hash_name(file->directory, file->name));
+	struct table_slot *slot = table_first(&files->table, hash_name(file->directory, file->name));
 	while (slot->item != file)
 		slot = table_next(&files->table, slot);
 	table_remove(&files->table, slot);
@@ -143,7 +143,7 @@ void files_forget(struct files *files, const char *path)
 static void forget_unseen(struct files *files, const struct directory *directory, uint32_t scan)
 {
 	size_t count = 0;
-	const struct slot *slot;
+	const struct table_slot *slot;
 	struct file **gone = allocate((files->table.count + 1) * sizeof(struct file *));
 	for (size_t at = 0; (slot = table_each(&files->table, &at)) != NULL;) {
 		struct file *file = slot->item;
@@ -253,7 +253,7 @@ void files_errors(const struct files *files, void (*call)(void *context, const c
 	struct arena *arena = arena_create();
 	struct problem *problems = NULL;
 	size_t count = 0;
-	const struct slot *slot;
+	const struct table_slot *slot;
 	for (size_t at = 0; (slot = table_each(&files->table, &at)) != NULL;) {
 		const struct file *file = slot->item;
 		if (file->errors != NULL)

@@ -66,7 +66,7 @@ void grounds_free(struct grounds *grounds)
 static void merge_node(const struct node *from, struct inventory *inventory, struct table *by_name, struct arena *arena)
 {
 	uint32_t hash = table_hash_text(0, from->name);
-	struct slot *slot = table_first(by_name, hash);
+	struct table_slot *slot = table_first(by_name, hash);
 	while (slot != NULL && strcmp(((struct node *)slot->item)->name, from->name) != 0)
 		slot = table_next(by_name, slot);
 	struct node *node = slot != NULL ? slot->item : arena_alloc(arena, sizeof *node);
@@ -168,7 +168,7 @@ struct hosts *hosts_take(struct table *all, const struct inventory *inventory, b
 	const struct host *host;
 	for (size_t at = 0; (host = next_host(inventory, &at)) != NULL;)
 		hash = table_hash(table_hash_text(hash, host->node), &host->address, sizeof host->address);
-	struct slot *slot = table_first(all, hash);
+	struct table_slot *slot = table_first(all, hash);
 	while (slot != NULL && !hosts_are(slot->item, inventory))
 		slot = table_next(all, slot);
 	if (slot == NULL) {
@@ -185,7 +185,7 @@ void hosts_drop(struct table *all, struct hosts *hosts, bool *changed)
 {
 	if (hosts == NULL || --hosts->users > 0)
 		return;
-	struct slot *slot = table_first(all, hosts->hash);
+	struct table_slot *slot = table_first(all, hosts->hash);
 	while (slot->item != hosts)
 		slot = table_next(all, slot);
 	table_remove(all, slot);

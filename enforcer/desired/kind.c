@@ -82,7 +82,7 @@ static struct kind *make(const struct workload *workload)
 struct kind *kind_take(struct table *kinds, const struct workload *workload)
 {
 	uint32_t hash = hash_workload(workload);
-	struct slot *slot = table_first(kinds, hash);
+	struct table_slot *slot = table_first(kinds, hash);
 	while (slot != NULL && !kind_is(slot->item, workload))
 		slot = table_next(kinds, slot);
 	if (slot == NULL) {
@@ -98,7 +98,7 @@ void kind_drop(struct table *kinds, struct kind *kind)
 {
 	if (--kind->users > 0)
 		return;
-	struct slot *slot = table_first(kinds, kind->hash);
+	struct table_slot *slot = table_first(kinds, kind->hash);
 	while (slot->item != kind)
 		slot = table_next(kinds, slot);
 	table_remove(kinds, slot);

@@ -115,7 +115,7 @@ static bool host_at(const struct live *live, const struct address *address)
 {
 	if (live->host_addresses.count == 0)
 		return false;
-	struct slot *slot = table_first(&live->host_addresses, hash_address(address));
+	struct table_slot *slot = table_first(&live->host_addresses, hash_address(address));
 	while (slot != NULL && address_compare(&((const struct host *)slot->item)->address, address) != 0)
 		slot = table_next(&live->host_addresses, slot);
 	return slot != NULL;
@@ -269,7 +269,7 @@ static int compare_ages(const void *left, const void *right)
 /* Adds the machines that only pods tell of. A workload that has such an address keeps it. */
 static void merge_hosts(struct live *live, struct inventory *merged, struct arena *arena)
 {
-	struct slot *slot;
+	struct table_slot *slot;
 	for (size_t at = 0; (slot = table_each(&live->hosts, &at)) != NULL;) {
 		const struct hosts *hosts = slot->item;
 		for (size_t i = 0; i < hosts->count; i++) {

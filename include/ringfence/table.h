@@ -10,7 +10,7 @@
 
 struct arena;
 
-struct slot {
+struct table_slot {
 	void *item; /* NULL: free */
 	uint32_t hash;
 	uint32_t number; /* the caller's */
@@ -19,7 +19,7 @@ struct slot {
 /* Zeroed is empty. Slots come from `arena` where there is one, else from malloc, and go with table_finish. */
 struct table {
 	struct arena *arena;
-	struct slot *slots;
+	struct table_slot *slots;
 	size_t room, count; /* room: 0 or a power of two */
 };
 
@@ -30,17 +30,17 @@ void table_finish(struct table *table);
 void table_clear(struct table *table);
 
 /* Adds an item; the slot is valid until the next one is added or taken out. */
-struct slot *table_add(struct table *table, uint32_t hash, void *item, uint32_t number);
+struct table_slot *table_add(struct table *table, uint32_t hash, void *item, uint32_t number);
 
 /* Takes out what is in `slot`. */
-void table_remove(struct table *table, struct slot *slot);
+void table_remove(struct table *table, struct table_slot *slot);
 
 /* The first slot with this hash, or the next one behind `slot`; NULL: no more. */
-struct slot *table_first(const struct table *table, uint32_t hash);
-struct slot *table_next(const struct table *table, struct slot *slot);
+struct table_slot *table_first(const struct table *table, uint32_t hash);
+struct table_slot *table_next(const struct table *table, struct table_slot *slot);
 
 /* The slot at or behind index `*at` that is not free, and moves `*at` behind it; NULL: no more. */
-struct slot *table_each(const struct table *table, size_t *at);
+struct table_slot *table_each(const struct table *table, size_t *at);
 
 /* Hashes bytes or a text with its NUL; `hash` is 0, or the hash of what stands before. It differs from process to
  * process, so that nobody who writes an input can make all of it fall together. */

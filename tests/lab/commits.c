@@ -168,7 +168,10 @@ static void measure_elements(struct bench *bench, const struct set *set)
 	for (size_t i = 0; i < COMMITS; i++) {
 		struct operation add = elements_of(OPERATION_ADD_ELEMENTS, set, extra, 1);
 		struct operation delete = elements_of(OPERATION_DELETE_ELEMENTS, set, extra, 1);
-		const struct plan plan = {.transactions = {{&add, 1}, {&delete, 1}, {&add, 1}}, .count = 3};
+		const struct plan plan = {.transactions = {{.operations = &add, .count = 1},
+							   {.operations = &delete, .count = 1},
+							   {.operations = &add, .count = 1}},
+					  .count = 3};
 		one[i] = apply_one(bench, &add, 1);
 		apply_one(bench, &delete, 1);
 		three[i] = apply(bench, &plan);
@@ -201,7 +204,9 @@ static void measure_generation(struct bench *bench)
 		struct operation delete[] = {named(OPERATION_FLUSH_CHAIN, old_chain),
 					     named(OPERATION_DELETE_SET, old_set),
 					     named(OPERATION_DELETE_CHAIN, old_chain)};
-		struct plan plan = {.transactions = {{build, 4}, {change, 2}, {delete, i > 0 ? 3 : 0}},
+		struct plan plan = {.transactions = {{.operations = build, .count = 4},
+						     {.operations = change, .count = 2},
+						     {.operations = delete, .count = i > 0 ? 3 : 0}},
 				    .count = i > 0 ? 3 : 2};
 		times[i] = apply(bench, &plan);
 	}
