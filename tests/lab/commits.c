@@ -53,7 +53,7 @@ static double apply(struct bench *bench, const struct plan *plan)
 
 static double apply_one(struct bench *bench, struct operation *operations, size_t count)
 {
-	const struct plan plan = {.transactions = {{operations, count}}, .count = 1};
+	const struct plan plan = {.transactions = {{.operations = operations, .count = count}}, .count = 1};
 	return apply(bench, &plan);
 }
 
