@@ -538,7 +538,7 @@ static void see_mixes(void)
 		    move(ruleset, 2 + from, false, &job),
 		    move(ruleset, 2 + to, true, &job),
 		};
-		const struct plan plan = {.transactions = {{operations, 4}}, .count = 1};
+		const struct plan plan = {.transactions = {{.operations = operations, .count = 4}}, .count = 1};
 		apply_or_give_up(&enforcer, &plan);
 		load_wait(load);
 		counts = load_counts(load);
