@@ -157,3 +157,60 @@ void label_index_find(const struct label_index *index, const struct workload *wo
 				call(context, asked->users[k]);
 		}
 }
+
+/* Under its namespace, and each label in that and in any. */
+static void each_own_key(struct label_index *index, const struct workload *workload,
+			 bool (*asked)(const void *context, const char *key), const void *context, const void *user,
+			 void (*call)(struct label_index *, uint64_t, const void *))
+{
+	call(index, hash_key(workload->name_space, NULL, NULL), user);
+	for (size_t i = 0; i < workload->labels.count; i++) {
+		const struct label *label = &workload->labels.items[i];
+		if (!asked(context, label->key))
+			continue;
+		call(index, hash_key(NULL, label->key, label->value), user);
+		call(index, hash_key(workload->name_space, label->key, label->value), user);
+	}
+}
+
+void label_index_add_workload(struct label_index *index, const struct workload *workload,
+			      bool (*asked)(const void *context, const char *key), const void *context,
+			      const void *user)
+{
+	each_own_key(index, workload, asked, context, user, add);
+}
+
+void label_index_remove_workload(struct label_index *index, const struct workload *workload,
+				 bool (*asked)(const void *context, const char *key), const void *context,
+				 const void *user)
+{
+	each_own_key(index, workload, asked, context, user, drop);
+}
+
+struct meant {
+	const struct label_index *index;
+	void (*call)(void *context, const void *user);
+	void *context;
+	bool anyone;
+};
+
+static void call_for(struct label_index *index, uint64_t key, const void *user)
+{
+	struct meant *meant = (struct meant *)user;
+	(void)index;
+	if (key == hash_key(NULL, NULL, NULL)) {
+		meant->anyone = true;
+		return;
+	}
+	const struct asked *asked = find(meant->index, key);
+	for (size_t i = 0; asked != NULL && i < asked->count; i++)
+		meant->call(meant->context, asked->users[i]);
+}
+
+bool label_index_find_peer(const struct label_index *index, const struct peer *peer,
+			   void (*call)(void *context, const void *user), void *context)
+{
+	struct meant meant = {index, call, context, false};
+	each_key((struct label_index *)index, peer, &meant, call_for);
+	return !meant.anyone;
+}

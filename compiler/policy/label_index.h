@@ -21,4 +21,16 @@ void label_index_add_selector(struct label_index *index, const char *name_space,
 void label_index_find(const struct label_index *index, const struct workload *workload,
 		      void (*call)(void *context, const void *user), void *context);
 
+/* The other way round: adds `user`, who is like `workload`, under what it has, and calls for those whom `peer` may
+ * mean. A peer that asks for no label and no namespace means anyone: then it returns false, and calls for nobody. Only
+ * labels of which `asked` says that someone asks for them count. */
+void label_index_add_workload(struct label_index *index, const struct workload *workload,
+			      bool (*asked)(const void *context, const char *key), const void *context,
+			      const void *user);
+void label_index_remove_workload(struct label_index *index, const struct workload *workload,
+				 bool (*asked)(const void *context, const char *key), const void *context,
+				 const void *user);
+bool label_index_find_peer(const struct label_index *index, const struct peer *peer,
+			   void (*call)(void *context, const void *user), void *context);
+
 #endif

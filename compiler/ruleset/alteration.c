@@ -376,6 +376,8 @@ static void take_classes(struct lowering *l, struct transaction *built, struct t
 	for (struct class *class = l->touched; class != NULL; class = next) {
 		next = class->next_touched;
 		class->owner.made = class->touched = false;
+		class->standing = NULL; /* it was the scratch arena's */
+		class->standing_count = 0;
 		if (class->members > 0)
 			continue;
 		unused = groups_forget(l, class) || unused;

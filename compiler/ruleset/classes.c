@@ -265,8 +265,7 @@ static struct class *make_class(struct lowering *l, struct arena *arena, struct 
 	if (l->starting)
 		return class;
 	class_complete(l, class);
-	for (struct identity *identity = l->identities; identity != NULL; identity = identity->hh.next)
-		slots_in_class(l, identity, class);
+	slots_in_class(l, class);
 	return class;
 }
 

@@ -381,10 +381,48 @@ static void shared_slots(struct lowering *l, struct identity *identity, const st
 	}
 }
 
-void slots_in_class(struct lowering *l, struct identity *identity, struct class *class)
+static bool stands_last(const struct identity *identity, const struct owner *owner)
 {
-	for (size_t i = 0; i < class->use_count; i++)
-		use_slots(l, identity, &class->uses[i]);
+	bool stands = false;
+	for (size_t family = 0; family < 2; family++) {
+		const struct slots *slots = &identity->slots[family];
+		stands = stands || (slots->count > 0 && slots->items[slots->count - 1].owner == owner);
+	}
+	return stands;
+}
+
+/* A use, and what is done with each identity that it may mean. */
+struct meeting {
+	struct lowering *l;
+	const struct use *use;
+};
+
+static void meet(void *context, const void *user)
+{
+	const struct meeting *meeting = context;
+	struct identity *identity = (struct identity *)user;
+	struct class *class = meeting->use->class;
+	bool before = stands_last(identity, &class->owner);
+	use_slots(meeting->l, identity, meeting->use);
+	if (!before && stands_last(identity, &class->owner))
+		*arena_push(meeting->l->scratch, class->standing, class->standing_count) = identity;
+}
+
+static void for_each_meant(struct lowering *l, const struct use *use, void (*call)(void *context, const void *user),
+			   void *context)
+{
+	if (label_index_find_peer(l->labelled, use->peer, call, context))
+		return;
+	for (struct identity *identity = l->identities; identity != NULL; identity = identity->hh.next)
+		call(context, identity);
+}
+
+void slots_in_class(struct lowering *l, struct class *class)
+{
+	for (size_t i = 0; i < class->use_count; i++) {
+		struct meeting meeting = {l, &class->uses[i]};
+		for_each_meant(l, &class->uses[i], meet, &meeting);
+	}
 }
 
 struct uses {
@@ -422,34 +460,44 @@ void slots_find(struct lowering *l, struct identity *identity)
 	label_index_find(l->uses, identity->members[0], note_use, &found);
 	if (found.count > 1)
 		qsort(found.items, found.count, sizeof *found.items, compare_uses);
-	for (size_t i = 0; i < found.count; i++)
-		if (i == 0 || found.items[i] != found.items[i - 1])
-			(found.items[i]->shared != NULL ? shared_slots : use_slots)(l, identity, found.items[i]);
+	for (size_t i = 0; i < found.count; i++) {
+		struct meeting meeting = {l, found.items[i]};
+		if (i > 0 && found.items[i] == found.items[i - 1])
+			continue;
+		if (found.items[i]->shared != NULL)
+			shared_slots(l, identity, found.items[i]);
+		else if (found.items[i]->class->owner.made && !l->starting)
+			meet(&meeting, identity);
+		else
+			use_slots(l, identity, found.items[i]);
+	}
 	arena_free(found.arena);
 }
 
-static void forget_slots(struct lowering *l, const struct owner *owner)
+static void forget_slots(void *context, const void *user)
 {
-	for (struct identity *identity = l->identities; identity != NULL; identity = identity->hh.next)
-		for (size_t family = 0; family < 2; family++) {
-			struct slots *slots = &identity->slots[family];
-			size_t kept = 0;
-			for (size_t i = 0; i < slots->count; i++)
-				if (slots->items[i].owner != owner)
-					slots->items[kept++] = slots->items[i];
-			slots->count = kept;
-		}
+	const struct owner *owner = context;
+	struct identity *identity = (struct identity *)user;
+	for (size_t family = 0; family < 2; family++) {
+		struct slots *slots = &identity->slots[family];
+		size_t kept = 0;
+		for (size_t i = 0; i < slots->count; i++)
+			if (slots->items[i].owner != owner)
+				slots->items[kept++] = slots->items[i];
+		slots->count = kept;
+	}
 }
 
 bool groups_forget(struct lowering *l, struct class *class)
 {
 	bool unused = false;
-	for (size_t i = 0; i < class->use_count; i++)
+	for (size_t i = 0; i < class->use_count; i++) {
 		label_index_remove(l->uses, class->uses[i].peer, &class->uses[i]);
+		for_each_meant(l, &class->uses[i], forget_slots, &class->owner);
+	}
 	for (size_t i = 0; i < class->group_count; i++)
 		if (class->groups[i].peers != NULL)
 			unused = --class->groups[i].peers->users == 0 || unused;
-	forget_slots(l, &class->owner);
 	return unused;
 }
 
@@ -457,5 +505,5 @@ void sharing_forget(struct lowering *l, struct peer_set *set)
 {
 	HASH_DEL(l->peer_sets, set);
 	label_index_remove(l->uses, set->use.peer, &set->use);
-	forget_slots(l, &set->owner);
+	for_each_meant(l, &set->use, forget_slots, &set->owner);
 }

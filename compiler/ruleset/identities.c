@@ -64,6 +64,13 @@ bool is_local(const struct lowering *l, const struct workload *workload)
 	return l->node == NULL || (workload->node != NULL && strcmp(workload->node, l->node) == 0);
 }
 
+/* Whether some statement asks for a label with this key. */
+static bool is_asked(const void *context, const char *key)
+{
+	const struct lowering *l = context;
+	return is_noted(l->keys, key);
+}
+
 /* ---- keys ---- */
 
 /* Bytes on the stack while they are enough. */
@@ -143,6 +150,7 @@ struct identity *identity_enter(struct lowering *l, const struct workload *workl
 		identity->key_length = key.length;
 		memcpy(identity->key, key.bytes, key.length);
 		HASH_ADD_KEYPTR(hh, l->identities, identity->key, key.length, identity);
+		label_index_add_workload(l->labelled, workload, is_asked, l, identity);
 	}
 	free(key.heap);
 	if (identity->member_count == identity->member_room) {
@@ -171,6 +179,8 @@ void identity_leave(struct lowering *l, struct identity *identity, const struct 
 			identity->members[i] = identity->members[--identity->member_count];
 			break;
 		}
-	if (identity->member_count == 0)
-		identity_free(l, identity);
+	if (identity->member_count > 0)
+		return;
+	label_index_remove_workload(l->labelled, workload, is_asked, l, identity);
+	identity_free(l, identity);
 }

@@ -122,26 +122,19 @@ static void give_of_class(void *context, struct store *store, const struct eleme
 		of->call(of->context, store, element);
 }
 
-static bool stands_in(const struct identity *identity, const struct class *class)
-{
-	for (size_t family = 0; family < 2; family++) /* the slots of new classes stand last */
-		for (size_t i = identity->slots[family].count; i-- > 0;)
-			if (identity->slots[family].items[i].owner == &class->owner)
-				return true;
-			else if (class->owner.made && !identity->slots[family].items[i].owner->made)
-				break;
-	return false;
-}
-
 void for_each_member(struct lowering *l, const struct class *class,
 		     void (*call)(void *context, struct store *store, const struct element *element), void *context)
 {
 	struct of_class of = {class, call, context};
+	for (size_t i = 0; class != NULL && i < class->standing_count; i++)
+		for (size_t j = 0; j < class->standing[i]->member_count; j++)
+			members_of(l, class->standing[i], class->standing[i]->members[j], give_of_class, &of);
+	if (class != NULL)
+		return;
 	for (const struct identity *identity = l->identities; identity != NULL; identity = identity->hh.next)
-		for (size_t i = 0; (class == NULL || stands_in(identity, class)) && i < identity->member_count; i++)
-			members_of(l, identity, identity->members[i], class != NULL ? give_of_class : call,
-				   class != NULL ? &of : context);
-	for (const struct name *name = l->interfaces; class == NULL && name != NULL; name = name->hh.next) {
+		for (size_t i = 0; i < identity->member_count; i++)
+			members_of(l, identity, identity->members[i], call, context);
+	for (const struct name *name = l->interfaces; name != NULL; name = name->hh.next) {
 		struct element element = {0};
 		put_part(element.key, 0, name->text, strlen(name->text));
 		memcpy(element.end, element.key, sizeof element.end);
@@ -287,6 +280,7 @@ struct lowering *lowering_create(const struct world *world, const char *node, ui
 			       .generation = generation,
 			       .budget = {.left = RULESET_ELEMENTS_MAX},
 			       .uses = label_index_create(),
+			       .labelled = label_index_create(),
 			       .starting = true};
 	identities_prepare(l);
 	classes_prepare(l);
@@ -345,6 +339,7 @@ static void dissolve(struct lowering *l, struct arena *heir)
 	label_index_destroy(l->allows[INGRESS]);
 	label_index_destroy(l->isolations);
 	label_index_destroy(l->uses);
+	label_index_destroy(l->labelled);
 	arena_free(l->scratch);
 	arena_pass(l->arena, heir);
 	free(l);

@@ -126,6 +126,8 @@ struct class
 	bool one_sided; /* an entry counts on this side only, as rules of NetworkPolicies do */
 	bool touched;	/* in the change that is going on: made, or left by its last member */
 	struct class *next_touched;
+	struct identity **standing; /* in the change that made it: the identities that stand in its sets */
+	size_t standing_count;
 	size_t members;	      /* local addresses whose rules these are */
 	size_t taken;	      /* of the budget */
 	size_t peers_count;   /* groups that share a set */
@@ -217,8 +219,9 @@ struct lowering {
 
 	struct identity *identities;
 	struct class *classes, *class_names;
-	struct label_index *uses;   /* struct use */
-	struct peer_set *peer_sets; /* that are shared */
+	struct label_index *uses;     /* struct use */
+	struct label_index *labelled; /* identities by what peers may ask for */
+	struct peer_set *peer_sets;   /* that are shared */
 	struct name *interfaces;
 	struct claim *claims;
 
@@ -306,8 +309,8 @@ void groups_fill(struct lowering *l, struct class *class);
  * sharing_forget then does the same with that. */
 bool groups_forget(struct lowering *l, struct class *class);
 void sharing_forget(struct lowering *l, struct peer_set *set);
-/* Adds the slots of an identity in one class, or in all. */
-void slots_in_class(struct lowering *l, struct identity *identity, struct class *class);
+/* Adds the slots of all identities in a new class, which then knows them; or those of one identity in all. */
+void slots_in_class(struct lowering *l, struct class *class);
 void slots_find(struct lowering *l, struct identity *identity);
 
 /* ---- class_rules.c ---- */
@@ -343,7 +346,7 @@ void members_of(struct lowering *l, const struct identity *identity, const struc
 
 /* ---- lower.c ---- */
 
-/* Calls for every element of every workload; of one class only where that is not NULL. */
+/* Calls for every element of every workload; of a class that is new only where that is not NULL. */
 void for_each_member(struct lowering *l, const struct class *class,
 		     void (*call)(void *context, struct store *store, const struct element *element), void *context);
 
