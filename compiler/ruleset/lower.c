@@ -361,6 +361,11 @@ uint32_t lowering_generation(const struct lowering *l)
 	return l->generation;
 }
 
+size_t lowering_elements(const struct lowering *l)
+{
+	return l->element_count;
+}
+
 struct ruleset *ruleset_lower(struct arena *arena, const struct world *world, const char *node, uint32_t generation,
 			      struct diagnostics *diagnostics)
 {

@@ -180,6 +180,10 @@ static void plan_build(struct planning *p)
 		const struct set *set = desired->sets[i];
 		if (!empty && set_in(actual, set->name, i) != NULL)
 			continue;
+		if (!set->timeout) { /* all of them; else not those that have expired */
+			add_elements(p, BUILD, OPERATION_ADD_ELEMENTS, set, set->elements, set->element_count);
+			continue;
+		}
 		struct difference difference = compare(p->arena, NULL, set, desired->at);
 		add_elements(p, BUILD, OPERATION_ADD_ELEMENTS, set, difference.added, difference.added_count);
 	}

@@ -16,7 +16,13 @@
 #include <string.h>
 #include <time.h>
 
-enum { DIFFERENCE_LINES = 100, FLOOD_LEAST = 1000 };
+enum {
+	DIFFERENCE_LINES = 100,
+	FLOOD_LEAST = 1000,	    /* workloads changed at once */
+	CHECK_AT_ONCE_MOST = 50000, /* elements that are read back without a look at anything else */
+	CHECK_SLICE = 1000,	    /* microseconds */
+	CHECK_TRIES = 5		    /* while changes come in between; then all at once */
+};
 
 static double monotonic(void)
 {
@@ -161,10 +167,22 @@ static int apply(struct daemon *daemon, struct arena *arena, enum change change)
 	return 0;
 }
 
+/* Gives up a check that goes on. */
+static void check_end(struct daemon *daemon)
+{
+	struct checking *checking = &daemon->checking;
+	check_finish(checking->check);
+	arena_free(checking->arena);
+	checking->check = NULL;
+	checking->arena = NULL;
+	malloc_trim(0);
+}
+
 /* The same; what it took of memory is given back. */
 static int apply_whole(struct daemon *daemon, enum change change)
 {
 	struct arena *arena = arena_create();
+	check_end(daemon); /* it reads over the same socket; what is due begins anew */
 	int error = apply(daemon, arena, change);
 	arena_free(arena);
 	malloc_trim(0);
@@ -303,32 +321,90 @@ static bool repair(struct daemon *daemon, struct arena *arena, const struct rule
 	return restore(daemon, arena, actual, wanted) == 0;
 }
 
+/* What was read against what is wanted; repairs where that is asked for. */
+static void judge(struct daemon *daemon, struct arena *arena, struct ruleset *actual, struct ruleset *wanted)
+{
+	actual->at = wanted->at = (int64_t)time(NULL);
+	note_difference(daemon, plan_make(arena, actual, wanted));
+	daemon->ready = daemon->ready || !daemon->differs;
+	if (!daemon->differs)
+		drift_log_repaired(&daemon->drift, monotonic());
+	if (!daemon->differs || !daemon->config.repair || !repair(daemon, arena, actual, wanted))
+		return;
+	drift_log_repaired(&daemon->drift, monotonic());
+	daemon->differs = false;
+	daemon->ready = true;
+	free(daemon->difference);
+	daemon->difference = NULL;
+	fprintf(stderr, "ringfenced: drift: the table is repaired, generation %u\n", daemon->generation);
+}
+
+static void check_begin(struct daemon *daemon)
+{
+	struct checking *checking = &daemon->checking;
+	checking->arena = arena_create();
+	checking->wanted = wanted_ruleset(daemon, checking->arena);
+	checking->changes = daemon->changes;
+	if (checking->wanted != NULL)
+		checking->check = check_start(daemon->reader, checking->arena, checking->wanted, (int64_t)time(NULL));
+}
+
+/* What the check found, or the table read whole where that is needed. Returns 0, or -EAGAIN: once more. */
+static int check_found(struct daemon *daemon, struct ruleset **actual)
+{
+	struct checking *checking = &daemon->checking;
+	bool same = checking->changes == daemon->changes && checking->wanted->generation == daemon->generation;
+	int error = same ? check_actual(checking->check, actual) : -EAGAIN;
+	if (error == -EAGAIN && ++checking->tries < CHECK_TRIES)
+		return -EAGAIN;
+	check_finish(checking->check);
+	checking->check = NULL;
+	if (error == 0)
+		return 0;
+	if (!same) { /* a snapshot of the moment */
+		arena_free(checking->arena);
+		checking->arena = arena_create();
+		checking->wanted = wanted_ruleset(daemon, checking->arena);
+	}
+	return checking->wanted != NULL ? read_table(daemon, checking->arena, (int64_t)time(NULL), actual) : -ENOENT;
+}
+
+bool daemon_check_step(struct daemon *daemon)
+{
+	struct checking *checking = &daemon->checking;
+	struct ruleset *actual = NULL;
+	if (checking->arena == NULL)
+		check_begin(daemon);
+	int step = checking->check != NULL ? check_step(checking->check, CHECK_SLICE) : -ENOENT;
+	if (step == 0)
+		return false;
+	int found = step > 0 ? check_found(daemon, &actual) : step;
+	struct arena *arena = checking->arena; /* a repair ends the check */
+	struct ruleset *wanted = checking->wanted;
+	checking->arena = NULL;
+	check_end(daemon);
+	if (found == 0)
+		judge(daemon, arena, actual, wanted);
+	arena_free(arena);
+	if (found == -EAGAIN)
+		return false;
+	checking->due = false;
+	checking->tries = 0;
+	return true;
+}
+
 void daemon_check(struct daemon *daemon)
 {
-	struct arena *arena = arena_create();
-	int64_t now = (int64_t)time(NULL);
-	struct ruleset *actual = NULL, *wanted = wanted_ruleset(daemon, arena);
-	if (wanted != NULL && read_table(daemon, arena, now, &actual) == 0) {
-		wanted->at = now;
-		note_difference(daemon, plan_make(arena, actual, wanted));
-		daemon->ready = daemon->ready || !daemon->differs;
-	}
-	if (actual != NULL && !daemon->differs)
-		drift_log_repaired(&daemon->drift, monotonic());
-	if (actual != NULL && daemon->differs && daemon->config.repair && repair(daemon, arena, actual, wanted)) {
-		drift_log_repaired(&daemon->drift, monotonic());
-		daemon->differs = false;
-		daemon->ready = true;
-		free(daemon->difference);
-		daemon->difference = NULL;
-		fprintf(stderr, "ringfenced: drift: the table is repaired, generation %u\n", daemon->generation);
-	}
-	arena_free(arena);
-	malloc_trim(0);
+	daemon->checking.due = true;
+	if (daemon->enforced != NULL && lowering_elements(daemon->enforced) > CHECK_AT_ONCE_MOST)
+		return;
+	while (!daemon_check_step(daemon))
+		;
 }
 
 void daemon_finish(struct daemon *daemon)
 {
+	check_end(daemon);
 	lowering_destroy(daemon->enforced);
 	release_held(daemon);
 	drift_log_finish(&daemon->drift);
@@ -378,6 +454,8 @@ json_t *daemon_status(const struct daemon *daemon)
 json_t *daemon_drift(struct daemon *daemon)
 {
 	daemon_check(daemon);
+	while (daemon->checking.due) /* who asks waits for the answer */
+		daemon_check_step(daemon);
 	return json_pack("{s:i, s:b, s:s?, s:o}", "version", 1, "drift", daemon->differs, "difference",
 			 daemon->difference, "events", drift_log_json(&daemon->drift));
 }

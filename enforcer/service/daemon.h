@@ -3,6 +3,7 @@
 #define ENFORCER_SERVICE_DAEMON_H
 
 #include "enforcer/desired/state.h"
+#include "enforcer/service/check.h"
 #include "enforcer/service/config.h"
 #include "enforcer/service/drift_log.h"
 
@@ -29,6 +30,14 @@ struct daemon {
 	uint64_t changes;    /* of workloads, enforced element by element */
 	uint64_t bytes;	     /* of netlink, sent */
 	struct drift_log drift;
+	struct checking {
+		bool due;
+		struct check *check; /* NULL: not begun */
+		struct arena *arena;
+		struct ruleset *wanted;
+		uint64_t changes; /* when it began */
+		unsigned tries;
+	} checking;
 };
 
 /* Makes the kernel hold what the state says, as a whole. Nothing happens before there is a policy and every source of
@@ -39,8 +48,12 @@ int daemon_enforce(struct daemon *daemon);
 /* The same after workloads changed: element by element where that can be done. */
 int daemon_follow(struct daemon *daemon, const struct changes *changes);
 
-/* Reads the table whole and compares it with what should be there; repairs it where the configuration says so. */
+/* Reads the table and compares it with what should be there; repairs it where the configuration says so. A large table
+ * is only noted as to be checked (`checking`): call daemon_check_step then, between other things, until it returns
+ * true.
+ */
 void daemon_check(struct daemon *daemon);
+bool daemon_check_step(struct daemon *daemon);
 
 /* Frees what it holds. */
 void daemon_finish(struct daemon *daemon);

@@ -47,7 +47,7 @@ struct loop {
 	struct control *control;
 	struct watch *watches;
 	size_t watch_count;
-	sd_event_source *policy_timer, *expiry_timer, *tick;
+	sd_event_source *policy_timer, *expiry_timer, *tick, *check;
 	uint64_t policy_first; /* monotonic microseconds of the first change not yet read; 0: none */
 	unsigned ticks;
 	unsigned retry_in, retry_after; /* ticks until what failed is tried again, and of the wait after that */
@@ -67,6 +67,8 @@ static double monotonic_seconds(void)
 static void tell(struct loop *loop)
 {
 	const struct daemon *daemon = &loop->daemon;
+	if (daemon->checking.due)
+		sd_event_source_set_enabled(loop->check, SD_EVENT_ON);
 	int64_t next = daemon->next_expiry;
 	bool ahead = next > 0 && (next > (int64_t)time(NULL) || daemon->error == NULL); /* else on_tick tries again */
 	sd_event_source_set_time(loop->expiry_timer, (uint64_t)next * 1000000);
@@ -83,6 +85,8 @@ static void tell(struct loop *loop)
 static void after_change(struct loop *loop)
 {
 	const struct daemon *daemon = &loop->daemon;
+	if (daemon->checking.due)
+		sd_event_source_set_enabled(loop->check, SD_EVENT_ON);
 	if (daemon->generation == loop->told_generation && daemon->differs == loop->told_differs &&
 	    daemon->next_expiry == loop->told_expiry && loop->told_ready)
 		return;
@@ -270,6 +274,17 @@ static int on_monitor(sd_event_source *source, int fd, uint32_t revents, void *c
 	return 0;
 }
 
+/* A slice of a check, whenever there is nothing else to do. */
+static int on_check(sd_event_source *source, void *context)
+{
+	struct loop *loop = context;
+	if (!loop->daemon.checking.due || daemon_check_step(&loop->daemon)) {
+		sd_event_source_set_enabled(source, SD_EVENT_OFF);
+		tell(loop);
+	}
+	return 0;
+}
+
 /* ---- timers, signals, control ---- */
 
 static int on_expiry(sd_event_source *source, uint64_t usec, void *context)
@@ -360,9 +375,12 @@ static int open_loop(struct loop *loop)
 	    sd_event_add_time(loop->events, &loop->tick, CLOCK_MONOTONIC, now + REOPEN_SECONDS * 1000000, 0, on_tick,
 			      loop),
 	    sd_event_add_io(loop->events, NULL, monitor_fd(loop->monitor), EPOLLIN, on_monitor, loop),
+	    sd_event_add_defer(loop->events, &loop->check, on_check, loop),
 	};
 	for (size_t i = 0; i < sizeof results / sizeof *results && error >= 0; i++)
 		error = results[i];
+	if (error >= 0)
+		error = sd_event_source_set_priority(loop->check, SD_EVENT_PRIORITY_IDLE);
 	return error < 0 ? error : 0;
 }
 
@@ -407,6 +425,7 @@ static void finish(struct loop *loop)
 	sd_event_source_unref(loop->policy_timer);
 	sd_event_source_unref(loop->expiry_timer);
 	sd_event_source_unref(loop->tick);
+	sd_event_source_unref(loop->check);
 	sd_event_unref(loop->events);
 	monitor_destroy(loop->monitor);
 	daemon_finish(daemon);

@@ -22,8 +22,9 @@ void lowering_destroy(struct lowering *lowering); /* NULL is allowed */
 /* Ends it as well, but a ruleset that was borrowed from it lives on with `arena`. */
 void lowering_leave_to(struct lowering *lowering, struct arena *arena);
 
-/* The number of its generation. */
+/* The number of its generation, and how many elements its sets have. */
 uint32_t lowering_generation(const struct lowering *lowering);
+size_t lowering_elements(const struct lowering *lowering);
 
 /* Its chains and sets, in `arena` and borrowed from the lowering until the next change of it; with all elements, or
  * with none, where the sets only tell their sizes. */
