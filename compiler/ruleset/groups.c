@@ -14,7 +14,9 @@
  * ends in more than a hundred has none there; whoever made the ruleset makes another then. */
 #define EXPIRY_MOST ((int64_t)100 * 365 * 86400)
 
-enum { SHARED_MOST = 4 /* look-ups of a packet in shared sets, for each class and family */ };
+/* Look-ups of a packet in shared sets, for each class and family; more only in sets so large that their elements could
+ * not be for every class. */
+enum { SHARED_MOST = 4, SHARED_LARGE_MOST = 32, LARGE = 4096 };
 
 /* What a workload is where its ports are named and its peer is a network, or anyone. */
 static const struct peer by_label = {.kind = PEER_LABELS};
@@ -91,7 +93,8 @@ static struct group *make_group(struct lowering *l, struct class *class, const s
 	struct group *group = NULL;
 	if (shared_form(l, peer, ports, &shared)) {
 		group = find_form(class, &shared);
-		if (group == NULL && class->peers_count < 2 * SHARED_MOST) {
+		size_t most = shared.peers->members >= LARGE ? SHARED_LARGE_MOST : SHARED_MOST;
+		if (group == NULL && class->peers_count < 2 * most) {
 			class->peers_count++;
 			shared.peers->users++;
 			wanted = shared;

@@ -119,6 +119,15 @@ static void remove_directory(struct files *files, struct directory *directory)
 	free(directory);
 }
 
+/* Takes over `errors`. */
+static void set_errors(struct files *files, struct file *file, char *errors)
+{
+	files->bad_count -= file->errors != NULL;
+	files->bad_count += errors != NULL;
+	free(file->errors);
+	file->errors = errors;
+}
+
 static void forget(struct files *files, struct file *file)
 {
 	struct table_slot *slot = table_first(&files->table, hash_name(file->directory, file->name));
@@ -128,7 +137,7 @@ static void forget(struct files *files, struct file *file)
 	live_replace(files->live, &file->content, &(struct inventory){0}, file->content.order);
 	if (--file->directory->file_count == 0)
 		remove_directory(files, file->directory);
-	free(file->errors);
+	set_errors(files, file, NULL);
 	free(file);
 }
 
@@ -186,8 +195,7 @@ static int read_file(struct files *files, struct file *file, const char *path)
 	frontend.inventory_only = true;
 	frontend_add_path(&frontend, path);
 	frontend_finish(&frontend);
-	free(file->errors);
-	file->errors = errors_text(&diagnostics);
+	set_errors(files, file, errors_text(&diagnostics));
 	if (file->errors == NULL)
 		take(files, file, &frontend.inventory);
 	arena_free(arena);
@@ -254,7 +262,7 @@ void files_errors(const struct files *files, void (*call)(void *context, const c
 	struct problem *problems = NULL;
 	size_t count = 0;
 	const struct table_slot *slot;
-	for (size_t at = 0; (slot = table_each(&files->table, &at)) != NULL;) {
+	for (size_t at = 0; count < files->bad_count && (slot = table_each(&files->table, &at)) != NULL;) {
 		const struct file *file = slot->item;
 		if (file->errors != NULL)
 			*arena_push(arena, problems, count) = (struct problem){

@@ -11,7 +11,8 @@ struct files {
 	struct directory **directories;
 	size_t directory_count;
 	uint64_t last_order;
-	uint32_t scan; /* counts them */
+	uint32_t scan;	  /* counts them */
+	size_t bad_count; /* of files with errors */
 };
 
 /* Each stands in a transaction of `live`. What they do and return is told in state.h. */

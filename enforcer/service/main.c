@@ -274,7 +274,7 @@ static int on_monitor(sd_event_source *source, int fd, uint32_t revents, void *c
 	return 0;
 }
 
-/* A slice of a check, whenever there is nothing else to do. */
+/* A slice of a check; other sources have their turn in between. */
 static int on_check(sd_event_source *source, void *context)
 {
 	struct loop *loop = context;
@@ -379,8 +379,6 @@ static int open_loop(struct loop *loop)
 	};
 	for (size_t i = 0; i < sizeof results / sizeof *results && error >= 0; i++)
 		error = results[i];
-	if (error >= 0)
-		error = sd_event_source_set_priority(loop->check, SD_EVENT_PRIORITY_IDLE);
 	return error < 0 ? error : 0;
 }
 
