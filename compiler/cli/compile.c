@@ -2,7 +2,7 @@
 #include "compiler/cli/cli.h"
 #include "compiler/report/ruleset_json.h"
 
-#include <ringfence/ruleset.h>
+#include <ringfence/lowering.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,13 +13,15 @@ struct compiled {
 	const struct arguments *arguments;
 	const struct input *input;
 	const struct ruleset *ruleset;
+	const struct choice *choices;
+	size_t choice_count;
 };
 
 static void print(FILE *stream, const void *object)
 {
 	const struct compiled *compiled = object;
 	if (format_is(compiled->arguments, "json"))
-		ruleset_print_json(stream, compiled->ruleset);
+		ruleset_print_json(stream, compiled->ruleset, compiled->choices, compiled->choice_count);
 	else
 		ruleset_print(stream, compiled->ruleset, compiled->input->world.at);
 }
@@ -27,10 +29,13 @@ static void print(FILE *stream, const void *object)
 /* Lowers for `node` and prints to `path`, or to standard output when it is NULL. */
 static int compile(const char *path, const struct arguments *arguments, struct input *input, const char *node)
 {
-	struct ruleset *ruleset = ruleset_lower(input->arena, &input->world, node, 1, &input->diagnostics);
-	if (ruleset == NULL)
+	struct lowering *lowering = lowering_create(&input->world, node, 1, NULL, &input->diagnostics);
+	if (lowering == NULL)
 		return input_report(input);
-	const struct compiled compiled = {arguments, input, ruleset};
+	struct compiled compiled = {arguments, input, lowering_ruleset(lowering, input->arena, true), NULL, 0};
+	if (format_is(arguments, "json"))
+		compiled.choices = lowering_choices(lowering, input->arena, &compiled.choice_count);
+	lowering_leave_to(lowering, input->arena);
 	if (path != NULL) {
 		const char *wrong = output_write(input->arena, path, print, &compiled);
 		return wrong != NULL ? input_problem(input, "%s", wrong) : EXIT_YES;

@@ -58,15 +58,19 @@ static json_t *chain_json(const struct ruleset *ruleset, const struct chain *cha
 	return json_pack("{s:s, s:b, s:o}", "name", chain->name, "base", chain->base, "rules", rules);
 }
 
-void ruleset_print_json(FILE *stream, const struct ruleset *ruleset)
+void ruleset_print_json(FILE *stream, const struct ruleset *ruleset, const struct choice *choices, size_t choice_count)
 {
-	json_t *sets = json_array(), *chains = json_array();
+	json_t *sets = json_array(), *chains = json_array(), *passes = json_array();
+	for (size_t i = 0; i < choice_count; i++)
+		json_array_append_new(passes, json_pack("{s:s, s:s, s:s, s:s}", "pass", choices[i].pass, "subject",
+							choices[i].subject, "chosen", choices[i].chosen, "why",
+							choices[i].why));
 	for (size_t i = 0; i < ruleset->set_count; i++)
 		json_array_append_new(sets, set_json(ruleset->sets[i]));
 	for (size_t i = 0; i < ruleset->chain_count; i++)
 		json_array_append_new(chains, chain_json(ruleset, ruleset->chains[i]));
-	json_t *root = json_pack("{s:i, s:i, s:o, s:o}", "version", 1, "generation", (int)ruleset->generation, "sets",
-				 sets, "chains", chains);
+	json_t *root = json_pack("{s:i, s:i, s:o, s:o, s:o}", "version", 1, "generation", (int)ruleset->generation,
+				 "choices", passes, "sets", sets, "chains", chains);
 	json_dumpf(root, stream, JSON_INDENT(2));
 	fputc('\n', stream);
 	json_decref(root);

@@ -2,9 +2,9 @@
 #ifndef COMPILER_REPORT_RULESET_JSON_H
 #define COMPILER_REPORT_RULESET_JSON_H
 
-#include <ringfence/ruleset.h>
+#include <ringfence/lowering.h>
 
-/* Prints one object: {"version", "generation", "sets": [...], "chains": [...]}. */
-void ruleset_print_json(FILE *stream, const struct ruleset *ruleset);
+/* Prints one object: {"version", "generation", "choices": [...], "sets": [...], "chains": [...]}. */
+void ruleset_print_json(FILE *stream, const struct ruleset *ruleset, const struct choice *choices, size_t choice_count);
 
 #endif

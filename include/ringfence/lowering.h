@@ -26,6 +26,14 @@ void lowering_leave_to(struct lowering *lowering, struct arena *arena);
 uint32_t lowering_generation(const struct lowering *lowering);
 size_t lowering_elements(const struct lowering *lowering);
 
+/* What a pass of the compiler chose for something, and why, in words. */
+struct choice {
+	const char *pass, *subject, *chosen, *why;
+};
+
+/* Everything that was chosen, pass by pass; in `arena`, and borrowed from the lowering. */
+const struct choice *lowering_choices(const struct lowering *lowering, struct arena *arena, size_t *count);
+
 /* Its chains and sets, in `arena` and borrowed from the lowering until the next change of it; with all elements, or
  * with none, where the sets only tell their sizes. */
 struct ruleset *lowering_ruleset(struct lowering *lowering, struct arena *arena, bool elements);
