@@ -127,6 +127,13 @@ static bool change(struct bench *bench, struct series *series, enum kind kind, s
 	return true;
 }
 
+/* Gives a workload the labels that it had: what comes next counts on its service. */
+static bool back(struct bench *bench, struct fleet_workload *workload)
+{
+	uint64_t start = make(bench, RELABEL, workload);
+	return start != 0 && await_commits(bench, start);
+}
+
 static void report(const struct bench *bench, const char *scenario, enum kind kind, struct series *series, bool lost)
 {
 	unsigned entries = bench->fleet.workloads;
@@ -159,7 +166,8 @@ static void measure(struct bench *bench, const char *scenario, unsigned (*choose
 		struct fleet_workload *workload = &state[choose(&bench->fleet, i)];
 		workload->index = choose(&bench->fleet, i);
 		for (int kind = 0; kind < KINDS && lost == KINDS; kind++)
-			if (!change(bench, &series[kind], kind, workload))
+			if (!change(bench, &series[kind], kind, workload) ||
+			    (kind == RELABEL && !back(bench, workload)))
 				lost = kind;
 	}
 	for (int kind = 0; kind < KINDS; kind++)
