@@ -206,21 +206,37 @@ static struct rule *match_pool(const struct lowering *l, const struct writing *w
 	return rule;
 }
 
-/* The end of a flow that no map has. Of an address in a pool that is known, the map is asked again: between the two
- * looks a workload may have come, which is in the map before it is known. */
-static void add_miss(const struct lowering *l, const struct writing *w, size_t family, const struct store *map,
-		     enum field field)
+static const char *pool_chain(const struct lowering *l, size_t family, bool source)
 {
+	static const char *const names[2][2] = {{"pool_to4", "pool_from4"}, {"pool_to6", "pool_from6"}};
+	return own(l, names[family][source]);
+}
+
+/* An address of a pool that no map has. Where it is known the map is asked again: between the two looks a workload may
+ * have come, which is in the map before it is known. */
+static void add_pool(struct lowering *l, size_t family, bool source)
+{
+	if (l->pool[family] == NULL)
+		return;
+	const struct writing w = begin(l, pool_chain(l, family, source));
+	const enum field field = source ? source_fields[family] : destination_fields[family];
+	struct rule *rule = add_rule(&w, "an address for workloads that no source knows");
+	look_up(&w, rule, STATEMENT_NOT_IN, &l->known[family]->form, field, FIELD_COUNT, FIELD_COUNT);
+	finish_rule(&w, rule, to_spoof(l), own(l, "unknown"));
+	rule = add_rule(&w, "a workload that has just come");
+	look_up(&w, rule, STATEMENT_MAP, &(source ? l->egress : l->ingress)[family]->form, field, FIELD_COUNT,
+		FIELD_COUNT);
+}
+
+/* The end of a flow that no map has. */
+static void add_miss(const struct lowering *l, const struct writing *w, size_t family, bool source)
+{
+	const enum field field = source ? source_fields[family] : destination_fields[family];
 	size_t ways = by_prefixes(l, family) ? l->pool_prefix_counts[family] : 1;
-	bool source = field == source_fields[family];
 	add_martians(w, family, source ? field : FIELD_COUNT, source ? FIELD_COUNT : field);
-	for (size_t i = 0; l->pool[family] != NULL && i < ways; i++) {
-		struct rule *rule = match_pool(l, w, family, field, i, "an address for workloads that no source knows");
-		look_up(w, rule, STATEMENT_NOT_IN, &l->known[family]->form, field, FIELD_COUNT, FIELD_COUNT);
-		finish_rule(w, rule, to_spoof(l), own(l, "unknown"));
-		rule = match_pool(l, w, family, field, i, "a workload that has just come");
-		look_up(w, rule, STATEMENT_MAP, &map->form, field, FIELD_COUNT, FIELD_COUNT);
-	}
+	for (size_t i = 0; l->pool[family] != NULL && i < ways; i++)
+		finish_rule(w, match_pool(l, w, family, field, i, "an address for workloads"), STATEMENT_JUMP,
+			    pool_chain(l, family, source));
 }
 
 /* Whose source may send this? */
@@ -232,7 +248,7 @@ static void add_from(struct lowering *l, const struct writing *w, size_t family)
 	finish_rule(w, rule, STATEMENT_JUMP, own(l, "odd"));
 	rule = add_rule(w, "may the source send this?");
 	look_up(w, rule, STATEMENT_MAP, &l->egress[family]->form, source_fields[family], FIELD_COUNT, FIELD_COUNT);
-	add_miss(l, w, family, l->egress[family], source_fields[family]);
+	add_miss(l, w, family, true);
 	finish_rule(w, add_rule(w, NULL), STATEMENT_GOTO, own(l, "to"));
 }
 
@@ -252,6 +268,10 @@ static void leave_for_ipv6(const struct lowering *l, const struct writing *w, co
 
 static void add_main(struct lowering *l)
 {
+	for (size_t family = 0; family < 2; family++) {
+		add_pool(l, family, true);
+		add_pool(l, family, false);
+	}
 	const struct writing from6 = begin(l, own(l, "from6"));
 	struct rule *rule = add_rule(&from6, NULL);
 	match_byte(&from6, rule, FIELD_L4PROTO, IPPROTO_ICMPV6);
@@ -262,11 +282,11 @@ static void add_main(struct lowering *l)
 	add_from(l, &from4, 0);
 	const struct writing to6 = begin(l, own(l, "to6"));
 	add_to(l, &to6, 1);
-	add_miss(l, &to6, 1, l->ingress[1], destination_fields[1]);
+	add_miss(l, &to6, 1, false);
 	const struct writing to4 = begin(l, own(l, "to"));
 	add_to(l, &to4, 0);
 	leave_for_ipv6(l, &to4, "to6");
-	add_miss(l, &to4, 0, l->ingress[0], destination_fields[0]);
+	add_miss(l, &to4, 0, false);
 }
 
 /* The chains that belong to the table and not to a generation. */
