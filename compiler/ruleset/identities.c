@@ -36,9 +36,7 @@ static void note_selector(struct lowering *l, const struct selector *selector)
 
 static void note_peer(struct lowering *l, const struct peer *peer)
 {
-	if (peer->kind == PEER_SERVICE)
-		note_selector(l, &peer->service->workloads);
-	else if (peer->kind == PEER_LABELS)
+	if (peer->kind == PEER_LABELS)
 		note_selector(l, &peer->labels);
 }
 
@@ -47,6 +45,8 @@ void identities_prepare(struct lowering *l)
 	const struct policy *policy = l->world.policy;
 	for (size_t i = 0; i < policy->isolation_count; i++)
 		note_selector(l, &policy->isolations[i]->workloads);
+	for (size_t i = 0; i < policy->service_count; i++)
+		note_selector(l, &policy->services[i]->workloads);
 	for (size_t i = 0; i < policy->allow_count; i++) {
 		const struct flows *flows = &policy->allows[i]->flows;
 		for (size_t j = 0; j < flows->from_count; j++)
