@@ -249,6 +249,17 @@ static void sum_count(void *context, struct store *store)
 	store_size(store);
 }
 
+/* An allow of the set that has the most elements. */
+static const struct allow *most_elements(const struct lowering *l)
+{
+	const struct group *most = NULL;
+	for (const struct class *class = l->classes; class != NULL; class = class->hh.next)
+		for (size_t i = 0; i < class->group_count; i++)
+			if (most == NULL || class->groups[i].store->count > most->store->count)
+				most = &class->groups[i];
+	return most != NULL && most->allow_count > 0 ? most->allows[0] : NULL;
+}
+
 /* Says which allow is too much. */
 static bool within_budget(struct lowering *l, struct diagnostics *diagnostics)
 {
@@ -260,6 +271,8 @@ static bool within_budget(struct lowering *l, struct diagnostics *diagnostics)
 	}
 	if (allow == NULL && l->element_count <= RULESET_ELEMENTS_MAX)
 		return true;
+	if (allow == NULL)
+		allow = most_elements(l);
 	struct span span = allow != NULL ? allow->span : (struct span){0};
 	diagnostics_error(diagnostics, span, "the ruleset would have more than %d elements", RULESET_ELEMENTS_MAX);
 	diagnostics_rule(diagnostics, DIAGNOSTIC_LIMIT);

@@ -23,9 +23,10 @@ enum kind { REMOVE, ADD, RELABEL, MOVE, KINDS };
 static const char *const kind_names[KINDS] = {"remove", "add", "relabel", "move"};
 
 enum {
-	COMMIT_SECONDS = 5,  /* a change that is not committed then is lost */
-	BYTES_OF = 50,	     /* changes of each kind whose bytes are asked for */
-	QUIET_MAX_MS = 50,   /* after a transaction, at most, until the next change */
+	COMMIT_SECONDS = 5, /* a change that is not committed then is lost */
+	BYTES_OF = 50,	    /* changes of each kind whose bytes are asked for */
+	QUIET_MIN_MS = 5,   /* after a transaction, until the next change: the daemon may be held up between two */
+	QUIET_MAX_MS = 50,
 	WARM_UP_SECONDS = 1, /* what a start leaves to do */
 };
 
@@ -93,7 +94,7 @@ static bool await_commits(struct bench *bench, uint64_t start)
 	for (unsigned seen = 0; seen != bench->transactions;) {
 		uint64_t quiet = (bench->last_commit - start) / 2;
 		seen = bench->transactions;
-		quiet = quiet < MILLISECOND ? MILLISECOND : quiet;
+		quiet = quiet < QUIET_MIN_MS * MILLISECOND ? QUIET_MIN_MS * MILLISECOND : quiet;
 		deadline =
 		    bench->last_commit + (quiet < QUIET_MAX_MS * MILLISECOND ? quiet : QUIET_MAX_MS * MILLISECOND);
 		while (seen == bench->transactions && now_ns() < deadline)
@@ -130,6 +131,9 @@ static bool change(struct bench *bench, struct series *series, enum kind kind, s
 /* Gives a workload the labels that it had: what comes next counts on its service. */
 static bool back(struct bench *bench, struct fleet_workload *workload)
 {
+	while (commits_read(bench->commits, 0) > 0)
+		continue;
+	bench->transactions = 0;
 	uint64_t start = make(bench, RELABEL, workload);
 	return start != 0 && await_commits(bench, start);
 }

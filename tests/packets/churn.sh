@@ -68,6 +68,8 @@ table_text node >"$WORK/after"
 
 fresh_table "$WORK/fresh.table"
 check "the table of a fresh daemon is not empty" test "$(wc -l <"$WORK/fresh.table")" -gt 100
+# A set keeps the room that it was made with; how much that is depends on how many there were then.
+sed -i '/^\t\tsize [0-9]*$/d' "$WORK/fresh.table" "$WORK/after"
 same_text "the table equals that of a fresh daemon" "$WORK/fresh.table" "$WORK/after"
 daemon_stop
 finish
