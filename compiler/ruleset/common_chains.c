@@ -148,8 +148,8 @@ static void add_dead_ends(struct lowering *l)
 }
 
 /* Loopback addresses that do not come from lo (past failures, 27). `source` and `destination` are fields of one family,
- * of the packet or of its flow; FIELD_COUNT: not asked. Where there is no incoming interface, as in the output hook,
- * the rule says nothing. */
+ * of the packet or of its flow; FIELD_COUNT: not asked. The output hook has no incoming interface, which is not lo
+ * either: there the other one is. */
 static void add_martians(const struct writing *w, size_t family, enum field source, enum field destination)
 {
 	static const char lo[16] = "lo";
@@ -164,6 +164,7 @@ static void add_martians(const struct writing *w, size_t family, enum field sour
 		else
 			match(w, rule, STATEMENT_EQUAL, fields[i], loopback6);
 		match(w, rule, STATEMENT_UNEQUAL, FIELD_IIFNAME, lo);
+		match(w, rule, STATEMENT_UNEQUAL, FIELD_OIFNAME, lo);
 		add_statement(w, rule, STATEMENT_COUNTER);
 		finish_rule(w, rule, STATEMENT_DROP, NULL);
 	}

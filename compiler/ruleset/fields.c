@@ -17,6 +17,7 @@ enum { ORIGINAL, REPLY };
 /* `ct protocol` needs a direction in the kernel (nft_ct_get_init), and nft lists it without one. */
 const struct field_form field_forms[FIELD_COUNT] = {
     [FIELD_IIFNAME] = {"iifname", 16, 0, FROM_META, NFT_META_IIFNAME, -1, 0},
+    [FIELD_OIFNAME] = {"oifname", 16, 0, FROM_META, NFT_META_OIFNAME, -1, 0},
     [FIELD_NFPROTO] = {"meta nfproto", 1, 0, FROM_META, NFT_META_NFPROTO, -1, 0},
     [FIELD_L4PROTO] = {"meta l4proto", 1, 0, FROM_META, NFT_META_L4PROTO, -1, 0},
     [FIELD_IP_SADDR] = {"ip saddr", 4, 4, FROM_NETWORK, 12, -1, 0},

@@ -137,6 +137,20 @@ struct identity *identity_find(struct lowering *l, const struct workload *worklo
 	return identity;
 }
 
+static uint32_t hash_member(const struct workload *workload)
+{
+	return table_hash(0, &workload->name, sizeof workload->name);
+}
+
+/* Where a workload stands in its identity; it is known by the text of its name, since the rest may be a copy. */
+static struct table_slot *find_member(const struct lowering *l, const struct workload *workload)
+{
+	struct table_slot *slot = table_first(&l->members, hash_member(workload));
+	while (slot != NULL && ((const struct workload *)slot->item)->name != workload->name)
+		slot = table_next(&l->members, slot);
+	return slot;
+}
+
 struct identity *identity_enter(struct lowering *l, const struct workload *workload)
 {
 	struct identity *identity = NULL;
@@ -159,6 +173,7 @@ struct identity *identity_enter(struct lowering *l, const struct workload *workl
 		if (identity->members == NULL)
 			abort();
 	}
+	table_add(&l->members, hash_member(workload), (struct workload *)workload, (uint32_t)identity->member_count);
 	identity->members[identity->member_count++] = workload;
 	return identity;
 }
@@ -174,11 +189,11 @@ void identity_free(struct lowering *l, struct identity *identity)
 
 void identity_leave(struct lowering *l, struct identity *identity, const struct workload *workload)
 {
-	for (size_t i = identity->member_count; i-- > 0;)
-		if (identity->members[i]->name == workload->name) { /* the same text: the rest may be a copy */
-			identity->members[i] = identity->members[--identity->member_count];
-			break;
-		}
+	const struct workload *last = identity->members[--identity->member_count];
+	struct table_slot *slot = find_member(l, workload);
+	identity->members[slot->number] = last;
+	find_member(l, last)->number = slot->number;
+	table_remove(&l->members, slot);
 	if (identity->member_count > 0)
 		return;
 	label_index_remove_workload(l->labelled, workload, is_asked, l, identity);

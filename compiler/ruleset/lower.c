@@ -348,6 +348,7 @@ static void dissolve(struct lowering *l, struct arena *heir)
 	free_names(&l->ports);
 	free_names(&l->interfaces);
 	claims_free(l);
+	table_finish(&l->members);
 	label_index_destroy(l->allows[EGRESS]);
 	label_index_destroy(l->allows[INGRESS]);
 	label_index_destroy(l->isolations);

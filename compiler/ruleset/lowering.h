@@ -218,6 +218,7 @@ struct lowering {
 	bool one_sided;		   /* a rule counts on one side only: half of a change could be a third policy */
 
 	struct identity *identities;
+	struct table members; /* of them, by the pointer of the name; the number is the place in its identity */
 	struct class *classes, *class_names;
 	struct label_index *uses;     /* struct use */
 	struct label_index *labelled; /* identities by what peers may ask for */

@@ -18,7 +18,7 @@ static void print_value(FILE *stream, enum field field, const uint8_t *value)
 	const struct field_form *form = &field_forms[field];
 	char text[ADDRESS_TEXT_SIZE];
 	struct address address = {.family = form->size == 4 ? 4 : 6};
-	if (field == FIELD_IIFNAME) {
+	if (field == FIELD_IIFNAME || field == FIELD_OIFNAME) {
 		interface_print(stream, value);
 	} else if (form->size >= 4) {
 		memcpy(address.bytes, value, form->size);

@@ -18,7 +18,8 @@
 
 /* What a rule can look at. The table in fields.c gives for each its nft words, its netlink form and its type. */
 enum field {
-	FIELD_IIFNAME,
+	FIELD_IIFNAME, /* empty where there is none, as in the output hook */
+	FIELD_OIFNAME,
 	FIELD_NFPROTO,
 	FIELD_L4PROTO,
 	FIELD_IP_SADDR,

@@ -5,8 +5,9 @@
 shop
 on node sh -c 'echo 1 >/proc/sys/net/ipv4/conf/all/route_localnet'
 for name in web1 api1 db1; do on node sh -c "echo 2 >/proc/sys/net/ipv6/conf/veth-$name/accept_ra"; done
-start "$WORK/serve-loopback.log" node "$PROBE" serve 127.0.0.1 7000 udp
+start "$WORK/serve-loopback.log" node "$PROBE" serve 127.0.0.1,::1 7000 both
 await 5 grep -q ready "$WORK/serve-loopback.log"
+ADDRESS4[loopback]=127.0.0.1 ADDRESS6[loopback]=::1
 
 arrived() { grep -c "^in udp $2 " "$WORK/serve-$1.log" || true; } # SERVER SOURCE
 
@@ -47,6 +48,7 @@ on web1 "$PROBE" advert eth0 fe80::bad
 sleep 0.2
 equal "a router advertisement from a workload changes nothing" "" "$(advertised)"
 
+for protocol in tcp udp; do allowed node loopback 7000 "$protocol" "the node reaches itself by its loopback addresses"; done
 allowed api1 db1 5432 tcp "the guard lets the honest pass"
 daemon_stop
 finish

@@ -43,6 +43,8 @@ static const void *field_bytes(const struct packet *p, enum field field, uint8_t
 	switch (field) {
 	case FIELD_IIFNAME:
 		return p->interface;
+	case FIELD_OIFNAME:
+		return "eth1\0\0\0\0\0\0\0\0\0\0\0";
 	case FIELD_NFPROTO:
 		*room = four ? 2 : 10;
 		return room;
