@@ -129,11 +129,12 @@ static bool is_built(const struct member *member)
 }
 
 /* Whether a workload's ports in a set become others that overlap them. It has one address and protocol in each, so
- * these compare as a whole. */
-static bool overlaps_gone(const struct members *gone, const struct member *member)
+ * these compare as a whole; and what goes does not overlap, so it is one of the two that `member` would stand between,
+ * the second at `place`. */
+static bool overlaps_gone(const struct members *gone, size_t place, const struct member *member)
 {
 	const struct element *come = &member->element;
-	for (size_t i = 0; member->store->form.interval && i < gone->count; i++) {
+	for (size_t i = place > 0 ? place - 1 : 0; member->store->form.interval && i < gone->count && i <= place; i++) {
 		const struct element *other = &gone->items[i].element;
 		if (gone->items[i].store == member->store && memcmp(other->key, come->end, sizeof come->end) <= 0 &&
 		    memcmp(come->key, other->end, sizeof come->key) <= 0)
@@ -142,14 +143,14 @@ static bool overlaps_gone(const struct members *gone, const struct member *membe
 	return false;
 }
 
-static void take_come(struct change *change, const struct member *member)
+static void take_come(struct change *change, size_t place, const struct member *member)
 {
 	struct store *store = member->store;
 	if (is_built(member)) /* with its whole set, or not at all */
 		return;
 	store->count++;
 	change->full = change->full || (store->form.size != 0 && store->count > store->form.size);
-	change->overlap = change->overlap || overlaps_gone(&change->l->gone, member);
+	change->overlap = change->overlap || overlaps_gone(&change->l->gone, place, member);
 	change->comes[store->role]++;
 	note(&change->come, store, &member->element);
 }
@@ -174,7 +175,7 @@ static void compare(struct change *change)
 		if (order < 0) {
 			take_gone(change, &gone->items[i]);
 		} else if (order > 0) {
-			take_come(change, &come->items[j]);
+			take_come(change, i, &come->items[j]);
 		} else if (!same_chain(&gone->items[i], &come->items[j])) {
 			note(&change->flipped, gone->items[i].store, &gone->items[i].element);
 			note(&change->flips, come->items[j].store, &come->items[j].element);

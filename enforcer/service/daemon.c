@@ -349,11 +349,18 @@ static void check_begin(struct daemon *daemon)
 		checking->check = check_start(daemon->reader, checking->arena, checking->wanted, (int64_t)time(NULL));
 }
 
+/* Whether `wanted` still is what the lowering says; if not, it may point to classes that are gone. */
+static bool is_current(const struct daemon *daemon)
+{
+	const struct checking *checking = &daemon->checking;
+	return checking->changes == daemon->changes && checking->wanted->generation == daemon->generation;
+}
+
 /* What the check found, or the table read whole where that is needed. Returns 0, or -EAGAIN: once more. */
 static int check_found(struct daemon *daemon, struct ruleset **actual)
 {
 	struct checking *checking = &daemon->checking;
-	bool same = checking->changes == daemon->changes && checking->wanted->generation == daemon->generation;
+	bool same = is_current(daemon);
 	int error = same ? check_actual(checking->check, actual) : -EAGAIN;
 	if (error == -EAGAIN && ++checking->tries < CHECK_TRIES)
 		return -EAGAIN;
@@ -375,10 +382,12 @@ bool daemon_check_step(struct daemon *daemon)
 	struct ruleset *actual = NULL;
 	if (checking->arena == NULL)
 		check_begin(daemon);
-	int step = checking->check != NULL ? check_step(checking->check, CHECK_SLICE) : -ENOENT;
+	int step = checking->check == NULL ? -ENOENT
+		   : is_current(daemon)	   ? check_step(checking->check, CHECK_SLICE)
+					   : -EAGAIN;
 	if (step == 0)
 		return false;
-	int found = step > 0 ? check_found(daemon, &actual) : step;
+	int found = step > 0 || step == -EAGAIN ? check_found(daemon, &actual) : step;
 	struct arena *arena = checking->arena; /* a repair ends the check */
 	struct ruleset *wanted = checking->wanted;
 	checking->arena = NULL;
@@ -386,7 +395,7 @@ bool daemon_check_step(struct daemon *daemon)
 	if (found == 0)
 		judge(daemon, arena, actual, wanted);
 	arena_free(arena);
-	if (found == -EAGAIN)
+	if (found == -EAGAIN && checking->tries < CHECK_TRIES)
 		return false;
 	checking->due = false;
 	checking->tries = 0;

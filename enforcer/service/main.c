@@ -169,9 +169,11 @@ static void take_event(struct loop *loop, struct watch *watch, const struct file
 		fprintf(stderr, "ringfenced: %s is gone; its workloads stay as they were\n", watch->path);
 		break;
 	}
-	daemon_follow(&loop->daemon, &changes);
+	if (loop->daemon.enforced != NULL)
+		daemon_follow(&loop->daemon, &changes);
 }
 
+/* While there is nothing that could follow single workloads, all is made anew once for all events, and not for each. */
 static void take_events(struct loop *loop, struct watch *watch, struct events *events)
 {
 	for (size_t i = 0; i < events->count; i++) {
@@ -179,6 +181,8 @@ static void take_events(struct loop *loop, struct watch *watch, struct events *e
 		free(events->items[i].path);
 	}
 	free(events->items);
+	if (events->count > 0 && loop->daemon.enforced == NULL)
+		daemon_enforce(&loop->daemon);
 	after_change(loop);
 }
 

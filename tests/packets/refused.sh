@@ -17,6 +17,7 @@ allowed web1 api1 8080 tcp "before"
 	echo 'quarantine: [{workload: shop/api1}]'
 } >"$WORK/large"
 cp "$POLICY/shop.yaml" "$WORK/good"
+cp "$WORK/large" "$WORK/too-large"
 mv "$WORK/large" "$POLICY/shop.yaml"
 check "the policy is refused" await 60 status_has '"ok":false'
 check "and status says why" status_has 'morethan2000000elements'
@@ -39,4 +40,18 @@ mv "$WORK/good" "$POLICY/shop.yaml"
 check "a policy that can be enforced is" await 20 status_has '"ok":true'
 allowed web1 api1 8080 tcp "after all of it"
 daemon_stop
+
+# With no other policy to fall back on, it is tried again for what comes together, and not for each file.
+FILES=40
+mv "$WORK/too-large" "$POLICY/shop.yaml"
+daemon_config repair
+start "$WORK/again.log" node "$RINGFENCED" --config "$WORK/ringfenced.yaml"
+await 60 status_has 'morethan2000000elements'
+for i in $(seq $FILES); do
+	ADDRESS4[many$i]=10.0.1.$((50 + i)) ADDRESS6[many$i]=fd00:1::$((50 + i))
+	workload_file "many$i" shop 'app: web' '' ''
+done
+check "all files are read" await 60 status_has "\"workloads\":$((FILES + 3))[,}]"
+tries=$(grep -c 'more than 2000000 elements; the rules' "$WORK/again.log.err")
+check "the policy was tried $tries times for $FILES files" test "$tries" -lt $((FILES / 2))
 finish
