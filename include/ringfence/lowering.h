@@ -42,9 +42,9 @@ struct ruleset *lowering_ruleset(struct lowering *lowering, struct arena *arena,
 void lowering_keep_sizes(struct lowering *lowering);
 
 /* A workload goes from the inventory, or comes; it is known again by the pointer of its name. Call lowering_leave for
- * every one that changes before the inventory does, and lowering_enter after it; a change of conflicts concerns
- * everyone whose conflict begins or ends, or who is in conflict and gets or loses an address by it (inventory_at). Then
- * call lowering_finish once. */
+ * every one that changes, as it was, and then lowering_enter for every one as it is in the inventory by now; a change
+ * of conflicts concerns everyone whose conflict begins or ends, or who is in conflict and gets or loses an address by
+ * it (inventory_at). Then call lowering_finish once. */
 void lowering_leave(struct lowering *lowering, const struct workload *workload);
 void lowering_enter(struct lowering *lowering, const struct workload *workload);
 
