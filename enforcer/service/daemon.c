@@ -368,6 +368,9 @@ static int check_found(struct daemon *daemon, struct ruleset **actual)
 	checking->check = NULL;
 	if (error == 0)
 		return 0;
+	if (!same && daemon->ready &&
+	    !checking->asked) /* changes of ours all the time: the next check may have a moment */
+		return -EBUSY;
 	if (!same) { /* a snapshot of the moment */
 		arena_free(checking->arena);
 		checking->arena = arena_create();
@@ -397,7 +400,7 @@ bool daemon_check_step(struct daemon *daemon)
 	arena_free(arena);
 	if (found == -EAGAIN && checking->tries < CHECK_TRIES)
 		return false;
-	checking->due = false;
+	checking->due = checking->asked = false;
 	checking->tries = 0;
 	return true;
 }
@@ -462,6 +465,7 @@ json_t *daemon_status(const struct daemon *daemon)
 
 json_t *daemon_drift(struct daemon *daemon)
 {
+	daemon->checking.asked = true;
 	daemon_check(daemon);
 	while (daemon->checking.due) /* who asks waits for the answer */
 		daemon_check_step(daemon);

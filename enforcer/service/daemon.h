@@ -32,6 +32,7 @@ struct daemon {
 	struct drift_log drift;
 	struct checking {
 		bool due;
+		bool asked;	     /* by somebody, or by what others did: it must come to an end */
 		struct check *check; /* NULL: not begun */
 		struct arena *arena;
 		struct ruleset *wanted;

@@ -272,6 +272,7 @@ static int on_monitor(sd_event_source *source, int fd, uint32_t revents, void *c
 	if (error < 0 && error != -ENOBUFS)
 		fprintf(stderr, "ringfenced: cannot read the kernel's notifications: %s\n", strerror(-error));
 	if (foreign.count > 0 || error < 0) {
+		loop->daemon.checking.asked = true;
 		daemon_check(&loop->daemon);
 		after_change(loop);
 	}
