@@ -39,7 +39,7 @@ LIBRARY_SOURCES := $(filter-out $(CLI_SOURCES),$(wildcard compiler/*/*.c)) \
 	$(wildcard enforcer/desired/*.c enforcer/kernel/*.c enforcer/reconcile/*.c)
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 # What unit tests share.
-UNIT_SHARED := $(addprefix tests/unit/,follow.c random_policy.c reading.c interpret.c worlds.c)
+UNIT_SHARED := $(addprefix tests/unit/,follow.c random_policy.c reading.c interpret.c kernel_model.c worlds.c)
 # What the programs of tests/packets and tests/bench share.
 PACKETS_SHARED := tests/packets/clock.c tests/packets/commits.c tests/bench/fleet.c tests/bench/generator.c
 BENCH_SHARED := $(addprefix tests/bench/,arguments.c node.c record.c workplace.c)
