@@ -191,6 +191,32 @@ static uint32_t hash_text(const char *text)
 	return hash;
 }
 
+static void print_ports(FILE *stream, const struct port_range *ports, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		fprintf(stream, ",%u:%u-%u", ports[i].protocol, ports[i].first, ports[i].last);
+}
+
+/* The allow's key says what is written in it, but not what the names in there mean. */
+static void print_entry(FILE *stream, const struct class *class, const struct class_entry *entry)
+{
+	const struct target *target = entry->target;
+	fprintf(stream, " %s>%zu", entry->allow->key, (size_t)(target - entry->allow->flows.to));
+	if (class->direction == EGRESS) {
+		print_ports(stream, target->ports, target->port_count);
+		for (size_t i = 0; i < target->container_port_count; i++)
+			fprintf(stream, ",%u:%s", target->container_ports[i].protocol, target->container_ports[i].name);
+		fputs(" to ", stream);
+		peer_print(stream, &target->peer);
+		return;
+	}
+	print_ports(stream, entry->ports, entry->port_count);
+	for (size_t i = 0; i < entry->allow->flows.from_count; i++) {
+		fputs(" from ", stream);
+		peer_print(stream, &entry->allow->flows.from[i]);
+	}
+}
+
 static const char *sign(struct arena *arena, const struct class *class)
 {
 	char *text = NULL;
@@ -204,13 +230,8 @@ static const char *sign(struct arena *arena, const struct class *class)
 			class->isolation->name_space, class->isolation->name);
 	if (class->quarantine != NULL)
 		fprintf(stream, " %s/%s", class->quarantine->name_space, class->quarantine->name);
-	for (size_t i = 0; i < class->entry_count; i++) {
-		const struct class_entry *entry = &class->entries[i];
-		fprintf(stream, " %s>%zu", entry->allow->key, (size_t)(entry->target - entry->allow->flows.to));
-		for (size_t j = 0; j < entry->port_count; j++)
-			fprintf(stream, ",%u:%u-%u", entry->ports[j].protocol, entry->ports[j].first,
-				entry->ports[j].last);
-	}
+	for (size_t i = 0; i < class->entry_count; i++)
+		print_entry(stream, class, &class->entries[i]);
 	fclose(stream);
 	char *copy = arena_copy(arena, text, size);
 	free(text);
@@ -234,6 +255,16 @@ static const char *name_class(const struct lowering *l, const struct class *clas
 		HASH_FIND(named, l->class_names, name, strlen(name), taken);
 	} while (taken != NULL);
 	return name;
+}
+
+bool lowering_class(const struct lowering *l, const char *chain, struct class_meaning *meaning)
+{
+	const struct class *class = NULL;
+	HASH_FIND(named, l->class_names, chain, strlen(chain), class);
+	if (class != NULL)
+		*meaning =
+		    (struct class_meaning){class->signature, class->direction, !class->closed && !class->one_sided};
+	return class != NULL;
 }
 
 void class_free(struct lowering *l, struct class *class)

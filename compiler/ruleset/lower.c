@@ -375,6 +375,11 @@ uint32_t lowering_generation(const struct lowering *l)
 	return l->generation;
 }
 
+bool lowering_is_outgrown(const struct lowering *l)
+{
+	return l->outgrown;
+}
+
 size_t lowering_elements(const struct lowering *l)
 {
 	return l->element_count;

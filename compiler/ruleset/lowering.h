@@ -208,6 +208,7 @@ struct lowering {
 	struct budget budget;
 	size_t element_count;
 	bool starting; /* workloads are entered for the first time: slots are found for all of them at the end */
+	bool outgrown; /* a peer has no shared set only because it had none in this generation */
 
 	/* what the policy speaks of */
 	struct label_index *allows[2];	    /* by the side of direction d: numbers of allows */
@@ -292,6 +293,9 @@ void sharing_choose(struct lowering *l, const struct ruleset *like);
 
 /* Drops the sets that no class came to use. */
 void sharing_settle(struct lowering *l);
+
+/* Prints what a peer means, the same for equal ones. */
+void peer_print(FILE *stream, const struct peer *peer);
 
 /* The shared set of a peer, or NULL. */
 struct peer_set *sharing_find(const struct lowering *l, const struct peer *peer, int64_t until);

@@ -16,9 +16,36 @@ static void print_selector(FILE *stream, const struct selector *selector)
 {
 	for (size_t i = 0; i < selector->count; i++) {
 		const struct requirement *item = &selector->items[i];
-		fprintf(stream, ",%d:%s", item->kind, item->key);
+		fprintf(stream, " %d:%zu:%s", item->kind, strlen(item->key), item->key);
 		for (size_t j = 0; j < item->value_count; j++)
-			fprintf(stream, "=%s", item->values[j]);
+			fprintf(stream, "=%zu:%s", strlen(item->values[j]), item->values[j]);
+	}
+}
+
+static void print_prefixes(FILE *stream, const struct prefix *prefixes, size_t count)
+{
+	char text[ADDRESS_TEXT_SIZE];
+	for (size_t i = 0; i < count; i++)
+		fprintf(stream, " %s", prefix_format(&prefixes[i], text));
+}
+
+void peer_print(FILE *stream, const struct peer *peer)
+{
+	fprintf(stream, "%d", peer->kind);
+	if (peer->kind == PEER_SERVICE) {
+		fprintf(stream, " %s", peer->service->name_space);
+		print_selector(stream, &peer->service->workloads);
+	} else if (peer->kind == PEER_LABELS) {
+		for (size_t i = 0; i < peer->namespace_count; i++)
+			fprintf(stream, " %s", peer->namespaces[i]);
+		fprintf(stream, " %d", peer->scope);
+		print_selector(stream, &peer->namespace_labels);
+		fputs(" of", stream);
+		print_selector(stream, &peer->labels);
+	} else if (peer->kind == PEER_NETWORK) {
+		print_prefixes(stream, peer->network->cidrs, peer->network->cidr_count);
+		fputs(" but", stream);
+		print_prefixes(stream, peer->network->except, peer->network->except_count);
 	}
 }
 
@@ -30,17 +57,8 @@ static char *peer_key(const struct peer *peer, int64_t until)
 	FILE *stream = open_memstream(&text, &size);
 	if (stream == NULL)
 		abort();
-	fprintf(stream, "%d %lld ", peer->kind, (long long)until);
-	if (peer->kind == PEER_SERVICE)
-		fprintf(stream, "%s/%s", peer->service->name_space, peer->service->name);
-	for (size_t i = 0; peer->kind == PEER_LABELS && i < peer->namespace_count; i++)
-		fprintf(stream, "%s ", peer->namespaces[i]);
-	if (peer->kind == PEER_LABELS) {
-		fprintf(stream, "%d", peer->scope);
-		print_selector(stream, &peer->namespace_labels);
-		fputs(" of", stream);
-		print_selector(stream, &peer->labels);
-	}
+	fprintf(stream, "%lld ", (long long)until);
+	peer_print(stream, peer);
 	fclose(stream);
 	return text;
 }
@@ -124,11 +142,14 @@ static void count_all(struct lowering *l)
 	label_index_destroy(index);
 }
 
-static bool is_worth_it(const struct lowering *l, const struct peer_set *set, const struct ruleset *like)
+static bool is_worth_it(struct lowering *l, const struct peer_set *set, const struct ruleset *like)
 {
-	if (like != NULL && like->generation == l->generation)
-		return ruleset_set(like, set_name(l, l->arena, set->key, 0)) != NULL;
-	return set->ranges || (set->keys > 1 && set->members * (set->keys - 1) >= SHARED_ELEMENTS_LEAST);
+	bool worth_it = set->ranges || (set->keys > 1 && set->members * (set->keys - 1) >= SHARED_ELEMENTS_LEAST);
+	if (like == NULL || like->generation != l->generation)
+		return worth_it;
+	bool shared = ruleset_set(like, set_name(l, l->arena, set->key, 0)) != NULL;
+	l->outgrown = l->outgrown || (worth_it && !shared);
+	return shared;
 }
 
 static void make(struct lowering *l, struct peer_set *set)

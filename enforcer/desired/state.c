@@ -58,15 +58,16 @@ static void prove(const struct frontend *frontend, struct diagnostics *diagnosti
 }
 
 /* The policy directory may speak of workloads, too. */
-static void take_inventory(struct state *state)
+static struct changes take_inventory(struct state *state)
 {
 	live_begin(&state->live);
 	live_replace(&state->live, &state->policy_content, &state->policy.inventory, 0);
-	live_settle(&state->live);
+	return live_settle(&state->live);
 }
 
-int state_read_policy(struct state *state, const char *directory)
+int state_read_policy(struct state *state, const char *directory, struct changes *changes)
 {
+	*changes = (struct changes){0};
 	struct arena *arena = arena_create();
 	struct diagnostics *diagnostics = arena_alloc(arena, sizeof *diagnostics);
 	struct frontend frontend;
@@ -95,7 +96,7 @@ int state_read_policy(struct state *state, const char *directory)
 	}
 	state->policy_arena = arena;
 	state->policy = frontend;
-	take_inventory(state);
+	*changes = take_inventory(state);
 	return 1;
 }
 

@@ -11,25 +11,6 @@ struct state;
 struct state *state_create(const char *node);
 void state_destroy(struct state *state);
 
-/* Reads the policy directory. A policy that does not check, or says nothing, is refused whole: the last good one stays,
- * and state_policy_errors tells why. Returns 1 when another policy holds now, 0 when it is the same, -1 when it was
- * refused. */
-int state_read_policy(struct state *state, const char *directory);
-
-/* The kernel took the policy: there is no way back to the one before. */
-void state_keep_policy(struct state *state);
-
-/* Goes back to the policy that the kernel took last, since it refused the newer one, and notes why. Returns whether
- * there is one to go back to. */
-bool state_revert_policy(struct state *state, const char *why);
-
-/* Whether a policy was ever good. Nothing can be enforced before. */
-bool state_has_policy(const struct state *state);
-const char *state_revision(const struct state *state);
-
-/* The problems of the last reading of policy as text, empty when it was good. Borrowed until the next reading. */
-const char *state_policy_errors(const struct state *state);
-
 /* A workload that came (before: NULL), went (after: NULL) or is another now; whether it is in conflict counts. `before`
  * is how it was and lives as long as the changes; `after` is the workload of the world. */
 struct workload_change {
@@ -44,6 +25,25 @@ struct changes {
 	size_t count;
 	bool wide; /* nodes, their addresses or pools, or namespaces are others: that may concern every workload */
 };
+
+/* Reads the policy directory. A policy that does not check, or says nothing, is refused whole: the last good one stays,
+ * and state_policy_errors tells why. Returns 1 when another policy holds now, 0 when it is the same, -1 when it was
+ * refused. The directory may speak of workloads, too: `*changes` says what is different now, nothing but with 1. */
+int state_read_policy(struct state *state, const char *directory, struct changes *changes);
+
+/* The kernel took the policy: there is no way back to the one before. */
+void state_keep_policy(struct state *state);
+
+/* Goes back to the policy that the kernel took last, since it refused the newer one, and notes why. Returns whether
+ * there is one to go back to. */
+bool state_revert_policy(struct state *state, const char *why);
+
+/* Whether a policy was ever good. Nothing can be enforced before. */
+bool state_has_policy(const struct state *state);
+const char *state_revision(const struct state *state);
+
+/* The problems of the last reading of policy as text, empty when it was good. Borrowed until the next reading. */
+const char *state_policy_errors(const struct state *state);
 
 /* Reads one workload file again, and says in `*changes` what is different now. Returns 0, or -1 for a file that is not
  * readable as workloads and keeps what it said last. */

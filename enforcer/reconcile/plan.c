@@ -39,7 +39,7 @@ static const struct chain *chain_in(const struct ruleset *actual, const char *na
 	return ruleset_chain(actual, name);
 }
 
-static bool same_form(const struct set *a, const struct set *b)
+bool set_same_form(const struct set *a, const struct set *b)
 {
 	return a->key == b->key && a->map == b->map && a->interval == b->interval && a->timeout == b->timeout &&
 	       a->dynamic == b->dynamic && a->forget_after == b->forget_after;
@@ -50,7 +50,7 @@ static bool same_hook(const struct chain *a, const struct chain *b)
 	return a->base == b->base && (!a->base || a->hook == b->hook);
 }
 
-static bool same_rules(const struct chain *a, const struct chain *b)
+bool chain_same_rules(const struct chain *a, const struct chain *b)
 {
 	bool same = a->rule_count == b->rule_count && same_hook(a, b);
 	for (size_t i = 0; same && i < a->rule_count; i++)
@@ -104,7 +104,7 @@ bool plan_fits_generation(const struct ruleset *actual, const struct ruleset *de
 		return false;
 	for (size_t i = 0; i < desired->chain_count; i++) {
 		const struct chain *chain = desired->chains[i], *there = chain_in(actual, chain->name, i);
-		if (!chain->fixed && there != NULL && !same_rules(there, chain))
+		if (!chain->fixed && there != NULL && !chain_same_rules(there, chain))
 			return false;
 	}
 	struct arena *scratch = arena_create();
@@ -113,7 +113,7 @@ bool plan_fits_generation(const struct ruleset *actual, const struct ruleset *de
 		const struct set *set = desired->sets[i], *there = set_in(actual, set->name, i);
 		if (there == NULL)
 			continue;
-		fits = same_form(there, set) && (there->size == 0 || set->element_count <= there->size) &&
+		fits = set_same_form(there, set) && (there->size == 0 || set->element_count <= there->size) &&
 		       (there->size == 0) == (set->size == 0);
 		if (fits && set->interval) {
 			struct difference difference = compare(scratch, there, set, actual->at);
@@ -212,7 +212,7 @@ static void plan_change(struct planning *p)
 	for (size_t i = 0; i < desired->chain_count; i++) {
 		const struct chain *chain = desired->chains[i], *there = chain_in(actual, chain->name, i);
 		bool built = there == NULL && !chain->fixed; /* with its rules, in the first transaction */
-		if (built || (there != NULL && same_rules(there, chain)))
+		if (built || (there != NULL && chain_same_rules(there, chain)))
 			continue;
 		if (there != NULL)
 			add(p, CHANGE, OPERATION_FLUSH_CHAIN, chain->name);

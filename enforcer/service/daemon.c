@@ -281,6 +281,38 @@ int daemon_follow(struct daemon *daemon, const struct changes *changes)
 	return error == 0 ? 0 : daemon_enforce(daemon);
 }
 
+/* ---- the policy ---- */
+
+/* -EAGAIN where that takes another generation. */
+static int follow_policy(struct daemon *daemon, struct arena *arena)
+{
+	struct world world = state_world(daemon->state, (int64_t)time(NULL));
+	struct plan *plan = NULL;
+	struct lowering *lowering = reconcile_policy(arena, daemon->enforced, &world, daemon->config.node, &plan);
+	if (lowering == NULL)
+		return -EAGAIN;
+	struct answer answer = kernel_apply(daemon->kernel, plan, world.at);
+	daemon->bytes += answer.bytes;
+	if (answer.error != 0) {
+		lowering_destroy(lowering);
+		return answer.error;
+	}
+	adopt(daemon, lowering, &world);
+	return 0;
+}
+
+int daemon_follow_policy(struct daemon *daemon, const struct changes *changes)
+{
+	if (daemon->enforced == NULL || changes->count > 0 || changes->wide)
+		return daemon_enforce(daemon);
+	struct arena *arena = arena_create();
+	check_end(daemon); /* it is about the policy before */
+	int error = follow_policy(daemon, arena);
+	arena_free(arena);
+	malloc_trim(0);
+	return error == 0 ? 0 : daemon_enforce(daemon);
+}
+
 /* ---- check and repair ---- */
 
 /* Makes the kernel hold again what it held last, where what it should hold now is refused. */

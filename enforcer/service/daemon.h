@@ -49,6 +49,10 @@ int daemon_enforce(struct daemon *daemon);
 /* The same after workloads changed: element by element where that can be done. */
 int daemon_follow(struct daemon *daemon, const struct changes *changes);
 
+/* The same after the policy changed, and with it perhaps workloads, or an `until` has come: class by class where that
+ * can be done. */
+int daemon_follow_policy(struct daemon *daemon, const struct changes *changes);
+
 /* Reads the table and compares it with what should be there; repairs it where the configuration says so. A large table
  * is only noted as to be checked (`checking`): call daemon_check_step then, between other things, until it returns
  * true.

@@ -99,13 +99,14 @@ static void after_change(struct loop *loop)
 static void read_policy(struct loop *loop)
 {
 	struct daemon *daemon = &loop->daemon;
-	int result = state_read_policy(daemon->state, daemon->config.policy_directory);
+	struct changes changes;
+	int result = state_read_policy(daemon->state, daemon->config.policy_directory, &changes);
 	loop->policy_first = 0;
 	if (result < 0)
 		fprintf(stderr, "%sringfenced: the policy is refused; %s\n", state_policy_errors(daemon->state),
 			state_has_policy(daemon->state) ? "the last good one stays in force"
 							: "what the kernel holds stays as it is");
-	if (result > 0 && daemon_enforce(daemon) == 0 && daemon->enforced != NULL)
+	if (result > 0 && daemon_follow_policy(daemon, &changes) == 0 && daemon->enforced != NULL)
 		fprintf(stderr, "ringfenced: policy %s is in force, generation %u\n", daemon->revision,
 			daemon->generation);
 	tell(loop);
@@ -295,9 +296,10 @@ static int on_check(sd_event_source *source, void *context)
 static int on_expiry(sd_event_source *source, uint64_t usec, void *context)
 {
 	struct loop *loop = context;
+	const struct changes none = {0};
 	(void)source;
 	(void)usec;
-	daemon_enforce(&loop->daemon);
+	daemon_follow_policy(&loop->daemon, &none);
 	after_change(loop);
 	return 0;
 }

@@ -22,14 +22,25 @@ void lowering_destroy(struct lowering *lowering); /* NULL is allowed */
 /* Ends it as well, but a ruleset that was borrowed from it lives on with `arena`. */
 void lowering_leave_to(struct lowering *lowering, struct arena *arena);
 
-/* The number of its generation, and how many elements its sets have. */
+/* The number of its generation, whether another would have more shared sets, and how many elements its sets have. */
 uint32_t lowering_generation(const struct lowering *lowering);
+bool lowering_is_outgrown(const struct lowering *lowering);
 size_t lowering_elements(const struct lowering *lowering);
 
 /* What a pass of the compiler chose for something, and why, in words. */
 struct choice {
 	const char *pass, *subject, *chosen, *why;
 };
+
+/* What the rules and sets of a class of workloads say, in one direction. */
+struct class_meaning {
+	const char *text; /* equal for equal classes; borrowed from the lowering until the next change of it */
+	enum direction direction;
+	bool even; /* what it lets pass, or not, between two workloads, the class of the other does as well */
+};
+
+/* Finds the class of a chain; false where the chain is of none. */
+bool lowering_class(const struct lowering *lowering, const char *chain, struct class_meaning *meaning);
 
 /* Everything that was chosen, pass by pass; in `arena`, and borrowed from the lowering. */
 const struct choice *lowering_choices(const struct lowering *lowering, struct arena *arena, size_t *count);

@@ -95,7 +95,11 @@ uint64_t plan_bytes(const struct plan *plan, int64_t at);
  * in the middle of the reading is read again. */
 int kernel_read(struct kernel *kernel, struct arena *arena, int64_t at, struct ruleset **actual);
 
-/* Whether two rules do the same (counters apart). */
+/* Whether two rules do the same (counters apart), and all rules of two chains. */
 bool rule_equal(const struct rule *a, const struct rule *b);
+bool chain_same_rules(const struct chain *a, const struct chain *b);
+
+/* Whether two sets are the same but for their elements and their size. */
+bool set_same_form(const struct set *a, const struct set *b);
 
 #endif

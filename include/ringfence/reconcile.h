@@ -18,6 +18,12 @@ struct lowering *reconcile_lowering(struct arena *arena, const struct world *wor
 				    const struct ruleset *actual, enum change change, struct plan **plan,
 				    struct diagnostics *diagnostics);
 
+/* The same from one policy to another, or as time passes: `enforced` is what the kernel holds, and no workload, node or
+ * namespace has changed since. What stays is known by what it says, so nothing is read back. NULL where packets could
+ * meet half of the change, or sets should be shared now that were not: then another generation is due. */
+struct lowering *reconcile_policy(struct arena *arena, struct lowering *enforced, const struct world *world,
+				  const char *node, struct plan **plan);
+
 /* The same where no workload will come or go: returns the whole ruleset, in `arena`. */
 struct ruleset *reconcile(struct arena *arena, const struct world *world, const char *node,
 			  const struct ruleset *actual, enum change change, struct plan **plan,

@@ -175,15 +175,20 @@ static void expect(struct load_flow *flows, size_t count, const struct scene *sc
 	}
 }
 
-/* The plan from what is in force to `new`: element by element where it can be, else as a whole. */
+/* The plan from what is in force to `new`: element by element or class by class where it can be, else as a whole.
+ * `*made` is the lowering to be in force then. */
 static struct plan *plan_change(struct enforcer *enforcer, const struct scene *old, struct scene *new,
-				struct arena *arena)
+				struct arena *arena, struct lowering **made)
 {
 	struct plan *plan = NULL;
 	struct diagnostics diagnostics;
 	struct ruleset *actual = NULL;
+	const struct world world = {new->world.policy, &enforcer->live, new->world.at};
+	*made = enforcer->enforced;
 	if (old != NULL && strcmp(old->policy, new->policy) == 0)
 		plan = follow_inventory(enforcer->enforced, &enforcer->live, new->world.inventory, arena);
+	else if (old != NULL && strcmp(old->workloads, new->workloads) == 0)
+		*made = reconcile_policy(arena, enforcer->enforced, &world, NODE, &plan);
 	if (plan != NULL)
 		return plan;
 	diagnostics_init(&diagnostics, arena);
@@ -191,10 +196,7 @@ static struct plan *plan_change(struct enforcer *enforcer, const struct scene *o
 					      0) /* what it should be by now is not there */
 		give_up("kernel_read");
 	enforcer->live = *new->world.inventory;
-	const struct world world = {new->world.policy, &enforcer->live, new->world.at};
-	struct lowering *made = reconcile_lowering(arena, &world, NODE, actual, CHANGE_ANY, &plan, &diagnostics);
-	lowering_destroy(enforcer->enforced);
-	enforcer->enforced = made;
+	*made = reconcile_lowering(arena, &world, NODE, actual, CHANGE_ANY, &plan, &diagnostics);
 	return plan;
 }
 
@@ -203,9 +205,10 @@ static struct plan *plan_change(struct enforcer *enforcer, const struct scene *o
 static void make_change(struct enforcer *enforcer, const struct scene *old, struct scene *new)
 {
 	struct arena *arena = arena_create();
+	struct lowering *made = NULL;
 	new->world.at = (int64_t)time(NULL);
-	struct plan *plan = plan_change(enforcer, old, new, arena);
-	if (enforcer->enforced == NULL)
+	struct plan *plan = plan_change(enforcer, old, new, arena, &made);
+	if (made == NULL)
 		give_up("reconcile");
 	errno = EINVAL;
 	if (old != NULL && plan->count == 0)
@@ -216,6 +219,9 @@ static void make_change(struct enforcer *enforcer, const struct scene *old, stru
 		give_up(answer.object);
 	}
 	arena_free(arena);
+	if (made != enforcer->enforced)
+		lowering_destroy(enforcer->enforced);
+	enforcer->enforced = made;
 }
 
 /* ---- changes by a daemon that reads files ---- */

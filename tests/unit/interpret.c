@@ -276,3 +276,17 @@ struct fate packet_fate(const struct ruleset *const *states, size_t count, const
 	/* the policy of the hook is accept */
 	return (struct fate){.passes = ends.accepted < count || ends.returned < count, .drops = ends.dropped < count};
 }
+
+enum mixture packet_mixture(const struct ruleset *const *states, size_t count, const struct packet *packet,
+			    size_t *place)
+{
+	struct fate before = packet_fate(states, 1, packet), after = packet_fate(states + count - 1, 1, packet);
+	if (before.passes != after.passes)
+		return MIXTURE_DIFFERS;
+	for (*place = 0; *place + 1 < count; ++*place) {
+		struct fate between = packet_fate(states + *place, 2, packet);
+		if (between.passes != before.passes || between.drops != before.drops)
+			return MIXTURE_HALF;
+	}
+	return MIXTURE_NONE;
+}

@@ -29,4 +29,16 @@ struct fate {
  * meets one of them whole, the next look-up the same or any later one: all ways are tried. */
 struct fate packet_fate(const struct ruleset *const *states, size_t count, const struct packet *packet);
 
+/* What a change does to a packet that is judged alike before and after it. */
+enum mixture {
+	MIXTURE_DIFFERS, /* it is not */
+	MIXTURE_NONE,
+	MIXTURE_HALF, /* it is judged otherwise where it meets one transaction on its way */
+};
+
+/* Tries each transaction between two of `states`, the first and the last of which are before and after; `*place` is the
+ * one that did it. */
+enum mixture packet_mixture(const struct ruleset *const *states, size_t count, const struct packet *packet,
+			    size_t *place);
+
 #endif

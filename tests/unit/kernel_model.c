@@ -265,6 +265,22 @@ void model_print_set(const char *what, const struct set *set)
 	fputs("\n", stderr);
 }
 
+void model_print_plan(const struct plan *plan)
+{
+	static const char *const words[] = {"add table",    "add set",	  "add chain", "add rules",  "flush chain",
+					    "delete chain", "delete set", "add to",    "delete from"};
+	for (size_t i = 0; plan != NULL && i < plan->count; i++)
+		for (size_t j = 0; j < plan->transactions[i].count; j++) {
+			const struct operation *operation = &plan->transactions[i].operations[j];
+			fprintf(stderr, "  %zu: %s %s", i, words[operation->kind], operation->name);
+			for (size_t k = 0; k < operation->element_count; k++) {
+				fputs(k == 0 ? " " : ", ", stderr);
+				element_print(stderr, operation->set, &operation->elements[k]);
+			}
+			fputs("\n", stderr);
+		}
+}
+
 const char *model_difference(const struct ruleset *a, const struct ruleset *b)
 {
 	for (size_t i = 0; i < a->set_count; i++) {

@@ -16,6 +16,9 @@ size_t model_apply(struct arena *arena, const struct ruleset *from, const struct
 /* Returns the name of a set or chain that differs, or NULL. */
 const char *model_difference(const struct ruleset *a, const struct ruleset *b);
 
+/* Prints what a plan does to standard error; `plan` may be NULL. */
+void model_print_plan(const struct plan *plan);
+
 /* Prints a set's elements to standard error; `set` may be NULL. */
 void model_print_set(const char *what, const struct set *set);
 

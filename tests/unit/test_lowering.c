@@ -343,29 +343,13 @@ static void print_fleet(const struct inventory *inventory)
 	}
 }
 
-static void print_plan(const struct plan *plan)
-{
-	static const char *const words[] = {"add table",    "add set",	  "add chain", "add rules",  "flush chain",
-					    "delete chain", "delete set", "add to",    "delete from"};
-	for (size_t i = 0; plan != NULL && i < plan->count; i++)
-		for (size_t j = 0; j < plan->transactions[i].count; j++) {
-			const struct operation *operation = &plan->transactions[i].operations[j];
-			fprintf(stderr, "  %zu: %s %s", i, words[operation->kind], operation->name);
-			for (size_t k = 0; k < operation->element_count; k++) {
-				fputs(k == 0 ? " " : ", ", stderr);
-				element_print(stderr, operation->set, &operation->elements[k]);
-			}
-			fputs("\n", stderr);
-		}
-}
-
 static void complain(const struct trial *trial, const struct change *change, const struct plan *plan)
 {
 	fprintf(stderr, "%s\non %s, before:\n", trial->text, trial->node != NULL ? trial->node : "all nodes");
 	print_fleet(&change->before);
 	fprintf(stderr, "after %s:\n", change->kinds);
 	print_fleet(&trial->inventory);
-	print_plan(plan);
+	model_print_plan(plan);
 }
 
 /* ---- no packet meets half of a change ---- */
@@ -401,23 +385,21 @@ struct count {
 static void judge(const struct trial *trial, const struct change *change, const struct plan *plan,
 		  const struct ruleset *const *states, size_t count, const struct packet *packet, struct count *sum)
 {
-	struct fate before = packet_fate(states, 1, packet), after = packet_fate(states + count - 1, 1, packet);
 	struct fate all = packet_fate(states, count, packet);
+	size_t place = 0;
+	enum mixture mixture = packet_mixture(states, count, packet, &place);
 	sum->packets++;
-	if (before.passes != after.passes)
+	if (mixture == MIXTURE_DIFFERS)
 		return;
 	sum->alike++;
 	sum->outlasted += all.passes && all.drops;
-	for (size_t i = 0; i + 1 < count; i++) {
-		char from[ADDRESS_TEXT_SIZE], to[ADDRESS_TEXT_SIZE];
-		struct fate between = packet_fate(states + i, 2, packet);
-		if (between.passes == before.passes && between.drops == before.drops)
-			continue;
-		complain(trial, change, plan);
-		fail_msg("%s -> %s protocol %u port %u on `%s` is %s before and after, not at transaction %zu",
-			 address_format(&packet->source, from), address_format(&packet->destination, to),
-			 packet->protocol, packet->port, packet->interface, before.passes ? "allowed" : "denied", i);
-	}
+	if (mixture == MIXTURE_NONE)
+		return;
+	char from[ADDRESS_TEXT_SIZE], to[ADDRESS_TEXT_SIZE];
+	complain(trial, change, plan);
+	fail_msg("%s -> %s protocol %u port %u on `%s` is %s before and after, not at transaction %zu",
+		 address_format(&packet->source, from), address_format(&packet->destination, to), packet->protocol,
+		 packet->port, packet->interface, packet_fate(states, 1, packet).passes ? "allowed" : "denied", place);
 }
 
 static void send_packets(const struct trial *trial, const struct change *change, const struct plan *plan,

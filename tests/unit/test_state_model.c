@@ -594,10 +594,11 @@ static void scan_all(struct walk *walk)
 	assert_int_equal(changes.count + changes.wide, 0); /* the same again changes nothing */
 }
 
-/* Reads another policy, keeps it, or goes back: its inventory comes and goes with it. */
-static void change_policy(struct walk *walk)
+/* Reads another policy, keeps it, or goes back: its inventory comes and goes with it. Going back is not told. */
+static bool change_policy(struct walk *walk)
 {
 	struct model *model = &walk->model;
+	struct changes changes;
 	char path[100], text[100];
 	unsigned choice = roll(&walk->seed, 4);
 	if (choice == 0) {
@@ -615,8 +616,10 @@ static void change_policy(struct walk *walk)
 		sprintf(text, "services: {s%u: {workloads: {app: a}}}\n", walk->seed);
 		write_saying(&saying, path, text);
 		sprintf(path, "%s/p", walk->root);
-		if (state_read_policy(walk->state, path) != 1)
-			return;
+		bool read = state_read_policy(walk->state, path, &changes) == 1;
+		follow(walk, &changes);
+		if (!read)
+			return true;
 		if (!model->has_proven && model->has_policy) {
 			model->proven = model->policy;
 			model->has_proven = true;
@@ -624,11 +627,13 @@ static void change_policy(struct walk *walk)
 		model->policy = saying;
 		model->has_policy = true;
 	}
+	return choice != 1;
 }
 
 static void step(struct walk *walk)
 {
 	unsigned choice = roll(&walk->seed, 20);
+	bool told = true;
 	if (choice < 12)
 		read_one(walk);
 	else if (choice < 15)
@@ -636,8 +641,8 @@ static void step(struct walk *walk)
 	else if (choice < 17)
 		scan_all(walk);
 	else
-		change_policy(walk);
-	if (choice < 17) { /* what a policy changes is not told */
+		told = change_policy(walk);
+	if (told) {
 		static struct lines now;
 		check_world(&walk->model, walk->state, &now);
 		check_lines(&walk->lines, &now);
