@@ -124,8 +124,7 @@ static const struct {
 
 static bool is_built(const struct member *member)
 {
-	const struct class *class = (const struct class *)member->store->owner; /* its first member */
-	return class != NULL && (class->owner.made || class->members == 0);
+	return member->store->owner != NULL && member->store->owner->made;
 }
 
 /* Whether a workload's ports in a set become others that overlap them. It has one address and protocol in each, so
@@ -258,8 +257,8 @@ static bool is_stepwise(const struct change *change)
 
 /* ---- the plan ---- */
 
-static struct operation *add(struct lowering *l, struct transaction *transaction, enum operation_kind kind,
-			     const char *name)
+struct operation *operation_add(struct lowering *l, struct transaction *transaction, enum operation_kind kind,
+				const char *name)
 {
 	struct operation *operation = arena_push(l->scratch, transaction->operations, transaction->count);
 	operation->kind = kind;
@@ -276,7 +275,7 @@ static void add_elements(struct lowering *l, struct transaction *transaction, en
 	for (size_t i = 0; i < members->count; i++) {
 		const struct member *member = &members->items[i];
 		if (i == 0 || member->store != members->items[i - 1].store) {
-			operation = add(l, transaction, kind, member->store->form.name);
+			operation = operation_add(l, transaction, kind, member->store->form.name);
 			operation->set = &member->store->form;
 			elements = NULL;
 		}
@@ -319,74 +318,45 @@ static void build(struct lowering *l, struct transaction *transaction, struct cl
 		if (class->groups[i].peers != NULL)
 			continue;
 		store->count = store->filled->element_count;
-		add(l, transaction, OPERATION_ADD_SET, store->form.name)->set = store->filled;
+		operation_add(l, transaction, OPERATION_ADD_SET, store->form.name)->set = store->filled;
 		*sum += store->count;
 		l->element_count += store->count;
 	}
-	add(l, transaction, OPERATION_ADD_CHAIN, class->chain->name)->chain = class->chain;
+	operation_add(l, transaction, OPERATION_ADD_CHAIN, class->chain->name)->chain = class->chain;
 	for (size_t i = 0; i < filled.set_count; i++) {
 		if (filled.sets[i]->element_count == 0)
 			continue;
-		struct operation *operation = add(l, transaction, OPERATION_ADD_ELEMENTS, filled.sets[i]->name);
+		struct operation *operation =
+		    operation_add(l, transaction, OPERATION_ADD_ELEMENTS, filled.sets[i]->name);
 		operation->set = filled.sets[i];
 		operation->elements = filled.sets[i]->elements;
 		operation->element_count = filled.sets[i]->element_count;
 	}
-	add(l, transaction, OPERATION_ADD_RULES, class->chain->name)->chain = class->chain;
+	operation_add(l, transaction, OPERATION_ADD_RULES, class->chain->name)->chain = class->chain;
 }
 
-/* A class that no address has any more. */
-static void delete_class(struct lowering *l, struct transaction *transaction, const struct class *class)
-{
-	add(l, transaction, OPERATION_FLUSH_CHAIN, class->chain->name);
-	for (size_t i = 0; i < class->group_count; i++) {
-		if (class->groups[i].peers != NULL)
-			continue;
-		l->element_count -= class->groups[i].store->count;
-		add(l, transaction, OPERATION_DELETE_SET, class->groups[i].store->form.name);
-	}
-	add(l, transaction, OPERATION_DELETE_CHAIN, class->chain->name);
-}
-
-/* Shared sets that no class uses any more; no rule names them by then. */
-static void delete_shared(struct lowering *l, struct transaction *transaction)
-{
-	struct peer_set *set, *next;
-	HASH_ITER(hh, l->peer_sets, set, next)
-	{
-		if (set->users > 0)
-			continue;
-		for (size_t family = 0; family < 2; family++) {
-			l->element_count -= set->stores[family]->count;
-			add(l, transaction, OPERATION_DELETE_SET, set->stores[family]->form.name);
-		}
-		sharing_forget(l, set);
-	}
-}
-
+/* Builds the classes that are new; one that is empty already never was in the kernel. */
 static void take_classes(struct lowering *l, struct transaction *built, struct transaction *deleted, size_t *sum)
 {
 	struct class *next;
-	bool unused = false;
-	for (struct class *class = l->touched; class != NULL; class = class->next_touched) {
+	for (struct class *class = l->touched; class != NULL; class = class->next_touched)
 		if (class->members > 0 && class->owner.made)
 			build(l, built, class, sum);
-		if (class->members == 0 && !class->owner.made)
-			delete_class(l, deleted, class);
-	}
 	for (struct class *class = l->touched; class != NULL; class = next) {
+		bool made = class->owner.made;
 		next = class->next_touched;
 		class->owner.made = class->touched = false;
 		class->standing = NULL; /* it was the scratch arena's */
 		class->standing_count = 0;
-		if (class->members > 0)
-			continue;
-		unused = groups_forget(l, class) || unused;
-		class_free(l, class);
+		if (class->members == 0 && made) {
+			groups_forget(l, class);
+			class_free(l, class);
+		} else if (class->members == 0 && !class->empty) {
+			class_empty(l, class);
+		}
 	}
 	l->touched = NULL;
-	if (unused)
-		delete_shared(l, deleted);
+	empties_limit(l, deleted);
 }
 
 struct plan *lowering_finish(struct lowering *l, struct arena *arena)

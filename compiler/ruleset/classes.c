@@ -355,6 +355,8 @@ struct class *class_join(struct lowering *l, struct identity *identity, const st
 		class = identity->classes[direction];
 	else
 		class = identity->classes[direction] = class_of(l, &any_address, direction, true);
+	if (class != NULL && class->empty)
+		class_revive(l, class);
 	if (class != NULL)
 		class->members++;
 	return class;

@@ -491,17 +491,15 @@ static void forget_slots(void *context, const void *user)
 	}
 }
 
-bool groups_forget(struct lowering *l, struct class *class)
+void groups_forget(struct lowering *l, struct class *class)
 {
-	bool unused = false;
 	for (size_t i = 0; i < class->use_count; i++) {
 		label_index_remove(l->uses, class->uses[i].peer, &class->uses[i]);
 		for_each_meant(l, &class->uses[i], forget_slots, &class->owner);
 	}
 	for (size_t i = 0; i < class->group_count; i++)
 		if (class->groups[i].peers != NULL)
-			unused = --class->groups[i].peers->users == 0 || unused;
-	return unused;
+			class->groups[i].peers->users--;
 }
 
 void sharing_forget(struct lowering *l, struct peer_set *set)

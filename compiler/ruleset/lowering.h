@@ -8,6 +8,8 @@
  *   class_rules.c the chain of a class
  *   common.c      the sets and chains that every node has
  *   members.c     the elements that one workload puts into all of these
+ *
+ * Then workloads come and go: alteration.c makes a plan of that, empties.c keeps classes without workloads for a while.
  */
 #ifndef COMPILER_RULESET_LOWERING_H
 #define COMPILER_RULESET_LOWERING_H
@@ -128,7 +130,9 @@ struct class
 	struct class *next_touched;
 	struct identity **standing; /* in the change that made it: the identities that stand in its sets */
 	size_t standing_count;
-	size_t members;	      /* local addresses whose rules these are */
+	size_t members;	   /* local addresses whose rules these are */
+	bool empty, swept; /* it has none, as when the last sweep came by */
+	struct class *previous_empty, *next_empty;
 	size_t taken;	      /* of the budget */
 	size_t peers_count;   /* groups that share a set */
 	UT_hash_handle hh;    /* by signature */
@@ -221,6 +225,8 @@ struct lowering {
 	struct identity *identities;
 	struct table members; /* of them, by the pointer of the name; the number is the place in its identity */
 	struct class *classes, *class_names;
+	struct class *empties; /* the longest so first */
+	size_t empty_count;
 	struct label_index *uses;     /* struct use */
 	struct label_index *labelled; /* identities by what peers may ask for */
 	struct peer_set *peer_sets;   /* that are shared */
@@ -310,9 +316,8 @@ const struct port_range *entry_ports(struct arena *arena, const struct class *cl
 void groups_declare(struct lowering *l, struct class *class);
 /* Fills in what does not depend on who is running. */
 void groups_fill(struct lowering *l, struct class *class);
-/* Ends the uses of a class, and takes its slots from all identities. Returns whether a shared set has no user any more;
- * sharing_forget then does the same with that. */
-bool groups_forget(struct lowering *l, struct class *class);
+/* Ends the uses of a class, and takes its slots from all identities; sharing_forget does the same with a shared set. */
+void groups_forget(struct lowering *l, struct class *class);
 void sharing_forget(struct lowering *l, struct peer_set *set);
 /* Adds the slots of all identities in a new class, which then knows them; or those of one identity in all. */
 void slots_in_class(struct lowering *l, struct class *class);
@@ -361,7 +366,20 @@ void store_size(struct store *store);
 /* A copy of a store's set with room for all its elements, in `arena`; the caller pushes those of workloads. */
 struct set *store_copy(struct arena *arena, const struct store *store);
 
+/* ---- empties.c ---- */
+
+/* A class has no member any more, or has one again. */
+void class_empty(struct lowering *l, struct class *class);
+void class_revive(struct lowering *l, struct class *class);
+
+/* Deletes those that are empty the longest where there are too many, and shared sets that no class uses. */
+void empties_limit(struct lowering *l, struct transaction *transaction);
+
 /* ---- alteration.c ---- */
+
+/* Appends an operation on the object called `name`. */
+struct operation *operation_add(struct lowering *l, struct transaction *transaction, enum operation_kind kind,
+				const char *name);
 
 /* Begins a change, if none is going on, and notes who leaves or enters. */
 void change_begin(struct lowering *l);

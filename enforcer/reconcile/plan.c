@@ -233,15 +233,14 @@ static void plan_delete(struct planning *p)
 		if (chain_in(desired, actual->chains[i]->name, i) == NULL)
 			add(p, DELETE, OPERATION_FLUSH_CHAIN, actual->chains[i]->name);
 	for (size_t i = 0; i < actual->set_count; i++)
-		if (set_in(desired, actual->sets[i]->name, i) == NULL) {
+		if (set_in(desired, actual->sets[i]->name, i) == NULL)
 			add(p, DELETE, OPERATION_DELETE_SET, actual->sets[i]->name);
-			/* The kernel takes the elements of a map away at once, and a packet that is on its way there
-			 * would find it empty. */
-			p->plan->transactions[DELETE].settled |= actual->sets[i]->map;
-		}
 	for (size_t i = 0; i < actual->chain_count; i++)
 		if (chain_in(desired, actual->chains[i]->name, i) == NULL)
 			add(p, DELETE, OPERATION_DELETE_CHAIN, actual->chains[i]->name);
+	/* The kernel takes the rules of a chain and the elements of a map away at once, and a packet that is on its way
+	 * there would find it empty. */
+	p->plan->transactions[DELETE].settled = true;
 }
 
 struct plan *plan_make(struct arena *arena, const struct ruleset *actual, const struct ruleset *desired)

@@ -281,6 +281,18 @@ int daemon_follow(struct daemon *daemon, const struct changes *changes)
 	return error == 0 ? 0 : daemon_enforce(daemon);
 }
 
+int daemon_sweep(struct daemon *daemon)
+{
+	if (daemon->enforced == NULL || daemon->checking.check != NULL) /* what is wanted speaks of them */
+		return 0;
+	struct arena *arena = arena_create();
+	struct answer answer =
+	    kernel_apply(daemon->kernel, lowering_sweep(daemon->enforced, arena), (int64_t)time(NULL));
+	arena_free(arena);
+	daemon->bytes += answer.bytes;
+	return answer.error == 0 ? 0 : daemon_enforce(daemon);
+}
+
 /* ---- the policy ---- */
 
 /* -EAGAIN where that takes another generation. */

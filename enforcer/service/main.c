@@ -322,8 +322,10 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *context)
 	for (size_t i = 0; i < loop->watch_count; i++)
 		open_watch(&loop->watches[i]);
 	note_sources(loop);
-	if (++loop->ticks % CHECK_SECONDS == 0)
+	if (++loop->ticks % CHECK_SECONDS == 0) {
+		daemon_sweep(&loop->daemon);
 		daemon_check(&loop->daemon);
+	}
 	if (loop->daemon.enforced == NULL || loop->daemon.error != NULL)
 		try_again(loop);
 	else

@@ -67,4 +67,9 @@ void lowering_enter(struct lowering *lowering, const struct workload *workload);
  * go; and any that have no rules here. So a workload that moves is better taken as one that goes and one that comes. */
 struct plan *lowering_finish(struct lowering *lowering, struct arena *arena);
 
+/* Rules that no workload has any more stay, so that the next one is a matter of elements; only the latest few. This is
+ * for a timer, between changes: returns a plan, in `arena`, that deletes those which were there at the call before,
+ * too, so that no packet is on its way to them. */
+struct plan *lowering_sweep(struct lowering *lowering, struct arena *arena);
+
 #endif

@@ -36,6 +36,7 @@ enum {
 	MARK = 4, /* the host that no place is at */
 	SENDERS = 2,
 	STILL_WINDOWS = 10,  /* of each sender, while nothing changes */
+	SWEEP_EVERY = 7,     /* changes */
 	NAIVE_BETWEEN = 200, /* rules that keep a packet busy from one look to the next */
 	NAIVE_MOST = 20000,  /* changes after which a mix must have been seen */
 	DAEMON_FIRST = 5000, /* milliseconds until it must have made a change */
@@ -59,6 +60,7 @@ struct enforcer {
 	struct kernel *kernel;
 	struct lowering *enforced;
 	struct inventory live; /* that it is made of */
+	size_t changes;
 	/* The daemon's. */
 	pid_t daemon;
 	const char *directory;
@@ -218,10 +220,15 @@ static void make_change(struct enforcer *enforcer, const struct scene *old, stru
 		errno = -answer.error;
 		give_up(answer.object);
 	}
-	arena_free(arena);
 	if (made != enforcer->enforced)
 		lowering_destroy(enforcer->enforced);
 	enforcer->enforced = made;
+	if (++enforcer->changes % SWEEP_EVERY == 0)
+		answer = kernel_apply(enforcer->kernel, lowering_sweep(made, arena), new->world.at);
+	errno = -answer.error;
+	if (answer.error != 0)
+		give_up(answer.object);
+	arena_free(arena);
 }
 
 /* ---- changes by a daemon that reads files ---- */

@@ -281,7 +281,7 @@ void model_print_plan(const struct plan *plan)
 		}
 }
 
-const char *model_difference(const struct ruleset *a, const struct ruleset *b)
+const char *model_lacks(const struct ruleset *b, const struct ruleset *a)
 {
 	for (size_t i = 0; i < a->set_count; i++) {
 		const struct set *there = ruleset_set(b, a->sets[i]->name);
@@ -293,5 +293,11 @@ const char *model_difference(const struct ruleset *a, const struct ruleset *b)
 		if (there == NULL || !same_chain(a->chains[i], there))
 			return a->chains[i]->name;
 	}
-	return a->set_count == b->set_count && a->chain_count == b->chain_count ? NULL : "the number of sets or chains";
+	return NULL;
+}
+
+const char *model_difference(const struct ruleset *a, const struct ruleset *b)
+{
+	const char *lacks = model_lacks(b, a);
+	return lacks != NULL ? lacks : model_lacks(a, b);
 }

@@ -13,7 +13,9 @@ struct ruleset *model_copy(struct arena *arena, const struct ruleset *from);
 size_t model_apply(struct arena *arena, const struct ruleset *from, const struct plan *plan,
 		   const struct ruleset **states, const char **refused);
 
-/* Returns the name of a set or chain that differs, or NULL. */
+/* Returns the name of a set or chain that differs, or NULL; model_lacks: of one of `more` that is not, or otherwise, in
+ * `ruleset`. */
+const char *model_lacks(const struct ruleset *ruleset, const struct ruleset *more);
 const char *model_difference(const struct ruleset *a, const struct ruleset *b);
 
 /* Prints what a plan does to standard error; `plan` may be NULL. */
