@@ -104,6 +104,7 @@ static int take_message(const struct nlmsghdr *message, void *data)
 	}
 	commits->commit.messages++;
 	commits->commit.builds = commits->commit.builds || type == NFT_MSG_NEWCHAIN;
+	commits->commit.deletes = commits->commit.deletes || type == NFT_MSG_DELCHAIN;
 	if (type == NFT_MSG_NEWRULE || type == NFT_MSG_DELRULE)
 		note_chain(&commits->commit, message);
 	if (type == NFT_MSG_NEWSETELEM)

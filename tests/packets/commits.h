@@ -11,8 +11,8 @@ struct commit {
 	uint64_t ns; /* when its end was read */
 	unsigned generation, pid, messages;
 	char process[20];
-	char chains[256]; /* those whose rules changed, each once, "," between */
-	bool builds;	  /* it makes a chain */
+	char chains[256];     /* those whose rules changed, each once, "," between */
+	bool builds, deletes; /* it makes a chain; it deletes one, which no packet meets any more */
 };
 
 struct commits;

@@ -336,10 +336,11 @@ change() { # COMMAND...
 }
 
 # The time from which the last change was in force: when the last transaction that changed a rule of a chain that
-# stays (the jump that a generation flips) or, if none did, the last of all, was announced.
+# stays (the jump that a generation flips) or, if none did, the last that deletes no chains, was announced.
 commit_time() { # COUNT: commits before the change
 	grep '^commit .*process=ringfenced ' "$WORK/commits" | tail -n +$(($1 + 1)) | awk '
-		{ last = $2; chains = $0; sub(/.*chains=/, "", chains) }
+		/ deletes=0 / { last = $2 }
+		{ chains = $0; sub(/.*chains=/, "", chains) }
 		("," chains ",") ~ /,dispatch,/ { flip = $2 }
 		END { print flip ? flip : last }'
 }

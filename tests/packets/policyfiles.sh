@@ -29,6 +29,22 @@ allowed web1 api1 8080 tcp "the file is written"
 denied web1 db1 5432 tcp "the file is written"
 check "status is well" status_has '"policy":\{"ok":true'
 
+# What a change leaves alone stays: the chain of the database is the one that it was, that of the web is another.
+chain_of() { # DIRECTION_SERVICE: name and handle of its chain
+	on node nft -a list table inet ringfence | sed -n "s/^\tchain \(g[0-9]*_$1_[0-9a-f]*\) .*handle/\1/p"
+}
+generation() { status | sed -n 's/.*"generation": *\([0-9]*\).*/\1/p'; }
+before_db=$(chain_of out_db) before_web=$(chain_of out_web) before=$(generation)
+check "the chains are there" test -n "$before_db" -a -n "$before_web"
+change policy_shop '{from: web, to: api, ports: [http]}' '{from: web, to: db, ports: [sql]}'
+allowed web1 db1 5432 tcp "the web may more"
+equal "the chain that the change does not concern" "$before_db" "$(chain_of out_db)"
+check "the chain that it does is new" test "$before_web" != "$(chain_of out_web)"
+equal "it is the same generation" "$before" "$(generation)"
+change policy_shop '{from: web, to: api, ports: [http]}'
+denied web1 db1 5432 tcp "and less again"
+allowed web1 api1 8080 tcp "and less again"
+
 # A burst: the last one counts.
 for _ in $(seq 100); do
 	policy_shop '{from: web, to: db, ports: [sql]}'

@@ -749,8 +749,8 @@ static int nflog(int argc, char **argv)
 static void commit_print(void *context, const struct commit *commit)
 {
 	(void)context;
-	printf("commit %" PRIu64 " generation=%u process=%s pid=%u messages=%u chains=%s\n", commit->ns,
-	       commit->generation, commit->process, commit->pid, commit->messages, commit->chains);
+	printf("commit %" PRIu64 " generation=%u process=%s pid=%u messages=%u deletes=%d chains=%s\n", commit->ns,
+	       commit->generation, commit->process, commit->pid, commit->messages, commit->deletes, commit->chains);
 }
 
 static int watch(int argc, char **argv)
