@@ -142,12 +142,12 @@ static void count_all(struct lowering *l)
 	label_index_destroy(index);
 }
 
-static bool is_worth_it(struct lowering *l, const struct peer_set *set, const struct ruleset *like)
+static bool is_worth_it(struct lowering *l, const struct peer_set *set, const struct ruleset_index *like)
 {
 	bool worth_it = set->ranges || (set->keys > 1 && set->members * (set->keys - 1) >= SHARED_ELEMENTS_LEAST);
-	if (like == NULL || like->generation != l->generation)
+	if (like == NULL)
 		return worth_it;
-	bool shared = ruleset_set(like, set_name(l, l->arena, set->key, 0)) != NULL;
+	bool shared = ruleset_index_set(like, set_name(l, l->arena, set->key, 0)) != NULL;
 	l->outgrown = l->outgrown || (worth_it && !shared);
 	return shared;
 }
@@ -178,13 +178,17 @@ void sharing_choose(struct lowering *l, const struct ruleset *like)
 				note_peer(l, entry, &entry->allow->flows.from[j], ports, count);
 		}
 	count_all(l);
+	struct arena *scratch = arena_create();
+	const struct ruleset_index *index =
+	    like != NULL && like->generation == l->generation ? ruleset_index(scratch, like) : NULL;
 	HASH_ITER(hh, l->peer_sets, set, next)
 	{
-		if (is_worth_it(l, set, like))
+		if (is_worth_it(l, set, index))
 			make(l, set);
 		else
 			HASH_DEL(l->peer_sets, set);
 	}
+	arena_free(scratch);
 }
 
 void sharing_settle(struct lowering *l)

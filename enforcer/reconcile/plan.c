@@ -17,26 +17,12 @@ struct planning {
 	struct arena *arena;
 	struct plan *plan;
 	const struct ruleset *actual, *desired;
+	const struct ruleset_index *there, *wanted; /* of these */
 };
 
 static bool is_empty(const struct ruleset *ruleset)
 {
 	return ruleset == NULL || (ruleset->chain_count == 0 && ruleset->set_count == 0);
-}
-
-/* The set or chain of `actual` with this name. Both rulesets mostly have the same order: the place is tried first. */
-static const struct set *set_in(const struct ruleset *actual, const char *name, size_t place)
-{
-	if (place < actual->set_count && strcmp(actual->sets[place]->name, name) == 0)
-		return actual->sets[place];
-	return ruleset_set(actual, name);
-}
-
-static const struct chain *chain_in(const struct ruleset *actual, const char *name, size_t place)
-{
-	if (place < actual->chain_count && strcmp(actual->chains[place]->name, name) == 0)
-		return actual->chains[place];
-	return ruleset_chain(actual, name);
 }
 
 bool set_same_form(const struct set *a, const struct set *b)
@@ -102,15 +88,15 @@ bool plan_fits_generation(const struct ruleset *actual, const struct ruleset *de
 {
 	if (is_empty(actual) || actual->generation != desired->generation)
 		return false;
-	for (size_t i = 0; i < desired->chain_count; i++) {
-		const struct chain *chain = desired->chains[i], *there = chain_in(actual, chain->name, i);
-		if (!chain->fixed && there != NULL && !chain_same_rules(there, chain))
-			return false;
-	}
 	struct arena *scratch = arena_create();
+	const struct ruleset_index *index = ruleset_index(scratch, actual);
 	bool fits = true;
+	for (size_t i = 0; i < desired->chain_count && fits; i++) {
+		const struct chain *chain = desired->chains[i], *there = ruleset_index_chain(index, chain->name);
+		fits = chain->fixed || there == NULL || chain_same_rules(there, chain);
+	}
 	for (size_t i = 0; i < desired->set_count && fits; i++) {
-		const struct set *set = desired->sets[i], *there = set_in(actual, set->name, i);
+		const struct set *set = desired->sets[i], *there = ruleset_index_set(index, set->name);
 		if (there == NULL)
 			continue;
 		fits = set_same_form(there, set) && (there->size == 0 || set->element_count <= there->size) &&
@@ -126,11 +112,14 @@ bool plan_fits_generation(const struct ruleset *actual, const struct ruleset *de
 
 void plan_keep_sizes(const struct ruleset *actual, struct ruleset *desired)
 {
+	struct arena *scratch = arena_create();
+	const struct ruleset_index *index = ruleset_index(scratch, actual);
 	for (size_t i = 0; i < desired->set_count; i++) {
-		const struct set *there = set_in(actual, desired->sets[i]->name, i);
+		const struct set *there = ruleset_index_set(index, desired->sets[i]->name);
 		if (there != NULL)
 			desired->sets[i]->size = there->size;
 	}
+	arena_free(scratch);
 }
 
 static struct operation *add(struct planning *p, size_t transaction, enum operation_kind kind, const char *name)
@@ -171,14 +160,15 @@ static void plan_build(struct planning *p)
 	if (empty)
 		add(p, BUILD, OPERATION_ADD_TABLE, RULESET_TABLE);
 	for (size_t i = 0; i < desired->set_count; i++)
-		if (empty || set_in(actual, desired->sets[i]->name, i) == NULL)
+		if (empty || ruleset_index_set(p->there, desired->sets[i]->name) == NULL)
 			add(p, BUILD, OPERATION_ADD_SET, desired->sets[i]->name)->set = desired->sets[i];
 	for (size_t i = 0; i < desired->chain_count; i++)
-		if (empty || (!desired->chains[i]->fixed && chain_in(actual, desired->chains[i]->name, i) == NULL))
+		if (empty ||
+		    (!desired->chains[i]->fixed && ruleset_index_chain(p->there, desired->chains[i]->name) == NULL))
 			add(p, BUILD, OPERATION_ADD_CHAIN, desired->chains[i]->name)->chain = desired->chains[i];
 	for (size_t i = 0; i < desired->set_count; i++) {
 		const struct set *set = desired->sets[i];
-		if (!empty && set_in(actual, set->name, i) != NULL)
+		if (!empty && ruleset_index_set(p->there, set->name) != NULL)
 			continue;
 		if (!set->timeout) { /* all of them; else not those that have expired */
 			add_elements(p, BUILD, OPERATION_ADD_ELEMENTS, set, set->elements, set->element_count);
@@ -188,7 +178,8 @@ static void plan_build(struct planning *p)
 		add_elements(p, BUILD, OPERATION_ADD_ELEMENTS, set, difference.added, difference.added_count);
 	}
 	for (size_t i = 0; i < desired->chain_count; i++)
-		if (empty || (!desired->chains[i]->fixed && chain_in(actual, desired->chains[i]->name, i) == NULL))
+		if (empty ||
+		    (!desired->chains[i]->fixed && ruleset_index_chain(p->there, desired->chains[i]->name) == NULL))
 			add_rules(p, BUILD, desired->chains[i]);
 }
 
@@ -197,7 +188,7 @@ static void plan_change(struct planning *p)
 {
 	const struct ruleset *desired = p->desired, *actual = p->actual;
 	for (size_t i = 0; i < desired->set_count; i++) {
-		const struct set *set = desired->sets[i], *there = set_in(actual, set->name, i);
+		const struct set *set = desired->sets[i], *there = ruleset_index_set(p->there, set->name);
 		if (there == NULL)
 			continue;
 		struct difference difference = compare(p->arena, there, set, actual->at);
@@ -205,12 +196,12 @@ static void plan_change(struct planning *p)
 		add_elements(p, CHANGE, OPERATION_ADD_ELEMENTS, set, difference.added, difference.added_count);
 	}
 	for (size_t i = 0; i < desired->chain_count; i++) {
-		const struct chain *chain = desired->chains[i], *there = chain_in(actual, chain->name, i);
+		const struct chain *chain = desired->chains[i], *there = ruleset_index_chain(p->there, chain->name);
 		if (chain->fixed && there == NULL)
 			add(p, CHANGE, OPERATION_ADD_CHAIN, chain->name)->chain = chain;
 	}
 	for (size_t i = 0; i < desired->chain_count; i++) {
-		const struct chain *chain = desired->chains[i], *there = chain_in(actual, chain->name, i);
+		const struct chain *chain = desired->chains[i], *there = ruleset_index_chain(p->there, chain->name);
 		bool built = there == NULL && !chain->fixed; /* with its rules, in the first transaction */
 		if (built || (there != NULL && chain_same_rules(there, chain)))
 			continue;
@@ -228,15 +219,15 @@ static void plan_change(struct planning *p)
 /* What no packet meets any more. Rules go first, then the maps that name chains, then chains. */
 static void plan_delete(struct planning *p)
 {
-	const struct ruleset *desired = p->desired, *actual = p->actual;
+	const struct ruleset *actual = p->actual;
 	for (size_t i = 0; i < actual->chain_count; i++)
-		if (chain_in(desired, actual->chains[i]->name, i) == NULL)
+		if (ruleset_index_chain(p->wanted, actual->chains[i]->name) == NULL)
 			add(p, DELETE, OPERATION_FLUSH_CHAIN, actual->chains[i]->name);
 	for (size_t i = 0; i < actual->set_count; i++)
-		if (set_in(desired, actual->sets[i]->name, i) == NULL)
+		if (ruleset_index_set(p->wanted, actual->sets[i]->name) == NULL)
 			add(p, DELETE, OPERATION_DELETE_SET, actual->sets[i]->name);
 	for (size_t i = 0; i < actual->chain_count; i++)
-		if (chain_in(desired, actual->chains[i]->name, i) == NULL)
+		if (ruleset_index_chain(p->wanted, actual->chains[i]->name) == NULL)
 			add(p, DELETE, OPERATION_DELETE_CHAIN, actual->chains[i]->name);
 	/* The kernel takes the rules of a chain and the elements of a map away at once, and a packet that is on its way
 	 * there would find it empty. */
@@ -245,7 +236,9 @@ static void plan_delete(struct planning *p)
 
 struct plan *plan_make(struct arena *arena, const struct ruleset *actual, const struct ruleset *desired)
 {
-	struct planning p = {arena, arena_alloc(arena, sizeof *p.plan), actual, desired};
+	struct arena *scratch = arena_create();
+	struct planning p = {arena,   arena_alloc(arena, sizeof *p.plan), actual,
+			     desired, ruleset_index(scratch, actual),	  ruleset_index(scratch, desired)};
 	plan_build(&p);
 	if (!is_empty(actual)) {
 		plan_change(&p);
@@ -254,5 +247,6 @@ struct plan *plan_make(struct arena *arena, const struct ruleset *actual, const 
 	for (size_t i = 0; i < 3; i++)
 		if (p.plan->transactions[i].count > 0)
 			p.plan->transactions[p.plan->count++] = p.plan->transactions[i];
+	arena_free(scratch);
 	return p.plan;
 }

@@ -69,15 +69,15 @@ static bool take_chain(const struct policy_change *change, const struct chain *o
 	return chain_same_rules(old, new);
 }
 
-static bool takes_place(struct policy_change *change, const struct ruleset *old, const struct ruleset *new)
+static bool takes_place(struct policy_change *change, const struct ruleset_index *old, const struct ruleset *new)
 {
 	for (size_t i = 0; i < new->set_count; i++) {
-		const struct set *set = new->sets[i], *there = ruleset_set(old, set->name);
+		const struct set *set = new->sets[i], *there = ruleset_index_set(old, set->name);
 		if (there != NULL && !take_set(change, there, set))
 			return false;
 	}
 	for (size_t i = 0; i < new->chain_count; i++) {
-		const struct chain *chain = new->chains[i], *there = ruleset_chain(old, chain->name);
+		const struct chain *chain = new->chains[i], *there = ruleset_index_chain(old, chain->name);
 		struct class_meaning meaning;
 		if (there != NULL ? !take_chain(change, there, chain)
 				  : !lowering_class(change->new, chain->name, &meaning))
@@ -97,7 +97,7 @@ struct lowering *reconcile_policy(struct arena *arena, struct lowering *enforced
 		return NULL;
 	struct ruleset *new = lowering_ruleset(lowering, arena, true);
 	struct policy_change change = {.old = enforced, .new = lowering};
-	if (lowering_is_outgrown(lowering) || !takes_place(&change, old, new)) {
+	if (lowering_is_outgrown(lowering) || !takes_place(&change, ruleset_index(arena, old), new)) {
 		lowering_destroy(lowering);
 		return NULL;
 	}

@@ -177,6 +177,13 @@ void ruleset_sort(struct ruleset *ruleset);
 struct set *ruleset_set(const struct ruleset *ruleset, const char *name);
 struct chain *ruleset_chain(const struct ruleset *ruleset, const char *name);
 
+/* The same where many are looked for: an index of a ruleset, in `arena`, that holds until sets or chains are added;
+ * NULL: of one that has none. */
+struct ruleset_index;
+struct ruleset_index *ruleset_index(struct arena *arena, const struct ruleset *ruleset);
+struct set *ruleset_index_set(const struct ruleset_index *index, const char *name);
+struct chain *ruleset_index_chain(const struct ruleset_index *index, const char *name);
+
 /* Prints a text that `nft -f` loads; it replaces the table in one transaction. `at`: Unix time in seconds from which
  * timeouts count. */
 void ruleset_print(FILE *stream, const struct ruleset *ruleset, int64_t at);
