@@ -293,6 +293,8 @@ static void check_addresses(struct frontend *frontend)
 {
 	struct inventory *inventory = &frontend->inventory;
 	size_t room = 1, count = 0;
+	if (inventory_distinct(inventory))
+		return; /* as a rule, and known already: sorting all addresses takes long */
 	for (size_t i = 0; i < inventory->workload_count; i++)
 		room += inventory->workloads[i]->address_count;
 	for (size_t i = 0; i < inventory->node_count; i++)

@@ -207,7 +207,7 @@ void namespaces_read(struct frontend *frontend, const struct yaml_node *node, vo
 void nodes_read(struct frontend *frontend, const struct yaml_node *node, void *document);
 void workloads_read(struct frontend *frontend, const struct yaml_node *node, void *document);
 
-/* Sorts the inventory by name, and reports names and addresses that stand twice. */
+/* Sorts the inventory, whose look-ups are made, by name, and reports names and addresses that stand twice. */
 void inventory_check(struct frontend *frontend);
 
 #endif

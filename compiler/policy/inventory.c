@@ -308,6 +308,20 @@ void inventory_index(struct inventory *inventory, struct arena *arena)
 				add_first_claims(inventory, inventory->workloads[i]);
 }
 
+bool inventory_distinct(const struct inventory *inventory)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < inventory->node_count; i++) {
+		const struct node *node = inventory->nodes[i];
+		for (size_t j = 0; j < node->address_count; j++)
+			if (inventory_claimant(inventory, &node->addresses[j]) != NULL)
+				return false;
+		count += node->address_count;
+	}
+	return inventory->index->node_addresses.count == count &&
+	       inventory->index->claims.count == claim_count(inventory);
+}
+
 /* ---- look-ups ---- */
 
 static int compare_places(const void *left, const void *right)
