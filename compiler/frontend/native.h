@@ -154,14 +154,9 @@ void nevers_read(struct frontend *frontend, const struct yaml_node *list, void *
 void tests_read(struct frontend *frontend, const struct yaml_node *list, void *document);
 void quarantines_read(struct frontend *frontend, const struct yaml_node *list, void *document);
 
-/* Reads a peer behind those that `peers`, a struct reading_peers, holds. One by name is a PEER_SERVICE without a
- * service until peer_resolve. */
-struct reading_peers {
-	const char *name_space; /* of the document */
-	struct peer *items;
-	size_t count;
-};
-void native_peer_read(struct frontend *frontend, const struct yaml_node *node, void *peers);
+/* Reads a peer in a document of namespace `own`. Returns false after an error that leaves none. One by name is a
+ * PEER_SERVICE without a service until peer_resolve. */
+bool native_peer_read(struct frontend *frontend, const struct yaml_node *node, const char *own, struct peer *peer);
 
 /* Finds what a peer's name means in a document of namespace `own`. Returns false after an error. */
 bool peer_resolve(struct frontend *frontend, const char *own, struct peer *peer);

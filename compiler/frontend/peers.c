@@ -203,13 +203,11 @@ static void mapping_peer(struct frontend *frontend, const struct yaml_node *node
 		*arena_push(frontend->arena, peer->namespaces, peer->namespace_count) = own;
 }
 
-void native_peer_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+bool native_peer_read(struct frontend *frontend, const struct yaml_node *node, const char *own, struct peer *peer)
 {
-	struct reading_peers *reading = object;
-	struct peer peer = {.span = node->span};
-	if (node->kind == YAML_MAPPING)
-		mapping_peer(frontend, node, reading->name_space, &peer);
-	else if (!name_peer(frontend, node, &peer))
-		return;
-	*arena_push(frontend->arena, reading->items, reading->count) = peer;
+	*peer = (struct peer){.span = node->span};
+	if (node->kind != YAML_MAPPING)
+		return name_peer(frontend, node, peer);
+	mapping_peer(frontend, node, own, peer);
+	return true;
 }
