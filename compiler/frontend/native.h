@@ -6,9 +6,6 @@
 #include <ringfence/frontend.h>
 #include <ringfence/yaml.h>
 
-#define HASH_FUNCTION HASH_OAT /* the default falls through cases, of which clang warns */
-#include <uthash.h>
-
 /* The key that a budget starts with (budget.c). */
 #define BUDGET_KEY "ringfence-budget"
 
@@ -166,8 +163,10 @@ struct named_peer {
 	const char *name;
 	const struct service *service;
 	const struct network *network; /* where `service` is NULL */
-	UT_hash_handle hh;
 };
+
+/* What is known under a whole name, or NULL. */
+struct named_peer *named_peer_find(const struct frontend *frontend, const char *whole);
 
 /* What the readers of statements share with those of definitions. */
 enum { PEER_KINDS = PEER_NODE + 1 };

@@ -47,19 +47,15 @@ static bool name_peer(struct frontend *frontend, const struct yaml_node *node, s
 static const struct named_peer *find_name(const struct frontend *frontend, const char *own, const char *text)
 {
 	char whole[128]; /* of two labels with 63 characters each */
-	const struct named_peer *named;
 	size_t length = strlen(text), own_length = strlen(own);
-	if (strchr(text, '/') == NULL) {
-		if (own_length + 1 + length >= sizeof whole)
-			return NULL;
-		memcpy(whole, own, own_length);
-		whole[own_length] = '/';
-		memcpy(whole + own_length + 1, text, length);
-		length += own_length + 1;
-		text = whole;
-	}
-	HASH_FIND(hh, frontend->names, text, length, named);
-	return named;
+	if (strchr(text, '/') != NULL)
+		return named_peer_find(frontend, text);
+	if (own_length + 1 + length >= sizeof whole)
+		return NULL;
+	memcpy(whole, own, own_length);
+	whole[own_length] = '/';
+	memcpy(whole + own_length + 1, text, length + 1);
+	return named_peer_find(frontend, whole);
 }
 
 bool peer_resolve(struct frontend *frontend, const char *own, struct peer *peer)

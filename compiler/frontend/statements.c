@@ -534,7 +534,7 @@ void native_resolve_statements(struct frontend *frontend)
 	for (const struct open_statement *open = frontend->first_open; open != NULL; open = open->next)
 		resolve(frontend, open);
 	frontend->first_open = frontend->last_open = NULL;
-	HASH_CLEAR(hh, frontend->names);
+	table_finish(&frontend->names);
 	order_sort(frontend->policy.allows, frontend->policy.allow_count, &allow_order);
 	check_quarantines(frontend);
 	check_namespaces(frontend);
