@@ -179,6 +179,9 @@ void network_except_read(struct frontend *frontend, const struct yaml_node *node
 bool is_label_name(const char *text);
 bool is_domain_name(const char *text);
 
+/* Whether a text has nothing but letters, digits and `marks`, and at most `most` bytes. */
+bool is_word(const char *text, const char *marks, size_t most);
+
 /* What nodes say as one text, equal for equal nodes wherever they stand; NULL nodes are left out. In `arena`. */
 const char *node_text(struct arena *arena, const char *prefix, const struct yaml_node *const *nodes, size_t count);
 
