@@ -3,6 +3,8 @@
 
 #include <ringfence/lint.h>
 
+#include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -147,9 +149,18 @@ static int help(const struct subcommand *subcommand)
 	return EXIT_YES;
 }
 
+/* What is freed goes to the next who asks: a command ends soon, and the kernel takes longer to give a page, cleared,
+ * than we do to fill it. 32 MiB are the most that glibc takes for this threshold (mallopt(3)). */
+static void keep_memory(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 32 << 20);
+	mallopt(M_TRIM_THRESHOLD, INT_MAX);
+}
+
 int main(int count, char **words)
 {
 	signal(SIGPIPE, SIG_DFL);
+	keep_memory();
 	const char *name = count > 1 ? words[1] : NULL;
 	if (name == NULL || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
 	    (strcmp(name, "help") == 0 && count == 2)) {

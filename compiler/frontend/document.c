@@ -213,8 +213,8 @@ void frontend_finish(struct frontend *frontend)
 	frontend->nodes = NULL;
 	native_check_definitions(frontend);
 	kubernetes_finish(frontend);
+	inventory_index(&frontend->inventory, frontend->arena); /* before it is sorted: as it lies in memory */
 	inventory_check(frontend);
-	inventory_index(&frontend->inventory, frontend->arena);
 	native_resolve_statements(frontend);
 	arena_free(frontend->waiting);
 	frontend->waiting = NULL;

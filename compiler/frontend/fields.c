@@ -135,10 +135,11 @@ const struct value_type name_type = {.kind = VALUE_TEXT,
 
 bool is_label_name(const char *text)
 {
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
-	size_t length = strlen(text);
-	return length > 0 && length <= 63 && strspn(text, allowed) == length && text[0] != '-' &&
-	       text[length - 1] != '-';
+	size_t length = 0;
+	while ((text[length] >= 'a' && text[length] <= 'z') || (text[length] >= '0' && text[length] <= '9') ||
+	       text[length] == '-')
+		length++;
+	return text[length] == 0 && length > 0 && length <= 63 && text[0] != '-' && text[length - 1] != '-';
 }
 
 bool is_domain_name(const char *text)
@@ -185,23 +186,25 @@ void one_or_more_read(struct frontend *frontend, const struct yaml_node *node, c
 		read(frontend, &node->items[i], object);
 }
 
-/* Kubernetes' syntax of label keys and values, so that no label can be more than a word in a report or a comment. */
-static bool label_text(const char *text, size_t most, bool slash)
+bool is_word(const char *text, const char *marks, size_t most)
 {
-	for (const char *at = text; *at != 0; at++) {
-		bool word = (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') || (*at >= '0' && *at <= '9');
-		if (!word && strchr(slash ? "._-/" : "._-", *at) == NULL)
+	size_t length = 0;
+	for (; text[length] != 0; length++) {
+		char at = text[length];
+		bool plain = (at >= 'a' && at <= 'z') || (at >= 'A' && at <= 'Z') || (at >= '0' && at <= '9');
+		if (!plain && strchr(marks, at) == NULL)
 			return false;
 	}
-	return strlen(text) <= most;
+	return length <= most;
 }
 
+/* Labels have Kubernetes' syntax, so that none can be more than a word in a report or a comment. */
 static const struct value_type label_key_type = {
     .kind = VALUE_TEXT, .name = "label_key", .title = "the key of a label", .pattern = "[A-Za-z0-9._/-]{1,317}"};
 
 const char *label_key_read(struct frontend *frontend, const struct yaml_node *node)
 {
-	if (node->kind == YAML_SCALAR && node->text[0] != 0 && label_text(node->text, 317, true))
+	if (node->kind == YAML_SCALAR && node->text[0] != 0 && is_word(node->text, "._-/", 317))
 		return node->text;
 	diagnostics_error(frontend->diagnostics, head(node), "a label key has letters, digits and `._-/` only");
 	return NULL;
@@ -226,7 +229,7 @@ const char *label_value_read(struct frontend *frontend, const struct yaml_node *
 				  kind_name(node));
 		return NULL;
 	}
-	if (label_text(node->text, 63, false))
+	if (is_word(node->text, "._-", 63))
 		return node->text;
 	diagnostics_error(frontend->diagnostics, node->span, "a label value has at most 63 letters, digits and `._-`");
 	return NULL;

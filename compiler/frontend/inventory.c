@@ -87,12 +87,10 @@ static const struct value_type host_name_type = {.kind = VALUE_TEXT,
 /* A host name, which also names a file of `compile --all-nodes`. */
 const char *host_name_read(struct frontend *frontend, const struct yaml_node *node, const char *what)
 {
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 	const char *text = scalar_read(frontend, node, what);
 	if (text == NULL)
 		return NULL;
-	size_t length = strlen(text);
-	if (length > 0 && length <= 253 && strspn(text, allowed) == length && text[0] != '.' && text[0] != '-')
+	if (text[0] != 0 && is_word(text, "._-", 253) && text[0] != '.' && text[0] != '-')
 		return text;
 	diagnostics_error(frontend->diagnostics, node->span,
 			  "%s must be a host name: 1 to 253 letters, digits and `._-`", what);
@@ -293,6 +291,8 @@ static void check_addresses(struct frontend *frontend)
 {
 	struct inventory *inventory = &frontend->inventory;
 	size_t room = 1, count = 0;
+	if (inventory_distinct(inventory))
+		return; /* as a rule, and known already: sorting all addresses takes long */
 	for (size_t i = 0; i < inventory->workload_count; i++)
 		room += inventory->workloads[i]->address_count;
 	for (size_t i = 0; i < inventory->node_count; i++)

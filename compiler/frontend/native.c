@@ -342,17 +342,24 @@ static void defined_twice(struct frontend *frontend, const char *name, const str
 			 first->column);
 }
 
+struct named_peer *named_peer_find(const struct frontend *frontend, const char *whole)
+{
+	struct table_slot *slot = table_first(&frontend->names, table_hash_text(0, whole));
+	while (slot != NULL && strcmp(((const struct named_peer *)slot->item)->name, whole) != 0)
+		slot = table_next(&frontend->names, slot);
+	return slot != NULL ? slot->item : NULL;
+}
+
 /* What is known under a whole name; nothing yet, where it is new. */
 static struct named_peer *name_entry(struct frontend *frontend, const char *name_space, const char *name)
 {
-	struct named_peer *named;
 	const char *whole = arena_printf(frontend->arena, "%s/%s", name_space, name);
-	HASH_FIND_STR(frontend->names, whole, named);
+	struct named_peer *named = named_peer_find(frontend, whole);
 	if (named != NULL)
 		return named;
 	named = arena_alloc(frontend->waiting, sizeof *named);
 	named->name = whole;
-	HASH_ADD_KEYPTR(hh, frontend->names, named->name, strlen(named->name), named);
+	table_add(&frontend->names, table_hash_text(0, whole), named, 0);
 	return named;
 }
 

@@ -6,9 +6,6 @@
 #include <ringfence/frontend.h>
 #include <ringfence/yaml.h>
 
-#define HASH_FUNCTION HASH_OAT /* the default falls through cases, of which clang warns */
-#include <uthash.h>
-
 /* The key that a budget starts with (budget.c). */
 #define BUDGET_KEY "ringfence-budget"
 
@@ -154,14 +151,9 @@ void nevers_read(struct frontend *frontend, const struct yaml_node *list, void *
 void tests_read(struct frontend *frontend, const struct yaml_node *list, void *document);
 void quarantines_read(struct frontend *frontend, const struct yaml_node *list, void *document);
 
-/* Reads a peer behind those that `peers`, a struct reading_peers, holds. One by name is a PEER_SERVICE without a
- * service until peer_resolve. */
-struct reading_peers {
-	const char *name_space; /* of the document */
-	struct peer *items;
-	size_t count;
-};
-void native_peer_read(struct frontend *frontend, const struct yaml_node *node, void *peers);
+/* Reads a peer in a document of namespace `own`. Returns false after an error that leaves none. One by name is a
+ * PEER_SERVICE without a service until peer_resolve. */
+bool native_peer_read(struct frontend *frontend, const struct yaml_node *node, const char *own, struct peer *peer);
 
 /* Finds what a peer's name means in a document of namespace `own`. Returns false after an error. */
 bool peer_resolve(struct frontend *frontend, const char *own, struct peer *peer);
@@ -171,8 +163,10 @@ struct named_peer {
 	const char *name;
 	const struct service *service;
 	const struct network *network; /* where `service` is NULL */
-	UT_hash_handle hh;
 };
+
+/* What is known under a whole name, or NULL. */
+struct named_peer *named_peer_find(const struct frontend *frontend, const char *whole);
 
 /* What the readers of statements share with those of definitions. */
 enum { PEER_KINDS = PEER_NODE + 1 };
@@ -184,6 +178,9 @@ void network_except_read(struct frontend *frontend, const struct yaml_node *node
 /* Whether a text is a name: an RFC 1123 label, or a subdomain of up to 253 characters. */
 bool is_label_name(const char *text);
 bool is_domain_name(const char *text);
+
+/* Whether a text has nothing but letters, digits and `marks`, and at most `most` bytes. */
+bool is_word(const char *text, const char *marks, size_t most);
 
 /* What nodes say as one text, equal for equal nodes wherever they stand; NULL nodes are left out. In `arena`. */
 const char *node_text(struct arena *arena, const char *prefix, const struct yaml_node *const *nodes, size_t count);
@@ -207,7 +204,7 @@ void namespaces_read(struct frontend *frontend, const struct yaml_node *node, vo
 void nodes_read(struct frontend *frontend, const struct yaml_node *node, void *document);
 void workloads_read(struct frontend *frontend, const struct yaml_node *node, void *document);
 
-/* Sorts the inventory by name, and reports names and addresses that stand twice. */
+/* Sorts the inventory, whose look-ups are made, by name, and reports names and addresses that stand twice. */
 void inventory_check(struct frontend *frontend);
 
 #endif

@@ -47,19 +47,15 @@ static bool name_peer(struct frontend *frontend, const struct yaml_node *node, s
 static const struct named_peer *find_name(const struct frontend *frontend, const char *own, const char *text)
 {
 	char whole[128]; /* of two labels with 63 characters each */
-	const struct named_peer *named;
 	size_t length = strlen(text), own_length = strlen(own);
-	if (strchr(text, '/') == NULL) {
-		if (own_length + 1 + length >= sizeof whole)
-			return NULL;
-		memcpy(whole, own, own_length);
-		whole[own_length] = '/';
-		memcpy(whole + own_length + 1, text, length);
-		length += own_length + 1;
-		text = whole;
-	}
-	HASH_FIND(hh, frontend->names, text, length, named);
-	return named;
+	if (strchr(text, '/') != NULL)
+		return named_peer_find(frontend, text);
+	if (own_length + 1 + length >= sizeof whole)
+		return NULL;
+	memcpy(whole, own, own_length);
+	whole[own_length] = '/';
+	memcpy(whole + own_length + 1, text, length + 1);
+	return named_peer_find(frontend, whole);
 }
 
 bool peer_resolve(struct frontend *frontend, const char *own, struct peer *peer)
@@ -203,13 +199,11 @@ static void mapping_peer(struct frontend *frontend, const struct yaml_node *node
 		*arena_push(frontend->arena, peer->namespaces, peer->namespace_count) = own;
 }
 
-void native_peer_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+bool native_peer_read(struct frontend *frontend, const struct yaml_node *node, const char *own, struct peer *peer)
 {
-	struct reading_peers *reading = object;
-	struct peer peer = {.span = node->span};
-	if (node->kind == YAML_MAPPING)
-		mapping_peer(frontend, node, reading->name_space, &peer);
-	else if (!name_peer(frontend, node, &peer))
-		return;
-	*arena_push(frontend->arena, reading->items, reading->count) = peer;
+	*peer = (struct peer){.span = node->span};
+	if (node->kind != YAML_MAPPING)
+		return name_peer(frontend, node, peer);
+	mapping_peer(frontend, node, own, peer);
+	return true;
 }

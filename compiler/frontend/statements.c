@@ -22,22 +22,30 @@ struct reading {
 	const char *why, *owner;
 };
 
-static void from_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+static void source_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
 	struct reading *reading = object;
-	struct reading_peers peers = {.name_space = reading->name_space};
-	one_or_more_read(frontend, node, "`from`", native_peer_read, &peers);
-	reading->flows.from = peers.items;
-	reading->flows.from_count = peers.count;
+	struct peer peer;
+	if (native_peer_read(frontend, node, reading->name_space, &peer))
+		*arena_push(frontend->arena, reading->flows.from, reading->flows.from_count) = peer;
+}
+
+static void target_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	struct reading *reading = object;
+	struct target target = {0};
+	if (native_peer_read(frontend, node, reading->name_space, &target.peer))
+		*arena_push(frontend->arena, reading->flows.to, reading->flows.to_count) = target;
+}
+
+static void from_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	one_or_more_read(frontend, node, "`from`", source_read, object);
 }
 
 static void to_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
-	struct reading *reading = object;
-	struct reading_peers peers = {.name_space = reading->name_space};
-	one_or_more_read(frontend, node, "`to`", native_peer_read, &peers);
-	for (size_t i = 0; i < peers.count; i++)
-		arena_push(frontend->arena, reading->flows.to, reading->flows.to_count)->peer = peers.items[i];
+	one_or_more_read(frontend, node, "`to`", target_read, object);
 }
 
 static void ports_read(struct frontend *frontend, const struct yaml_node *node, void *object)
@@ -123,21 +131,21 @@ struct open_statement {
 	struct flows *flows;
 	const char *name_space; /* of the document */
 	enum default_ports default_ports;
-	bool names_ports;
-	struct yaml_node ports; /* where it names them */
+	const struct yaml_node *ports; /* NULL: it names none */
 };
 
 /* A copy of a text or a list of texts that outlives the file's nodes. Entries that are no text are read no further. */
-static struct yaml_node keep_texts(struct arena *arena, const struct yaml_node *node)
+static const struct yaml_node *keep_texts(struct arena *arena, const struct yaml_node *node)
 {
-	struct yaml_node kept = *node;
+	struct yaml_node *kept = arena_alloc(arena, sizeof *kept);
+	*kept = *node;
 	if (node->kind == YAML_SCALAR)
 		return kept;
-	kept.items = arena_alloc(arena, node->count * sizeof *kept.items);
+	kept->items = arena_alloc(arena, node->count * sizeof *kept->items);
 	for (size_t i = 0; i < node->count; i++) {
-		kept.items[i] = node->items[i];
-		if (kept.items[i].kind != YAML_SCALAR)
-			kept.items[i].items = NULL, kept.items[i].count = 0;
+		kept->items[i] = node->items[i];
+		if (kept->items[i].kind != YAML_SCALAR)
+			kept->items[i].items = NULL, kept->items[i].count = 0;
 	}
 	return kept;
 }
@@ -155,8 +163,7 @@ static void leave_open(struct frontend *frontend, const struct reading *reading,
 	open->flows = flows;
 	open->name_space = reading->name_space;
 	open->default_ports = default_ports;
-	open->names_ports = reading->ports != NULL;
-	if (open->names_ports)
+	if (reading->ports != NULL)
 		open->ports = keep_texts(frontend->waiting, reading->ports);
 }
 
@@ -172,8 +179,8 @@ static void resolve(struct frontend *frontend, const struct open_statement *open
 			flows->to[to_count++] = flows->to[i];
 	flows->from_count = from_count;
 	flows->to_count = to_count;
-	if (open->names_ports) {
-		one_or_more_read(frontend, &open->ports, "`ports`", flow_port_read, flows);
+	if (open->ports != NULL) {
+		one_or_more_read(frontend, open->ports, "`ports`", flow_port_read, flows);
 		return;
 	}
 	switch (open->default_ports) {
@@ -527,7 +534,7 @@ void native_resolve_statements(struct frontend *frontend)
 	for (const struct open_statement *open = frontend->first_open; open != NULL; open = open->next)
 		resolve(frontend, open);
 	frontend->first_open = frontend->last_open = NULL;
-	HASH_CLEAR(hh, frontend->names);
+	table_finish(&frontend->names);
 	order_sort(frontend->policy.allows, frontend->policy.allow_count, &allow_order);
 	check_quarantines(frontend);
 	check_namespaces(frontend);

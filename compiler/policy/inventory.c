@@ -274,6 +274,26 @@ void inventory_index_nodes(struct inventory *inventory)
 	forget_places(index);
 }
 
+/* How many names and addresses workloads have. */
+static size_t claim_count(const struct inventory *inventory)
+{
+	size_t count = inventory->workload_count;
+	for (size_t i = 0; i < inventory->workload_count; i++)
+		count += inventory->workloads[i]->address_count;
+	return count;
+}
+
+/* Adds the claims of a workload that nobody has yet. */
+static void add_first_claims(struct inventory *inventory, struct workload *workload)
+{
+	for (uint32_t number = BY_NAME; number <= workload->address_count; number++) {
+		struct claim claim = {workload, number};
+		uint32_t hash = hash_claim(claim);
+		if (find_slot(inventory, hash, claim) == NULL)
+			table_add(&inventory->index->claims, hash, workload, number);
+	}
+}
+
 void inventory_index(struct inventory *inventory, struct arena *arena)
 {
 	struct inventory_index *index = arena_alloc(arena, sizeof *index);
@@ -281,16 +301,25 @@ void inventory_index(struct inventory *inventory, struct arena *arena)
 	index->arena = index->claims.arena = index->spaces.arena = index->nodes.arena = arena;
 	index->node_addresses.arena = index->pools.arena = arena;
 	inventory_index_nodes(inventory);
+	table_reserve(&index->claims, claim_count(inventory));
 	for (int conflict = 0; conflict < 2; conflict++)
-		for (size_t i = 0; i < inventory->workload_count; i++) {
-			struct workload *workload = inventory->workloads[i];
-			for (uint32_t number = BY_NAME; number <= workload->address_count; number++) {
-				struct claim claim = {workload, number};
-				uint32_t hash = hash_claim(claim);
-				if (workload->conflict == conflict && find_slot(inventory, hash, claim) == NULL)
-					table_add(&index->claims, hash, workload, number);
-			}
-		}
+		for (size_t i = 0; i < inventory->workload_count; i++)
+			if (inventory->workloads[i]->conflict == conflict)
+				add_first_claims(inventory, inventory->workloads[i]);
+}
+
+bool inventory_distinct(const struct inventory *inventory)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < inventory->node_count; i++) {
+		const struct node *node = inventory->nodes[i];
+		for (size_t j = 0; j < node->address_count; j++)
+			if (inventory_claimant(inventory, &node->addresses[j]) != NULL)
+				return false;
+		count += node->address_count;
+	}
+	return inventory->index->node_addresses.count == count &&
+	       inventory->index->claims.count == claim_count(inventory);
 }
 
 /* ---- look-ups ---- */

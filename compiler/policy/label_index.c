@@ -7,18 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HASH_FUNCTION(key, length, value) ((value) = table_hash(0, (key), (length)))
-#include <uthash.h>
-
 struct asked {
 	uint64_t key;
 	const void **users;
 	size_t count, room;
-	UT_hash_handle hh;
 };
 
 struct label_index {
-	struct asked *table;
+	struct table table;
 };
 
 struct label_index *label_index_create(void)
@@ -29,19 +25,20 @@ struct label_index *label_index_create(void)
 	return index;
 }
 
-static void forget(struct label_index *index, struct asked *asked)
+static void asked_free(struct asked *asked)
 {
-	HASH_DEL(index->table, asked);
 	free(asked->users);
 	free(asked);
 }
 
 void label_index_destroy(struct label_index *index)
 {
-	struct asked *asked, *next;
+	const struct table_slot *slot;
 	if (index == NULL)
 		return;
-	HASH_ITER(hh, index->table, asked, next) forget(index, asked);
+	for (size_t at = 0; (slot = table_each(&index->table, &at)) != NULL;)
+		asked_free(slot->item);
+	table_finish(&index->table);
 	free(index);
 }
 
@@ -60,11 +57,18 @@ static uint64_t hash_key(const char *name_space, const char *key, const char *va
 	return hash;
 }
 
+static struct table_slot *find_slot(const struct label_index *index, uint64_t key)
+{
+	struct table_slot *slot = table_first(&index->table, table_hash(0, &key, sizeof key));
+	while (slot != NULL && ((const struct asked *)slot->item)->key != key)
+		slot = table_next(&index->table, slot);
+	return slot;
+}
+
 static struct asked *find(const struct label_index *index, uint64_t key)
 {
-	struct asked *asked = NULL;
-	HASH_FIND(hh, index->table, &key, sizeof key, asked);
-	return asked;
+	const struct table_slot *slot = find_slot(index, key);
+	return slot != NULL ? slot->item : NULL;
 }
 
 static void add(struct label_index *index, uint64_t key, const void *user)
@@ -75,7 +79,7 @@ static void add(struct label_index *index, uint64_t key, const void *user)
 		if (asked == NULL)
 			abort();
 		asked->key = key;
-		HASH_ADD(hh, index->table, key, sizeof asked->key, asked);
+		table_add(&index->table, table_hash(0, &key, sizeof key), asked, 0);
 	}
 	if (asked->count == asked->room) {
 		asked->room = asked->room * 2 + 1;
@@ -89,13 +93,16 @@ static void add(struct label_index *index, uint64_t key, const void *user)
 /* Takes it out once for each time that it was added. */
 static void drop(struct label_index *index, uint64_t key, const void *user)
 {
-	struct asked *asked = find(index, key);
+	struct table_slot *slot = find_slot(index, key);
+	struct asked *asked = slot != NULL ? slot->item : NULL;
 	for (size_t i = 0; asked != NULL && i < asked->count; i++) {
 		if (asked->users[i] != user)
 			continue;
 		asked->users[i] = asked->users[--asked->count];
-		if (asked->count == 0)
-			forget(index, asked);
+		if (asked->count == 0) {
+			table_remove(&index->table, slot);
+			asked_free(asked);
+		}
 		return;
 	}
 }

@@ -44,19 +44,26 @@ static struct table_slot *place(struct table_slot *slots, size_t room, struct ta
 	return &slots[i];
 }
 
+void table_reserve(struct table *table, size_t count)
+{
+	size_t room = table->room > 0 ? table->room : FIRST_ROOM;
+	while (5 * (table->count + count) > 4 * room) /* at most four of five in use */
+		room *= 2;
+	if (room == table->room)
+		return;
+	struct table_slot *slots = allocate(table, room);
+	for (size_t i = 0; i < table->room; i++)
+		if (table->slots[i].item != NULL)
+			place(slots, room, table->slots[i]);
+	if (table->arena == NULL)
+		free(table->slots);
+	table->slots = slots;
+	table->room = room;
+}
+
 struct table_slot *table_add(struct table *table, uint32_t hash, void *item, uint32_t number)
 {
-	if (5 * (table->count + 1) > 4 * table->room) { /* at most four of five in use */
-		size_t room = table->room > 0 ? 2 * table->room : FIRST_ROOM;
-		struct table_slot *slots = allocate(table, room);
-		for (size_t i = 0; i < table->room; i++)
-			if (table->slots[i].item != NULL)
-				place(slots, room, table->slots[i]);
-		if (table->arena == NULL)
-			free(table->slots);
-		table->slots = slots;
-		table->room = room;
-	}
+	table_reserve(table, 1);
 	table->count++;
 	return place(table->slots, table->room, (struct table_slot){item, hash, number});
 }

@@ -47,6 +47,8 @@ void note_leaving(struct lowering *l, const struct workload *workload)
 void note_entering(struct lowering *l, const struct workload *workload)
 {
 	change_begin(l);
+	if (l->starting)
+		return; /* nothing is in force that would change */
 	l->entered_count++;
 	note_workload(l, workload, &l->entered);
 }

@@ -43,6 +43,7 @@ static void note_peer(struct lowering *l, const struct peer *peer)
 void identities_prepare(struct lowering *l)
 {
 	const struct policy *policy = l->world.policy;
+	table_reserve(&l->members, l->world.inventory->workload_count);
 	for (size_t i = 0; i < policy->isolation_count; i++)
 		note_selector(l, &policy->isolations[i]->workloads);
 	for (size_t i = 0; i < policy->service_count; i++)

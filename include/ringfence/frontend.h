@@ -3,6 +3,7 @@
 #define RINGFENCE_FRONTEND_H
 
 #include <ringfence/inventory.h>
+#include <ringfence/table.h>
 
 enum { FILES_MAX = 100000, DIRECTORY_DEPTH_MAX = 32 };
 
@@ -19,7 +20,7 @@ struct frontend {
 	size_t document_count, manifest_count, list_count; /* lists, which may be empty */
 	size_t file_count, skipped_count;
 	struct open_statement *first_open, *last_open;
-	struct named_peer *names; /* every service and network by its name, while statements are resolved */
+	struct table names; /* every service and network by its name, struct named_peer; to the end, and no longer */
 	struct policy policy;
 	struct inventory inventory;
 	size_t root_length; /* of the path being read, up to its last slash */

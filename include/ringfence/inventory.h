@@ -58,9 +58,12 @@ struct inventory {
  * that is there already, and an address that one of them has, are passed over. */
 void inventory_add_hosts(struct inventory *inventory, struct arena *arena);
 
-/* Makes the look-ups below work; call it after the last change to the arrays. Of two workloads with one name or one
- * address the one that is not in conflict is found, or else the first. */
+/* Makes the look-ups below work; call it after the last change to the arrays, but for their order. Of two workloads
+ * with one name or one address the one that is not in conflict is found, or else the first. */
 void inventory_index(struct inventory *inventory, struct arena *arena);
+
+/* Whether no name of a workload, and no address of a workload or node, stands twice. */
+bool inventory_distinct(const struct inventory *inventory);
 
 /* ---- an inventory that changes ----
  *

@@ -83,10 +83,10 @@ enum namespace_scope { NAMESPACES_LISTED, NAMESPACES_ANY, NAMESPACES_LABELS };
 /* One end of a flow, in a statement. Which fields hold follows from `kind`. */
 struct peer {
 	enum peer_kind kind;
+	enum namespace_scope scope;
 	const struct service *service;
 	const struct network *network; /* also for an inline cidr */
 	struct selector labels;
-	enum namespace_scope scope;
 	const char **namespaces; /* NAMESPACES_LISTED */
 	size_t namespace_count;
 	struct selector namespace_labels; /* NAMESPACES_LABELS */

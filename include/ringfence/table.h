@@ -29,6 +29,10 @@ void table_finish(struct table *table);
 /* Takes out all items. */
 void table_clear(struct table *table);
 
+/* Makes room for `count` more items at once: a table that grows under them is copied time and again, and in an arena
+ * leaves the old slots behind. */
+void table_reserve(struct table *table, size_t count);
+
 /* Adds an item; the slot is valid until the next one is added or taken out. */
 struct table_slot *table_add(struct table *table, uint32_t hash, void *item, uint32_t number);
 
