@@ -277,7 +277,7 @@ static bool run(const char *directory, const char *scenario, struct fleet fleet,
 static int bench(const char *directory, int count, char **words)
 {
 	static const unsigned sizes[] = {10000, 0};
-	return arguments_each_fleet(directory, count, words, sizes, run);
+	return arguments_each_fleet(directory, count, words, node_and_fleet, sizes, run);
 }
 
 int main(int count, char **words)
