@@ -10,6 +10,7 @@
 #include <ringfence/arena.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
 	POLICY_QUIET_MS = 100, /* a checkout writes many files: read when they have been quiet for so long */
@@ -149,6 +151,12 @@ static void collect(void *context, enum directory_event kind, const char *path)
 	events->items[events->count++] = (struct file_event){kind, strdup(path)};
 }
 
+/* Of a file that is gone again by now another event tells. */
+static bool is_there(const char *path)
+{
+	return faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 /* Reads what one event concerns, and enforces it. */
 static void take_event(struct loop *loop, struct watch *watch, const struct file_event *event)
 {
@@ -156,7 +164,7 @@ static void take_event(struct loop *loop, struct watch *watch, const struct file
 	struct changes changes = {0};
 	switch (event->kind) {
 	case DIRECTORY_CHANGED:
-		if (state_read_workloads(state, event->path, &changes) != 0)
+		if (state_read_workloads(state, event->path, &changes) != 0 && is_there(event->path))
 			fprintf(stderr, "ringfenced: %s does not check; what it said before stays in force\n",
 				event->path);
 		break;

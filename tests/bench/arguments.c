@@ -35,18 +35,23 @@ bool arguments_want(const struct arguments *arguments, const char *variant)
 	return arguments->only == NULL || strcmp(arguments->only, variant) == 0;
 }
 
-int arguments_each_fleet(const char *directory, int count, char **words, const unsigned *full,
+const struct scenario node_and_fleet[] = {{"node", fleet_on_one_node}, {"fleet", fleet_of_nodes}, {NULL, NULL}};
+
+int arguments_each_fleet(const char *directory, int count, char **words, const struct scenario *scenarios,
+			 const unsigned *full,
 			 bool (*run)(const char *directory, const char *scenario, struct fleet fleet, bool quick))
 {
 	static const unsigned quick[] = {1000, 0};
 	struct arguments arguments;
 	if (!arguments_read(&arguments, count, words, 1000, full, quick))
 		return 2;
-	bool node = arguments_want(&arguments, "node"), fleet = arguments_want(&arguments, "fleet"), any = false;
-	for (size_t i = 0; i < arguments.size_count; i++) {
-		node = node && run(directory, "node", fleet_on_one_node(arguments.sizes[i]), arguments.quick);
-		fleet = fleet && run(directory, "fleet", fleet_of_nodes(arguments.sizes[i]), arguments.quick);
-		any = any || node || fleet;
+	bool any = false;
+	for (const struct scenario *scenario = scenarios; scenario->name != NULL; scenario++) {
+		bool goes_on = arguments_want(&arguments, scenario->name);
+		for (size_t i = 0; goes_on && i < arguments.size_count; i++) {
+			goes_on = run(directory, scenario->name, scenario->fleet(arguments.sizes[i]), arguments.quick);
+			any = any || goes_on;
+		}
 	}
 	return any ? 0 : 1;
 }

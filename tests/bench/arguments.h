@@ -23,10 +23,19 @@ bool arguments_read(struct arguments *arguments, int count, char **words, unsign
 
 bool arguments_want(const struct arguments *arguments, const char *variant);
 
-/* Reads the words and calls `run` for a fleet on one node (`node`) and one of nodes (`fleet`) of each size, until one
- * returns false: what is larger is then not tried. Sizes are multiples of 1,000, and 1,000 for --quick. Returns the
- * exit status: 0 when any returned true. */
-int arguments_each_fleet(const char *directory, int count, char **words, const unsigned *full,
+/* A kind of fleet; a list of them ends with one without a name. */
+struct scenario {
+	const char *name;
+	struct fleet (*fleet)(unsigned workloads);
+};
+
+/* All on one node (`node`), and a hundred on each (`fleet`). */
+extern const struct scenario node_and_fleet[];
+
+/* Reads the words and calls `run` for a fleet of each kind and size, until one returns false: what is larger is then
+ * not tried. Sizes are multiples of 1,000, and 1,000 for --quick. Returns the exit status: 0 when any returned true. */
+int arguments_each_fleet(const char *directory, int count, char **words, const struct scenario *scenarios,
+			 const unsigned *full,
 			 bool (*run)(const char *directory, const char *scenario, struct fleet fleet, bool quick));
 
 #endif

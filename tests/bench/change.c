@@ -1,12 +1,16 @@
-/* What one changed workload costs: `change [--quick] [node|fleet] [ENTRIES...]`; both, and 1,000, 10,000 and
- * 100,000, where they are left out.
+/* What one changed workload costs: `change [--quick] [node|fleet|pairs|tenants] [ENTRIES...]`; all, and 1,000, 10,000
+ * and 100,000, where they are left out.
  *
  * From the rename (or removal) of the workload's file to the last transaction that follows, as this process hears of
- * it. Changes come one at a time, each after the daemon has been quiet for a moment. Variants: node/KIND          all
- * workloads run on the node of the daemon fleet-local/KIND   a hundred on each node; the one that changes is on the
- * daemon's fleet-remote/KIND  and here on another, and may call a service of the daemon's Metrics: p50_ms, p99_ms,
- * cpu_us (of the daemon, a change), transactions (a change), changes; netlink_bytes (sent, a change) where the daemon's
- * status counts them. not_ready_s, lost: it took longer than we wait. */
+ * it. Changes come one at a time, each after the daemon has been quiet for a moment. Variants:
+ *   node/KIND          all workloads run on the node of the daemon
+ *   fleet-local/KIND   a hundred on each node; who changes is on the daemon's, the first or last of its class
+ *   fleet-remote/KIND  and here on another, and may call a service of the daemon's
+ *   pairs-local/KIND   each class has two workloads on the daemon's node, and the other stays
+ *   tenants-.../KIND   what the daemon has to know is the same in each size; only some changes, to compare bytes
+ * Metrics: p50_ms, p99_ms, cpu_us (of the daemon, a change), transactions (a change), changes; netlink_bytes (sent, a
+ * change) where the daemon's status counts them. not_ready_s: it took longer than we wait; lost: changes that did, or
+ * for whose transaction a late one of the change before was taken. */
 #include "tests/bench/arguments.h"
 #include "tests/bench/node.h"
 #include "tests/bench/record.h"
@@ -22,8 +26,25 @@ enum kind { REMOVE, ADD, RELABEL, MOVE, KINDS };
 
 static const char *const kind_names[KINDS] = {"remove", "add", "relabel", "move"};
 
+/* The series of a scenario. */
+static const struct plan {
+	const char *scenario, *name;
+	unsigned (*choose)(const struct fleet *fleet, unsigned i);
+	bool kinds[KINDS];
+	bool is_short;
+} plans[] = {
+    {"node", "node", fleet_local, {true, true, true, true}, false},
+    {"fleet", "fleet-local", fleet_local, {true, true, true, true}, false},
+    {"fleet", "fleet-remote", fleet_remote, {true, true, true, true}, false},
+    /* relabelled it would be the first of its new class */
+    {"pairs", "pairs-local", fleet_local, {[REMOVE] = true, [ADD] = true, [MOVE] = true}, false},
+    {"tenants", "tenants-local", fleet_local, {true, true, true, true}, true},
+    {"tenants", "tenants-remote", fleet_remote, {true, true, true, true}, true},
+};
+
 enum {
 	COMMIT_SECONDS = 5, /* a change that is not committed then is lost */
+	LOST_MOST = 3,	    /* of a series, before it ends */
 	BYTES_OF = 50,	    /* changes of each kind whose bytes are asked for */
 	QUIET_MIN_MS = 5,   /* after a transaction, until the next change: the daemon may be held up between two */
 	QUIET_MAX_MS = 50,
@@ -35,7 +56,7 @@ struct limits {
 	double start, series; /* seconds */
 };
 
-static const struct limits full = {.changes = 1000, .start = 90, .series = 20};
+static const struct limits full = {.changes = 1000, .start = 90, .series = 10};
 static const struct limits quick = {.changes = 100, .start = 10, .series = 2};
 
 struct bench {
@@ -50,7 +71,7 @@ struct bench {
 /* What was seen of the changes of one kind. */
 struct series {
 	uint64_t *times;
-	unsigned count, transactions, bytes_count;
+	unsigned count, lost, transactions, bytes_count;
 	uint64_t cpu_ns;
 	double bytes;
 };
@@ -138,11 +159,11 @@ static bool back(struct bench *bench, struct fleet_workload *workload)
 	return start != 0 && await_commits(bench, start);
 }
 
-static void report(const struct bench *bench, const char *scenario, enum kind kind, struct series *series, bool lost)
+static void report(const struct bench *bench, const char *name, enum kind kind, struct series *series)
 {
 	unsigned entries = bench->fleet.workloads;
 	char variant[32];
-	snprintf(variant, sizeof variant, "%s/%s", scenario, kind_names[kind]);
+	snprintf(variant, sizeof variant, "%s/%s", name, kind_names[kind]);
 	record_times("change", variant, entries, "", series->times, series->count);
 	record("change", variant, entries, "changes", series->count);
 	if (series->count > 0) {
@@ -151,31 +172,39 @@ static void report(const struct bench *bench, const char *scenario, enum kind ki
 	}
 	if (series->bytes_count > 0)
 		record("change", variant, entries, "netlink_bytes", series->bytes / series->bytes_count);
-	if (lost)
-		record("change", variant, entries, "lost", 1);
+	if (series->lost > 0)
+		record("change", variant, entries, "lost", series->lost);
 	free(series->times);
 }
 
 /* Removes, adds, relabels and moves one workload after the other. */
-static void measure(struct bench *bench, const char *scenario, unsigned (*choose)(const struct fleet *, unsigned))
+static void measure(struct bench *bench, const struct plan *plan)
 {
+	unsigned changes = plan->is_short ? BYTES_OF : bench->limits->changes;
 	struct series series[KINDS] = {0};
 	/* What each workload is for now, since it is met again. */
 	struct fleet_workload *state = calloc(bench->fleet.workloads, sizeof *state);
 	uint64_t end = now_ns() + (uint64_t)(bench->limits->series * 1e9);
-	enum kind lost = KINDS;
+	unsigned lost = 0;
 	for (int kind = 0; kind < KINDS; kind++)
-		series[kind].times = calloc(bench->limits->changes, sizeof *series[kind].times);
-	for (unsigned i = 0; i < bench->limits->changes && now_ns() < end && lost == KINDS; i++) {
-		struct fleet_workload *workload = &state[choose(&bench->fleet, i)];
-		workload->index = choose(&bench->fleet, i);
-		for (int kind = 0; kind < KINDS && lost == KINDS; kind++)
-			if (!change(bench, &series[kind], kind, workload) ||
-			    (kind == RELABEL && !back(bench, workload)))
-				lost = kind;
+		series[kind].times = calloc(changes, sizeof *series[kind].times);
+	for (unsigned i = 0; i < changes && now_ns() < end && lost < LOST_MOST; i++) {
+		struct fleet_workload *workload = &state[plan->choose(&bench->fleet, i)];
+		workload->index = plan->choose(&bench->fleet, i);
+		for (int kind = 0; kind < KINDS; kind++) {
+			if (!plan->kinds[kind])
+				continue;
+			bool seen = change(bench, &series[kind], kind, workload);
+			seen = (kind != RELABEL || back(bench, workload)) && seen;
+			series[kind].lost += !seen;
+			lost += !seen;
+		}
 	}
 	for (int kind = 0; kind < KINDS; kind++)
-		report(bench, scenario, kind, &series[kind], lost == (enum kind)kind);
+		if (plan->kinds[kind])
+			report(bench, plan->name, kind, &series[kind]);
+		else
+			free(series[kind].times);
 	free(state);
 }
 
@@ -198,12 +227,9 @@ static bool run(const char *directory, const char *scenario, struct fleet fleet,
 	uint64_t warm = now_ns() + WARM_UP_SECONDS * 1000 * MILLISECOND;
 	while (ready && now_ns() < warm)
 		commits_read(bench.commits, warm);
-	if (ready && fleet.nodes == 1)
-		measure(&bench, "node", fleet_local);
-	if (ready && fleet.nodes > 1) {
-		measure(&bench, "fleet-local", fleet_local);
-		measure(&bench, "fleet-remote", fleet_remote);
-	}
+	for (size_t i = 0; ready && i < sizeof plans / sizeof *plans; i++)
+		if (strcmp(plans[i].scenario, scenario) == 0)
+			measure(&bench, &plans[i]);
 	node_stop(&node);
 	commits_close(bench.commits);
 	return ready;
@@ -212,7 +238,12 @@ static bool run(const char *directory, const char *scenario, struct fleet fleet,
 static int bench(const char *directory, int count, char **words)
 {
 	static const unsigned sizes[] = {1000, 10000, 100000, 0};
-	return arguments_each_fleet(directory, count, words, sizes, run);
+	static const struct scenario scenarios[] = {{"node", fleet_on_one_node},
+						    {"fleet", fleet_of_nodes},
+						    {"pairs", fleet_of_pairs},
+						    {"tenants", fleet_of_tenants},
+						    {NULL, NULL}};
+	return arguments_each_fleet(directory, count, words, scenarios, sizes, run);
 }
 
 int main(int count, char **words)

@@ -5,6 +5,7 @@
  * the new address of a workload, which no other has, so it is that of moved and added ones: of those that were made in
  * the first and in the last ten seconds. Where the daemon builds a new generation it is to the flip. Metrics:
  *   cpu_percent, user_percent, system_percent     the daemon, of one core
+ *   waiting_percent                               it could run and had no core: lag that is not its own
  *   first_p50_ms ... last_p99_ms, lag_growth      the last of it is last p50 / first p50
  *   unseen                                        changes measured that no transaction brought: changed again
  *                                                 before, or lost
@@ -70,8 +71,6 @@ struct bench {
 static void note_change(void *context, const struct fleet_workload *workload)
 {
 	struct bench *bench = context;
-	if (workload->relabelled) /* the node may have nothing to do with what it is now */
-		return;
 	bench->changes[bench->change_count] = (struct change){.workload = *workload, .start = now_ns()};
 	atomic_store(&bench->latest[workload->index], ++bench->change_count);
 }
@@ -185,6 +184,7 @@ static void tell_all(const struct bench *bench, const struct reading *start, con
 	tell(bench, "cpu_percent", (double)(end->cpu.run_ns - start->cpu.run_ns) / 1e7 / seconds);
 	tell(bench, "user_percent", (end->cpu.user - start->cpu.user) * 100 / seconds);
 	tell(bench, "system_percent", (end->cpu.system - start->cpu.system) * 100 / seconds);
+	tell(bench, "waiting_percent", (double)(end->cpu.wait_ns - start->cpu.wait_ns) / 1e7 / seconds);
 	tell(bench, "transactions_per_second", bench->transactions / seconds);
 	double first = tell_lag(bench, "first_", 0, bench->span);
 	double last = tell_lag(bench, "last_", bench->seconds - bench->span, bench->seconds);
@@ -276,8 +276,8 @@ static bool run(const char *directory, const char *scenario, struct fleet fleet,
 
 static int bench(const char *directory, int count, char **words)
 {
-	static const unsigned sizes[] = {10000, 0};
-	return arguments_each_fleet(directory, count, words, sizes, run);
+	static const unsigned sizes[] = {100000, 0};
+	return arguments_each_fleet(directory, count, words, node_and_fleet, sizes, run);
 }
 
 int main(int count, char **words)

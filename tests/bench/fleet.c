@@ -1,7 +1,8 @@
 /* A made-up fleet as policy and inventory files.
  *
  *   service s is `s{s % 100}` of namespace `n{s / 100}`; its workloads are numbered one after the other
- *   workload i is on node i % nodes, at the place i / nodes of it
+ *   a tenant has services, workloads and nodes that follow each other; who calls whom is the same in each
+ *   workload i of a tenant is on its node i / together % nodes
  *   10.64.0.0 + node * block + place * FLEET_VERSIONS + version, where a node's block is a power of two */
 #include "tests/bench/fleet.h"
 
@@ -11,19 +12,38 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { PER_NAMESPACE = 100 };
+enum { PER_NAMESPACE = 100, TENANT = 1000 };
 
 #define FIRST_ADDRESS UINT32_C(0x0a400000)
 
 struct fleet fleet_on_one_node(unsigned workloads)
 {
-	return (struct fleet){.services = 20, .allows = 10, .workloads = workloads, .nodes = 1};
+	return (struct fleet){
+	    .services = 20, .allows = 10, .workloads = workloads, .nodes = 1, .tenants = 1, .together = 1};
 }
 
 struct fleet fleet_of_nodes(unsigned workloads)
 {
-	return (struct fleet){
-	    .services = workloads / 10, .allows = 10, .workloads = workloads, .nodes = workloads / 100};
+	return (struct fleet){.services = workloads / 10,
+			      .allows = 10,
+			      .workloads = workloads,
+			      .nodes = workloads / 100,
+			      .tenants = 1,
+			      .together = 1};
+}
+
+struct fleet fleet_of_pairs(unsigned workloads)
+{
+	struct fleet fleet = fleet_of_nodes(workloads);
+	fleet.together = 2;
+	return fleet;
+}
+
+struct fleet fleet_of_tenants(unsigned workloads)
+{
+	struct fleet fleet = fleet_of_nodes(workloads);
+	fleet.tenants = workloads / TENANT;
+	return fleet;
 }
 
 static unsigned per_service(const struct fleet *fleet)
@@ -31,61 +51,81 @@ static unsigned per_service(const struct fleet *fleet)
 	return fleet->workloads / fleet->services;
 }
 
-static unsigned per_node(const struct fleet *fleet)
+unsigned fleet_per_node(const struct fleet *fleet)
 {
 	return fleet->workloads / fleet->nodes;
+}
+
+/* ---- where a workload is ---- */
+
+/* The workload at a place of a node. */
+static unsigned workload_at(const struct fleet *fleet, unsigned node, unsigned place)
+{
+	unsigned nodes = fleet->nodes / fleet->tenants, tenant = node / nodes;
+	return tenant * (fleet->workloads / fleet->tenants) +
+	       (place / fleet->together * nodes + node % nodes) * fleet->together + place % fleet->together;
+}
+
+static unsigned node_of(const struct fleet *fleet, unsigned workload)
+{
+	unsigned nodes = fleet->nodes / fleet->tenants, workloads = fleet->workloads / fleet->tenants;
+	return workload / workloads * nodes + workload % workloads / fleet->together % nodes;
+}
+
+static unsigned place_of(const struct fleet *fleet, unsigned workload)
+{
+	unsigned nodes = fleet->nodes / fleet->tenants, workloads = fleet->workloads / fleet->tenants;
+	return workload % workloads / (fleet->together * nodes) * fleet->together + workload % fleet->together;
 }
 
 /* The service that allow `number` of `service` is from. */
 static unsigned caller(const struct fleet *fleet, unsigned service, unsigned number)
 {
-	unsigned step = fleet->services / (fleet->allows + 1);
-	return (service + 1 + number * (step > 0 ? step : 1)) % fleet->services;
+	unsigned services = fleet->services / fleet->tenants, step = services / (fleet->allows + 1);
+	unsigned first = service - service % services;
+	return first + (service - first + 1 + number * (step > 0 ? step : 1)) % services;
 }
 
 unsigned fleet_local(const struct fleet *fleet, unsigned i)
 {
-	return i % per_node(fleet) * fleet->nodes;
+	return workload_at(fleet, 0, i % fleet_per_node(fleet));
 }
 
-/* In each round another caller of each local service, and another replica of it, so that few are met twice. */
+/* In each round another caller of each local service, and another replica of it, so that none is met twice for some
+ * rounds. What a service has on node 0 are its first replicas. */
 unsigned fleet_remote(const struct fleet *fleet, unsigned i)
 {
-	unsigned service = fleet_local(fleet, i) / per_service(fleet), round = i / per_node(fleet);
+	unsigned service = fleet_local(fleet, i) / per_service(fleet), round = i / fleet_per_node(fleet);
 	unsigned first = caller(fleet, service, round % fleet->allows) * per_service(fleet);
-	unsigned replica = (round + round / fleet->allows) % per_service(fleet);
-	if ((first + replica) % fleet->nodes == 0)
-		replica = (replica + 1) % per_service(fleet);
-	return first + replica;
+	return first + fleet->together + (round + round / fleet->allows) % (per_service(fleet) - fleet->together);
 }
 
 /* How many low bits of an address are free within a node. */
 static unsigned block_bits(const struct fleet *fleet)
 {
 	unsigned bits = 0;
-	while (1u << bits < per_node(fleet) * FLEET_VERSIONS)
+	while (1u << bits < fleet_per_node(fleet) * FLEET_VERSIONS)
 		bits++;
 	return bits;
 }
 
 static uint32_t offset_of(const struct fleet *fleet, const struct fleet_workload *workload)
 {
-	return workload->index / fleet->nodes * FLEET_VERSIONS + workload->version % FLEET_VERSIONS;
+	return place_of(fleet, workload->index) * FLEET_VERSIONS + workload->version % FLEET_VERSIONS;
 }
 
 uint32_t fleet_address(const struct fleet *fleet, const struct fleet_workload *workload)
 {
-	uint32_t node = workload->index % fleet->nodes;
-	return FIRST_ADDRESS + (node << block_bits(fleet)) + offset_of(fleet, workload);
+	return FIRST_ADDRESS + (node_of(fleet, workload->index) << block_bits(fleet)) + offset_of(fleet, workload);
 }
 
 bool fleet_owner(const struct fleet *fleet, uint32_t address, struct fleet_workload *owner)
 {
 	uint32_t number = address - FIRST_ADDRESS, node = number >> block_bits(fleet);
 	uint32_t offset = number - (node << block_bits(fleet)), place = offset / FLEET_VERSIONS;
-	if (address < FIRST_ADDRESS || node >= fleet->nodes || place >= per_node(fleet))
+	if (address < FIRST_ADDRESS || node >= fleet->nodes || place >= fleet_per_node(fleet))
 		return false;
-	*owner = (struct fleet_workload){.index = place * fleet->nodes + node, .version = offset % FLEET_VERSIONS};
+	*owner = (struct fleet_workload){.index = workload_at(fleet, node, place), .version = offset % FLEET_VERSIONS};
 	return true;
 }
 
@@ -110,7 +150,7 @@ static void print_nodes(FILE *file, const struct fleet *fleet)
 	fputs("ringfence: v1\nnodes:\n", file);
 	for (unsigned i = 0; i < fleet->nodes; i++) {
 		char own[16], pool[16];
-		struct fleet_workload first = {.index = i};
+		struct fleet_workload first = {.index = workload_at(fleet, i, 0)};
 		fputs("  ", file);
 		print_node_name(file, i);
 		fprintf(file, ": {addresses: [%s], workload_networks: [%s/%u, \"fd00:%x::/64\"]}\n",
@@ -165,13 +205,13 @@ static void print_workload(FILE *file, const struct fleet *fleet, const struct f
 	unsigned service = workload->index / per_service(fleet), first = service - service % PER_NAMESPACE;
 	unsigned end = first + PER_NAMESPACE < fleet->services ? first + PER_NAMESPACE : fleet->services;
 	unsigned as = workload->relabelled ? first + (service - first + 1) % (end - first) : service;
+	unsigned node = node_of(fleet, workload->index);
 	uint32_t offset = offset_of(fleet, workload);
 	char text[16];
 	fprintf(file, "  - name: w%u\n    namespace: n%u\n    node: ", workload->index, first / PER_NAMESPACE);
-	print_node_name(file, workload->index % fleet->nodes);
+	print_node_name(file, node);
 	fprintf(file, "\n    labels: {app: s%u}\n    addresses: [%s, \"fd00:%x::%x:%x\"]\n", as - first,
-		dotted(fleet_address(fleet, workload), text), 1 + workload->index % fleet->nodes, offset >> 16,
-		offset & 0xffff);
+		dotted(fleet_address(fleet, workload), text), 1 + node, offset >> 16, offset & 0xffff);
 }
 
 bool fleet_write_inventory(const struct fleet *fleet, const char *directory)
@@ -182,8 +222,8 @@ bool fleet_write_inventory(const struct fleet *fleet, const char *directory)
 		if (file == NULL)
 			return false;
 		fputs("ringfence: v1\nworkloads:\n", file);
-		for (unsigned i = node; i < fleet->workloads; i += fleet->nodes)
-			print_workload(file, fleet, &(struct fleet_workload){.index = i});
+		for (unsigned place = 0; place < fleet_per_node(fleet); place++)
+			print_workload(file, fleet, &(struct fleet_workload){.index = workload_at(fleet, node, place)});
 		ok = fclose(file) == 0;
 	}
 	return ok;

@@ -8,18 +8,26 @@
 
 #define FLEET_NODE "node-a" /* the name of node 0 */
 
-/* `workloads` is a multiple of `services` and of `nodes`. The replicas of a service are on nodes that follow each
- * other. */
+/* `workloads` is a multiple of `services` and of `nodes`, each of these of `tenants`. The replicas of a service are on
+ * nodes that follow each other. */
 struct fleet {
 	unsigned services;
-	unsigned allows; /* of each service, from as many others */
+	unsigned allows; /* of each service, from as many others of its tenant */
 	unsigned workloads;
 	unsigned nodes;
+	unsigned tenants;  /* who share no services and no nodes */
+	unsigned together; /* replicas of a service that are on the same node */
 };
 
-/* All on one node: 20 services. And a hundred workloads on each node: a service for each ten. Ten allows a service. */
+/* All on one node: 20 services. And a hundred workloads on each node, a service for each ten: each of another service;
+ * two of each service; of tenants of a thousand workloads, so that what a node knows is the same however large the
+ * fleet. Ten allows a service. */
 struct fleet fleet_on_one_node(unsigned workloads);
 struct fleet fleet_of_nodes(unsigned workloads);
+struct fleet fleet_of_pairs(unsigned workloads);
+struct fleet fleet_of_tenants(unsigned workloads);
+
+unsigned fleet_per_node(const struct fleet *fleet);
 
 /* A workload as it is for now. Its addresses follow from `version` modulo FLEET_VERSIONS; relabelled it is one of the
  * next service of its namespace. */

@@ -1,5 +1,8 @@
 /* Changes of a fleet's workload files in an open loop: change n is made n / rate seconds after the start, or at once
- * when that is over. */
+ * when that is over.
+ *
+ * Each second is like every other: some workloads are moved in its first quarter, relabelled in the next, then removed,
+ * then added as they were before. The next second has others. */
 #include "tests/bench/generator.h"
 
 #include "tests/packets/clock.h"
@@ -8,6 +11,8 @@
 #include <time.h>
 
 enum kind { MOVE, RELABEL, REMOVE, ADD, KINDS };
+
+enum { LOCAL_SHARE = 10 }; /* one of so many is of node 0, where there are others */
 
 /* What a workload is for now. */
 struct state {
@@ -20,7 +25,7 @@ static struct state *states_create(const struct fleet *fleet)
 {
 	struct state *states = calloc(fleet->workloads, sizeof *states);
 	for (unsigned i = 0; states != NULL && i < fleet->workloads; i++)
-		states[i] = (struct state){.workload.index = i, .next = i / fleet->nodes % ADD};
+		states[i] = (struct state){.workload.index = i};
 	return states;
 }
 
@@ -31,17 +36,27 @@ static uint64_t change(const struct generator *generator, struct state *state)
 	state->gone = kind == REMOVE;
 	if (kind == REMOVE)
 		return fleet_remove_workload(generator->directory, state->workload.index);
-	state->workload.relabelled ^= kind == RELABEL;
+	state->workload.relabelled = kind == RELABEL;
 	state->workload.version += kind == MOVE || kind == ADD;
 	if (kind != RELABEL && generator->note != NULL)
 		generator->note(generator->context, &state->workload);
 	return fleet_write_workload(generator->fleet, generator->directory, &state->workload);
 }
 
-static unsigned choose(const struct fleet *fleet, unsigned i)
+/* The workload of change `n`. Those of other nodes are called by services whose workload on node 0 is left alone in
+ * that second: node 0 has to follow each of them. */
+static unsigned choose(const struct generator *generator, unsigned n)
 {
-	return fleet->nodes == 1 || i % 10 == 0 ? fleet_local(fleet, i / (fleet->nodes == 1 ? 1 : 10))
-						: fleet_remote(fleet, i - i / 10);
+	const struct fleet *fleet = generator->fleet;
+	unsigned some = generator->rate / KINDS, second = n / (some * KINDS), i = n % some;
+	if (fleet->nodes == 1)
+		return fleet_local(fleet, second * some + i);
+	unsigned per_node = fleet_per_node(fleet), locals = some / LOCAL_SHARE, first = second * locals;
+	if (i % LOCAL_SHARE == 0)
+		return fleet_local(fleet, first + i / LOCAL_SHARE);
+	unsigned others = per_node - locals, turns = some / others + 1, remote = i - i / LOCAL_SHARE - 1;
+	return fleet_remote(fleet, (second * turns + remote / others) * per_node +
+				       (first + locals + remote % others) % per_node);
 }
 
 static bool put_back(const struct generator *generator, struct state *states)
@@ -69,7 +84,7 @@ struct generated generator_run(const struct generator *generator)
 		} else if (now - due > generated.late_ns) {
 			generated.late_ns = now - due;
 		}
-		if (change(generator, &states[choose(generator->fleet, generated.changes)]) == 0)
+		if (change(generator, &states[choose(generator, generated.changes)]) == 0)
 			break;
 		generated.changes++;
 	}

@@ -20,9 +20,10 @@ struct generated {
 	uint64_t late_ns; /* how far it was behind its pace, at most */
 };
 
-/* Moves, relabels, removes and adds workloads in turn, each one kind further whenever it is met again: a tenth are
- * those of node 0, the others of other nodes where there are some. Blocks until it is done; then every workload is
- * there again. Changes 0 with errno when a file cannot be written. */
+/* Moves, relabels, removes and adds workloads in turn, each a quarter of a second after the change before: a tenth are
+ * those of node 0, the others of other nodes where there are some. `rate` is at least 40, and less than 40 for each
+ * workload of a node. Blocks until it is done; then every workload is there again. Changes 0 with errno when a file
+ * cannot be written. */
 struct generated generator_run(const struct generator *generator);
 
 #endif

@@ -104,7 +104,7 @@ static bool run(const char *directory, const char *scenario, struct fleet fleet,
 static int bench(const char *directory, int count, char **words)
 {
 	static const unsigned sizes[] = {1000, 10000, 100000, 0};
-	return arguments_each_fleet(directory, count, words, sizes, run);
+	return arguments_each_fleet(directory, count, words, node_and_fleet, sizes, run);
 }
 
 int main(int count, char **words)

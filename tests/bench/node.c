@@ -154,7 +154,7 @@ struct node_cpu node_cpu(const struct node *node)
 	struct node_cpu cpu = {0};
 	unsigned long user = 0, system = 0;
 	FILE *file = open_of(node->daemon, "schedstat");
-	if (file == NULL || fscanf(file, "%" SCNu64, &cpu.run_ns) != 1)
+	if (file == NULL || fscanf(file, "%" SCNu64 " %" SCNu64, &cpu.run_ns, &cpu.wait_ns) != 2)
 		fail("schedstat");
 	if (file != NULL)
 		fclose(file);

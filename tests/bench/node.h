@@ -17,8 +17,8 @@ struct node {
 
 /* What the kernel has counted of the daemon. */
 struct node_cpu {
-	uint64_t run_ns;
-	double user, system; /* seconds, in steps of a clock tick */
+	uint64_t run_ns, wait_ns; /* it ran; it could run and had no core */
+	double user, system;	  /* seconds, in steps of a clock tick */
 };
 
 struct node_memory {

@@ -63,6 +63,7 @@ quiet() {
 	status_has "\"workloads\":$((WORKLOAD_COUNT + 3))[,}]" && ! commits_over "$seen"
 }
 check "the daemon comes to rest" await 60 quiet
+check "a file that is gone before it is read is no bad one" sh -c "! grep 'does not check' '$WORK/daemon.log'"
 check "the kernel holds what the daemon wants" sh -c "'$RINGFENCE' drift --socket '$SOCKET' >/dev/null"
 table_text node >"$WORK/after"
 
