@@ -439,9 +439,10 @@ bool daemon_check_step(struct daemon *daemon)
 	struct ruleset *wanted = checking->wanted;
 	checking->arena = NULL;
 	check_end(daemon);
-	if (found == 0)
+		if (found == 0)
 		judge(daemon, arena, actual, wanted);
 	arena_free(arena);
+	malloc_trim(0);
 	if (found == -EAGAIN && checking->tries < CHECK_TRIES)
 		return false;
 	checking->due = checking->asked = false;
