@@ -6,6 +6,7 @@
  *   node/KIND          all workloads run on the node of the daemon
  *   fleet-local/KIND   a hundred on each node; who changes is on the daemon's, the first or last of its class
  *   fleet-remote/KIND  and here on another, and may call a service of the daemon's
+ *   fleet/policy       not a workload, but the policy: an allow of one to another of its services has another port
  *   pairs-local/KIND   each class has two workloads on the daemon's node, and the other stays
  *   tenants-.../KIND   what the daemon has to know is the same in each size; only some changes, to compare bytes
  * Metrics: p50_ms, p99_ms, cpu_us (of the daemon, a change), transactions (a change), changes; netlink_bytes (sent, a
@@ -22,9 +23,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { REMOVE, ADD, RELABEL, MOVE, KINDS };
+enum kind { REMOVE, ADD, RELABEL, MOVE, POLICY, KINDS };
 
-static const char *const kind_names[KINDS] = {"remove", "add", "relabel", "move"};
+static const char *const kind_names[KINDS] = {"remove", "add", "relabel", "move", "policy"};
 
 /* The series of a scenario. */
 static const struct plan {
@@ -36,6 +37,7 @@ static const struct plan {
     {"node", "node", fleet_local, {true, true, true, true}, false},
     {"fleet", "fleet-local", fleet_local, {true, true, true, true}, false},
     {"fleet", "fleet-remote", fleet_remote, {true, true, true, true}, false},
+    {"fleet", "fleet", fleet_local, {[POLICY] = true}, true},
     /* relabelled it would be the first of its new class */
     {"pairs", "pairs-local", fleet_local, {[REMOVE] = true, [ADD] = true, [MOVE] = true}, false},
     {"tenants", "tenants-local", fleet_local, {true, true, true, true}, true},
@@ -66,6 +68,7 @@ struct bench {
 	struct commits *commits;
 	uint64_t last_commit;
 	unsigned transactions;
+	unsigned policies; /* written */
 };
 
 /* What was seen of the changes of one kind. */
@@ -98,6 +101,8 @@ static uint64_t make(struct bench *bench, enum kind kind, struct fleet_workload 
 {
 	if (kind == REMOVE)
 		return fleet_remove_workload(bench->node->workloads, workload->index);
+	if (kind == POLICY)
+		return fleet_write_change(&bench->fleet, bench->node->directory, workload->index, ++bench->policies);
 	workload->relabelled ^= kind == RELABEL;
 	workload->version += kind == MOVE;
 	return fleet_write_workload(&bench->fleet, bench->node->workloads, workload);

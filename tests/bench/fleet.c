@@ -198,6 +198,22 @@ bool fleet_write_policy(const struct fleet *fleet, const char *directory)
 	return ok;
 }
 
+uint64_t fleet_write_change(const struct fleet *fleet, const char *directory, unsigned index, unsigned version)
+{
+	char path[4096], fresh[4096];
+	unsigned service = index / per_service(fleet), other = caller(fleet, service, 0);
+	snprintf(path, sizeof path, "%s/policy/change.yaml", directory);
+	snprintf(fresh, sizeof fresh, "%s/change.yaml", directory);
+	FILE *file = fopen(fresh, "we");
+	if (file == NULL)
+		return 0;
+	fprintf(file, "ringfence: v1\nallow: [{from: n%u/s%u, to: n%u/s%u, ports: [%u/tcp], why: measured}]\n",
+		service / PER_NAMESPACE, service % PER_NAMESPACE, other / PER_NAMESPACE, other % PER_NAMESPACE,
+		9000 + version % 1000);
+	uint64_t now = now_ns();
+	return fclose(file) == 0 && rename(fresh, path) == 0 ? now : 0;
+}
+
 /* ---- workloads ---- */
 
 static void print_workload(FILE *file, const struct fleet *fleet, const struct fleet_workload *workload)

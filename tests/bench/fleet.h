@@ -52,6 +52,10 @@ bool fleet_owner(const struct fleet *fleet, uint32_t address, struct fleet_workl
 bool fleet_write_policy(const struct fleet *fleet, const char *directory);
 bool fleet_write_inventory(const struct fleet *fleet, const char *directory);
 
+/* Writes another file of policy: an allow from the service of a workload on a port that follows from `version`. Returns
+ * the time just before (now_ns), or 0 with errno. `directory` is above that of the policy. */
+uint64_t fleet_write_change(const struct fleet *fleet, const char *directory, unsigned index, unsigned version);
+
 /* Writes the file of one workload under another name, then renames it; or removes it. Returns the time just before
  * (now_ns), or 0 with errno. */
 uint64_t fleet_write_workload(const struct fleet *fleet, const char *directory, const struct fleet_workload *workload);
