@@ -279,6 +279,15 @@ static void fill_fields(struct making *m)
 	match_byte(m, STATEMENT_EQUAL, FIELD_NFPROTO, NFPROTO_IPV4);
 	match_address(m, STATEMENT_EQUAL, FIELD_CT_SOURCE4, "10.0.0.3", 0);
 	add(m, STATEMENT_COUNTER);
+	add_rule(m);
+	match_address(m, STATEMENT_NOT_PREFIX, FIELD_CT_SOURCE4, "10.0.0.0", 8);
+	match_address(m, STATEMENT_NOT_PREFIX, FIELD_CT_SOURCE4, "172.16.0.0", 12);
+	match_address(m, STATEMENT_NOT_PREFIX, FIELD_CT_SOURCE4, "192.0.2.1", 32);
+	finish(m, STATEMENT_RETURN, NULL);
+	add_rule(m);
+	match_address(m, STATEMENT_NOT_PREFIX, FIELD_CT_DESTINATION6, "fd00::", 7);
+	match_address(m, STATEMENT_NOT_PREFIX, FIELD_IP6_DADDR, "ff02::", 16);
+	finish(m, STATEMENT_RETURN, NULL);
 	memcpy(interface, "end*\0", sizeof "end*\0");
 	add_rule(m);
 	match(m, STATEMENT_EQUAL, FIELD_IIFNAME, interface, sizeof interface);
