@@ -171,13 +171,17 @@ static void add_martians(const struct writing *w, size_t family, enum field sour
 }
 
 /* What is neither new nor established: no flow of conntrack, or an ICMP error. Only here a packet's own addresses can
- * be others than its flow's. */
+ * be others than its flow's. Neighbour discovery is no flow of conntrack either (noct_valid_new in
+ * net/netfilter/nf_conntrack_proto_icmpv6.c). */
 static void add_odd(struct lowering *l)
 {
 	const struct writing w = begin(l, own(l, "odd"));
+	struct rule *rule = add_rule(&w, NULL);
+	match_byte(&w, rule, FIELD_L4PROTO, IPPROTO_ICMPV6);
+	finish_rule(&w, rule, STATEMENT_JUMP, own(l, "discovery"));
 	for (size_t family = 0; family < 2; family++)
 		add_martians(&w, family, packet_sources[family], packet_destinations[family]);
-	struct rule *rule = add_rule(&w, "no flow of conntrack");
+	rule = add_rule(&w, "no flow of conntrack");
 	match_bits(&w, rule, STATEMENT_BITS, FIELD_CT_STATE, STATE_INVALID | STATE_UNTRACKED);
 	finish_rule(&w, rule, STATEMENT_JUMP, own(l, "stray"));
 	rule = add_rule(&w, "ICMP errors");
@@ -230,20 +234,15 @@ static void add_miss(const struct lowering *l, const struct writing *w, size_t f
 	ask_map(l, w, family, source, "a workload that has just come");
 }
 
-/* The source's half, a chain that is returned from when it may send this. */
+/* The source's half, a chain that is returned from when it may send this. What is odd goes first: the addresses that
+ * neighbour discovery comes from are not all guarded ones. */
 static void add_source(struct lowering *l, size_t family)
 {
 	const struct writing writing = begin(l, own(l, family == 0 ? "source4" : "source6")), *w = &writing;
-	struct rule *rule;
-	if (family == 1) {
-		rule = add_rule(w, NULL);
-		match_byte(w, rule, FIELD_L4PROTO, IPPROTO_ICMPV6);
-		finish_rule(w, rule, STATEMENT_JUMP, own(l, "discovery"));
-	}
-	add_guard(l, w, family);
-	rule = add_rule(w, "neither new nor established");
+	struct rule *rule = add_rule(w, "neither new nor established");
 	match_bits(w, rule, STATEMENT_NO_BITS, FIELD_CT_STATE, STATE_NEW | STATE_ESTABLISHED);
 	finish_rule(w, rule, STATEMENT_JUMP, own(l, "odd"));
+	add_guard(l, w, family);
 	ask_map(l, w, family, true, "may the source send this?");
 	add_miss(l, w, family, true);
 }
