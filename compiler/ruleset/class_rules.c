@@ -83,6 +83,14 @@ static void match_ports(const struct writing *w, struct rule *rule, const struct
 	match_range(w, rule, FIELD_CT_PORT, group->ports.first, group->ports.last);
 }
 
+/* The flow's protocol in the key of a set. It is the packet's own, which is found sooner, but not in an ICMP error; and
+ * for a set of intervals nft would turn that one's bytes around. */
+static enum field key_protocol(const struct group *group, uint8_t protocol)
+{
+	bool own = group->shape == SHAPE_KEYED && protocol != IPPROTO_ICMP && protocol != IPPROTO_ICMPV6;
+	return own ? FIELD_L4PROTO : FIELD_CT_PROTOCOL;
+}
+
 /* Begins a rule for the flows whose other end, protocol and port are in the group's set. */
 static struct rule *match_group(const struct class_rules *r, uint8_t protocol)
 {
@@ -93,7 +101,7 @@ static struct rule *match_group(const struct class_rules *r, uint8_t protocol)
 	if (has_ports(group))
 		match_byte(w, rule, FIELD_L4PROTO, protocol);
 	if (has_ports(group) && group->shape != SHAPE_PEERS) {
-		look_up(w, rule, STATEMENT_IN, &group->store->form, peer_field(r), FIELD_CT_PROTOCOL, port);
+		look_up(w, rule, STATEMENT_IN, &group->store->form, peer_field(r), key_protocol(group, protocol), port);
 	} else {
 		look_up(w, rule, STATEMENT_IN, &group->store->form, peer_field(r), FIELD_COUNT, FIELD_COUNT);
 	}
