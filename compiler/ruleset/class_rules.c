@@ -83,6 +83,14 @@ static void match_ports(const struct writing *w, struct rule *rule, const struct
 	match_range(w, rule, FIELD_CT_PORT, group->ports.first, group->ports.last);
 }
 
+/* The flow's protocol in the key of a set. It is the packet's own, which is found sooner, but not in an ICMP error; and
+ * for a set of intervals nft would turn that one's bytes around. */
+static enum field key_protocol(const struct group *group, uint8_t protocol)
+{
+	bool own = group->shape == SHAPE_KEYED && protocol != IPPROTO_ICMP && protocol != IPPROTO_ICMPV6;
+	return own ? FIELD_L4PROTO : FIELD_CT_PROTOCOL;
+}
+
 /* Begins a rule for the flows whose other end, protocol and port are in the group's set. */
 static struct rule *match_group(const struct class_rules *r, uint8_t protocol)
 {
@@ -93,7 +101,7 @@ static struct rule *match_group(const struct class_rules *r, uint8_t protocol)
 	if (has_ports(group))
 		match_byte(w, rule, FIELD_L4PROTO, protocol);
 	if (has_ports(group) && group->shape != SHAPE_PEERS) {
-		look_up(w, rule, STATEMENT_IN, &group->store->form, peer_field(r), FIELD_CT_PROTOCOL, port);
+		look_up(w, rule, STATEMENT_IN, &group->store->form, peer_field(r), key_protocol(group, protocol), port);
 	} else {
 		look_up(w, rule, STATEMENT_IN, &group->store->form, peer_field(r), FIELD_COUNT, FIELD_COUNT);
 	}
@@ -125,12 +133,10 @@ static const char *allowance(const struct class_rules *r)
 	return arena_printf(r->w.arena, "ringfence allow %s ", allow_origin(r, ""));
 }
 
-/* The source may send it: on to the destination. The destination may receive it: that was the last question. */
+/* The source may send it: back, to ask for the destination. The destination may receive it: nothing else is asked. */
 static void let_pass(const struct class_rules *r, struct rule *rule)
 {
-	bool source = r->class->direction == EGRESS;
-	finish_rule(&r->w, rule, source ? STATEMENT_GOTO : STATEMENT_ACCEPT,
-		    source ? own_name(r->w.arena, r->w.generation, "to") : NULL);
+	finish_rule(&r->w, rule, r->class->direction == EGRESS ? STATEMENT_RETURN : STATEMENT_ACCEPT, NULL);
 }
 
 /* `log`: the first packet of a connection; the rule has no verdict, so the next ones go on. */
@@ -200,10 +206,7 @@ static void add_over_rules(const struct class_rules *r, uint8_t protocol)
 {
 	const char *reason = allow_origin(r, "rate ");
 	log_some(&r->w, match_group(r, protocol), LOG_RATE, LOG_BURST, denial(&r->w, reason));
-	finish_rule(&r->w, match_group(r, protocol), r->w.onward != NULL ? STATEMENT_JUMP : STATEMENT_GOTO,
-		    own_name(r->w.arena, r->w.generation, "deny"));
-	if (r->w.onward != NULL)
-		finish_rule(&r->w, match_group(r, protocol), STATEMENT_GOTO, r->w.onward);
+	finish_rule(&r->w, match_group(r, protocol), STATEMENT_GOTO, own_name(r->w.arena, r->w.generation, "deny"));
 }
 
 static bool is_logged(const struct group *group)
@@ -281,11 +284,8 @@ static const char *class_origin(const struct lowering *l, const struct class *cl
 
 void class_write(struct lowering *l, struct class *class)
 {
-	bool audit = l->world.policy->audit, onward = audit && class->direction == EGRESS;
-	struct class_rules r = {.l = l,
-				.class = class,
-				.w = {class->arena, class->chain, l->generation, audit,
-				      onward ? own_name(class->arena, l->generation, "to") : NULL}};
+	struct class_rules r = {
+	    .l = l, .class = class, .w = {class->arena, class->chain, l->generation, l->world.policy->audit}};
 	add_group_rules(&r, is_logged, add_log_rules, false);
 	add_group_rules(&r, is_unlimited, add_return_rule, true);
 	add_group_rules(&r, is_limited, add_running_rule, true);

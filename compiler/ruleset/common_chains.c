@@ -1,10 +1,15 @@
 /* The chains that every packet takes, before and behind those of its ends' classes.
  *
- * A packet's way: forward, input or output -> dispatch -> gN -> the class of the flow's source (out_...) -> gN_to ->
- * the class of its destination (in_...). IPv6 leaves gN and gN_to for chains of its own at once. All looks are at the
- * flow as conntrack has it (its source before NAT, its destination and port after), so a request, its reply and an ICMP
- * error about either meet the same rules and the same sets, and each packet is judged anew: what is revoked stops with
- * the next packet.
+ * A packet's way: forward, input or output -> dispatch -> gN -> gN_source4 -> the class of the flow's source (out_...),
+ * which returns what it lets pass -> gN -> the class of its destination (in_...); for IPv6 gN_ipv6 and gN_source6 in
+ * their places. All looks are at the flow as conntrack has it (its source before NAT, its destination and port after),
+ * so a request, its reply and an ICMP error about either meet the same rules and the same sets, and each packet is
+ * judged anew: what is revoked stops with the next packet.
+ *
+ * Sources return so that the kernel's way stays short, too: for each new element of a map it follows every way through
+ * the table (nft_chain_validate in net/netfilter/nf_tables_api.c), and most kernels in use do not know a chain again
+ * that they have been in. With the map of destinations behind each class of sources there would be a way for each pair
+ * of local workloads, and seconds in a lock; tests/unit/test_validation.c counts.
  *
  * Each rule that a packet of a running flow passes costs about as much as a hundredth of its whole way, a look-up two:
  * what is rare stands behind one check, and who has rules in a map is known, so nothing more is asked of it. */
@@ -31,18 +36,12 @@ static struct writing begin(struct lowering *l, const char *name)
 {
 	struct chain *chain = chain_create(l->arena, name);
 	*arena_push(l->arena, l->chains, l->chain_count) = chain;
-	return (struct writing){l->arena, chain, l->generation, l->world.policy->audit, NULL};
+	return (struct writing){l->arena, chain, l->generation, l->world.policy->audit};
 }
 
 static const char *own(const struct lowering *l, const char *name)
 {
 	return own_name(l->arena, l->generation, name);
-}
-
-/* What audit mode lets through is still judged by the chains of the flow's ends. */
-static enum statement_kind to_spoof(const struct lowering *l)
-{
-	return l->world.policy->audit ? STATEMENT_JUMP : STATEMENT_GOTO;
 }
 
 /* Neighbour discovery always passes: it is link-local by its hop limit, which a router would have lowered (RFC
@@ -54,6 +53,7 @@ static void add_discovery(struct lowering *l)
 	static const uint8_t neighbour[] = {ND_ROUTER_SOLICIT, ND_NEIGHBOR_SOLICIT, ND_NEIGHBOR_ADVERT};
 	static const uint8_t listener[] = {131, 132, 143}; /* RFC 2710, RFC 3810 */
 	static const uint8_t router[] = {ND_ROUTER_ADVERT, ND_REDIRECT};
+	static const uint8_t multicast[16] = {0xff, 0x02};
 	for (size_t i = 0; i < sizeof neighbour; i++) {
 		struct rule *rule = add_rule(w, "neighbour discovery");
 		match_byte(w, rule, FIELD_ICMPV6_TYPE, neighbour[i]);
@@ -63,14 +63,14 @@ static void add_discovery(struct lowering *l)
 	for (size_t i = 0; i < sizeof listener; i++) {
 		struct rule *rule = add_rule(w, "multicast listener discovery");
 		match_byte(w, rule, FIELD_ICMPV6_TYPE, listener[i]);
-		match_prefix(w, rule, FIELD_IP6_DADDR, 0xff, 0x02, 16);
+		match_prefix(w, rule, STATEMENT_PREFIX, FIELD_IP6_DADDR, multicast, 16);
 		finish_rule(w, rule, STATEMENT_ACCEPT, NULL);
 	}
 	for (size_t i = 0; i < sizeof router; i++) {
 		struct rule *rule = add_rule(w, "workloads are no routers");
 		match_byte(w, rule, FIELD_ICMPV6_TYPE, router[i]);
 		look_up(w, rule, STATEMENT_IN, &l->guarded->form, FIELD_IIFNAME, FIELD_COUNT, FIELD_COUNT);
-		finish_rule(w, rule, to_spoof(l), own(l, "spoof"));
+		finish_rule(w, rule, STATEMENT_JUMP, own(l, "spoof"));
 	}
 }
 
@@ -81,7 +81,7 @@ static void add_guard(const struct lowering *l, const struct writing *w, size_t 
 	look_up(w, rule, STATEMENT_NOT_IN, &l->guard[family]->form, FIELD_IIFNAME, packet_sources[family], FIELD_COUNT);
 	/* once more, should the interface have gone, with its pairs, between the two */
 	look_up(w, rule, STATEMENT_IN, &l->guarded->form, FIELD_IIFNAME, FIELD_COUNT, FIELD_COUNT);
-	finish_rule(w, rule, to_spoof(l), own(l, "spoof"));
+	finish_rule(w, rule, STATEMENT_JUMP, own(l, "spoof"));
 }
 
 /* What conntrack cannot place is nobody's flow: it passes only when no workload of ours is an end. */
@@ -139,7 +139,7 @@ static void add_dead_ends(struct lowering *l)
 	const struct writing w = begin(l, own(l, "deny"));
 	struct rule *rule = add_rule(&w, "every denial ends here");
 	add_statement(&w, rule, STATEMENT_COUNTER);
-	/* In audit mode the other end is judged as well. */
+	/* In audit mode the packet goes back to be judged on, by the other end as well. */
 	finish_rule(&w, rule, l->world.policy->audit ? STATEMENT_RETURN : STATEMENT_DROP, NULL);
 	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
 		const struct writing end = begin(l, own(l, ends[i].name));
@@ -153,14 +153,14 @@ static void add_dead_ends(struct lowering *l)
 static void add_martians(const struct writing *w, size_t family, enum field source, enum field destination)
 {
 	static const char lo[16] = "lo";
-	static const uint8_t loopback6[16] = {[15] = 1};
+	static const uint8_t loopback4[16] = {127}, loopback6[16] = {[15] = 1};
 	const enum field fields[] = {source, destination};
 	for (size_t i = 0; i < 2; i++) {
 		if (fields[i] == FIELD_COUNT)
 			continue;
 		struct rule *rule = add_rule(w, "loopback addresses belong to lo");
 		if (family == 0)
-			match_prefix(w, rule, fields[i], 127, 0, 8);
+			match_prefix(w, rule, STATEMENT_PREFIX, fields[i], loopback4, 8);
 		else
 			match(w, rule, STATEMENT_EQUAL, fields[i], loopback6);
 		match(w, rule, STATEMENT_UNEQUAL, FIELD_IIFNAME, lo);
@@ -171,13 +171,17 @@ static void add_martians(const struct writing *w, size_t family, enum field sour
 }
 
 /* What is neither new nor established: no flow of conntrack, or an ICMP error. Only here a packet's own addresses can
- * be others than its flow's. */
+ * be others than its flow's. Neighbour discovery is no flow of conntrack either (noct_valid_new in
+ * net/netfilter/nf_conntrack_proto_icmpv6.c). */
 static void add_odd(struct lowering *l)
 {
 	const struct writing w = begin(l, own(l, "odd"));
+	struct rule *rule = add_rule(&w, NULL);
+	match_byte(&w, rule, FIELD_L4PROTO, IPPROTO_ICMPV6);
+	finish_rule(&w, rule, STATEMENT_JUMP, own(l, "discovery"));
 	for (size_t family = 0; family < 2; family++)
 		add_martians(&w, family, packet_sources[family], packet_destinations[family]);
-	struct rule *rule = add_rule(&w, "no flow of conntrack");
+	rule = add_rule(&w, "no flow of conntrack");
 	match_bits(&w, rule, STATEMENT_BITS, FIELD_CT_STATE, STATE_INVALID | STATE_UNTRACKED);
 	finish_rule(&w, rule, STATEMENT_JUMP, own(l, "stray"));
 	rule = add_rule(&w, "ICMP errors");
@@ -193,101 +197,76 @@ static bool by_prefixes(const struct lowering *l, size_t family)
 	return !whole && l->pool_prefix_counts[family] <= POOL_PREFIXES_MOST;
 }
 
-/* Begins a rule for addresses of the pools, one for each prefix or one for all. */
-static struct rule *match_pool(const struct lowering *l, const struct writing *w, size_t family, enum field field,
-			       size_t i, const char *comment)
+/* Addresses in none of the pools, by one rule that turns them away: a rule for each prefix that led on to the map would
+ * make as many ways to it. */
+static void match_no_pool(const struct lowering *l, const struct writing *w, struct rule *rule, size_t family,
+			  enum field field)
 {
-	struct rule *rule = add_rule(w, comment);
-	if (!by_prefixes(l, family)) {
-		look_up(w, rule, STATEMENT_IN, &l->pool[family]->form, field, FIELD_COUNT, FIELD_COUNT);
-		return rule;
+	if (!by_prefixes(l, family))
+		look_up(w, rule, STATEMENT_NOT_IN, &l->pool[family]->form, field, FIELD_COUNT, FIELD_COUNT);
+	for (size_t i = 0; by_prefixes(l, family) && i < l->pool_prefix_counts[family]; i++) {
+		const struct prefix *prefix = &l->pool_prefixes[family][i];
+		match_prefix(w, rule, STATEMENT_NOT_PREFIX, field, prefix->address.bytes, prefix->length);
 	}
-	match(w, rule, STATEMENT_PREFIX, field, l->pool_prefixes[family][i].address.bytes);
-	rule->statements[rule->statement_count - 1].prefix = l->pool_prefixes[family][i].length;
-	return rule;
 }
 
-static const char *pool_chain(const struct lowering *l, size_t family, bool source)
+/* One end of a flow. The map leads to what holds for it, and the rest of the chain is for an end that no map has. A
+ * known address of a pool is asked for again: between the two looks a workload may have come, which is in the map
+ * before it is known. */
+static void ask_map(const struct lowering *l, const struct writing *w, size_t family, bool source, const char *comment)
 {
-	static const char *const names[2][2] = {{"pool_to4", "pool_from4"}, {"pool_to6", "pool_from6"}};
-	return own(l, names[family][source]);
+	look_up(w, add_rule(w, comment), STATEMENT_MAP, &(source ? l->egress : l->ingress)[family]->form,
+		(source ? source_fields : destination_fields)[family], FIELD_COUNT, FIELD_COUNT);
 }
 
-/* An address of a pool that no map has. Where it is known the map is asked again: between the two looks a workload may
- * have come, which is in the map before it is known. */
-static void add_pool(struct lowering *l, size_t family, bool source)
-{
-	if (l->pool[family] == NULL)
-		return;
-	const struct writing w = begin(l, pool_chain(l, family, source));
-	const enum field field = source ? source_fields[family] : destination_fields[family];
-	struct rule *rule = add_rule(&w, "an address for workloads that no source knows");
-	look_up(&w, rule, STATEMENT_NOT_IN, &l->known[family]->form, field, FIELD_COUNT, FIELD_COUNT);
-	finish_rule(&w, rule, to_spoof(l), own(l, "unknown"));
-	rule = add_rule(&w, "a workload that has just come");
-	look_up(&w, rule, STATEMENT_MAP, &(source ? l->egress : l->ingress)[family]->form, field, FIELD_COUNT,
-		FIELD_COUNT);
-}
-
-/* The end of a flow that no map has. */
 static void add_miss(const struct lowering *l, const struct writing *w, size_t family, bool source)
 {
 	const enum field field = source ? source_fields[family] : destination_fields[family];
-	size_t ways = by_prefixes(l, family) ? l->pool_prefix_counts[family] : 1;
 	add_martians(w, family, source ? field : FIELD_COUNT, source ? FIELD_COUNT : field);
-	for (size_t i = 0; l->pool[family] != NULL && i < ways; i++)
-		finish_rule(w, match_pool(l, w, family, field, i, "an address for workloads"), STATEMENT_JUMP,
-			    pool_chain(l, family, source));
+	if (l->pool[family] == NULL)
+		return;
+	struct rule *rule = add_rule(w, "no address for workloads");
+	match_no_pool(l, w, rule, family, field);
+	finish_rule(w, rule, STATEMENT_RETURN, NULL);
+	rule = add_rule(w, "an address for workloads that no source knows");
+	look_up(w, rule, STATEMENT_NOT_IN, &l->known[family]->form, field, FIELD_COUNT, FIELD_COUNT);
+	finish_rule(w, rule, STATEMENT_JUMP, own(l, "unknown"));
+	ask_map(l, w, family, source, "a workload that has just come");
 }
 
-/* Whose source may send this? */
-static void add_from(struct lowering *l, const struct writing *w, size_t family)
+/* The source's half, a chain that is returned from when it may send this. What is odd goes first: the addresses that
+ * neighbour discovery comes from are not all guarded ones. */
+static void add_source(struct lowering *l, size_t family)
 {
-	add_guard(l, w, family);
+	const struct writing writing = begin(l, own(l, family == 0 ? "source4" : "source6")), *w = &writing;
 	struct rule *rule = add_rule(w, "neither new nor established");
 	match_bits(w, rule, STATEMENT_NO_BITS, FIELD_CT_STATE, STATE_NEW | STATE_ESTABLISHED);
 	finish_rule(w, rule, STATEMENT_JUMP, own(l, "odd"));
-	rule = add_rule(w, "may the source send this?");
-	look_up(w, rule, STATEMENT_MAP, &l->egress[family]->form, source_fields[family], FIELD_COUNT, FIELD_COUNT);
+	add_guard(l, w, family);
+	ask_map(l, w, family, true, "may the source send this?");
 	add_miss(l, w, family, true);
-	finish_rule(w, add_rule(w, NULL), STATEMENT_GOTO, own(l, "to"));
 }
 
-static void add_to(const struct lowering *l, const struct writing *w, size_t family)
-{
-	struct rule *rule = add_rule(w, "may the destination receive this?");
-	look_up(w, rule, STATEMENT_MAP, &l->ingress[family]->form, destination_fields[family], FIELD_COUNT,
-		FIELD_COUNT);
-}
-
-static void leave_for_ipv6(const struct lowering *l, const struct writing *w, const char *chain)
-{
-	struct rule *rule = add_rule(w, NULL);
-	match_byte(w, rule, FIELD_NFPROTO, NFPROTO_IPV6);
-	finish_rule(w, rule, STATEMENT_GOTO, own(l, chain));
-}
-
+/* Both halves of each family. IPv6 goes on in a chain of its own behind the map of IPv4, in which its flows find
+ * nothing: to tell it apart before would cost each packet of IPv4 a rule. */
 static void add_main(struct lowering *l)
 {
-	for (size_t family = 0; family < 2; family++) {
-		add_pool(l, family, true);
-		add_pool(l, family, false);
-	}
-	const struct writing from6 = begin(l, own(l, "from6"));
-	struct rule *rule = add_rule(&from6, NULL);
-	match_byte(&from6, rule, FIELD_L4PROTO, IPPROTO_ICMPV6);
-	finish_rule(&from6, rule, STATEMENT_JUMP, own(l, "discovery"));
-	add_from(l, &from6, 1);
-	const struct writing from4 = begin(l, own(l, ""));
-	leave_for_ipv6(l, &from4, "from6");
-	add_from(l, &from4, 0);
-	const struct writing to6 = begin(l, own(l, "to6"));
-	add_to(l, &to6, 1);
-	add_miss(l, &to6, 1, false);
-	const struct writing to4 = begin(l, own(l, "to"));
-	add_to(l, &to4, 0);
-	leave_for_ipv6(l, &to4, "to6");
-	add_miss(l, &to4, 0, false);
+	static const char question[] = "may the destination receive this?";
+	add_source(l, 0);
+	add_source(l, 1);
+	const struct writing six = begin(l, own(l, "ipv6"));
+	finish_rule(&six, add_rule(&six, NULL), STATEMENT_JUMP, own(l, "source6"));
+	ask_map(l, &six, 1, false, question);
+	add_miss(l, &six, 1, false);
+	const struct writing w = begin(l, own(l, ""));
+	struct rule *rule = add_rule(&w, NULL);
+	match_byte(&w, rule, FIELD_NFPROTO, NFPROTO_IPV4);
+	finish_rule(&w, rule, STATEMENT_JUMP, own(l, "source4"));
+	ask_map(l, &w, 0, false, question);
+	rule = add_rule(&w, NULL);
+	match_byte(&w, rule, FIELD_NFPROTO, NFPROTO_IPV6);
+	finish_rule(&w, rule, STATEMENT_GOTO, own(l, "ipv6"));
+	add_miss(l, &w, 0, false);
 }
 
 /* The chains that belong to the table and not to a generation. */

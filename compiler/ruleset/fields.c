@@ -223,10 +223,23 @@ static bool same_text(const char *a, const char *b)
 	return strcmp(netlink_text(safe_a, a), netlink_text(safe_b, b)) == 0;
 }
 
+static bool is_prefix(const struct statement *statement)
+{
+	return statement->kind == STATEMENT_PREFIX || statement->kind == STATEMENT_NOT_PREFIX;
+}
+
 /* The bits that a comparison looks at: a prefix of all of a field's bits is the field. */
 static unsigned compared_bits(const struct statement *statement)
 {
-	return statement->kind == STATEMENT_PREFIX ? statement->prefix : field_forms[statement->fields[0]].size * 8U;
+	return is_prefix(statement) ? statement->prefix : field_forms[statement->fields[0]].size * 8U;
+}
+
+/* And so its kind is that of the field, too. */
+static enum statement_kind compared_kind(const struct statement *statement)
+{
+	if (!is_prefix(statement))
+		return statement->kind;
+	return statement->kind == STATEMENT_PREFIX ? STATEMENT_EQUAL : STATEMENT_UNEQUAL;
 }
 
 static bool same_bits(const struct statement *a, const struct statement *b)
@@ -239,15 +252,14 @@ static bool same_bits(const struct statement *a, const struct statement *b)
 
 static bool statement_equal(const struct statement *a, const struct statement *b)
 {
-	bool prefixes = (a->kind == STATEMENT_PREFIX && b->kind == STATEMENT_EQUAL) ||
-			(a->kind == STATEMENT_EQUAL && b->kind == STATEMENT_PREFIX);
-	if ((a->kind != b->kind && !prefixes) || a->field_count != b->field_count ||
+	if (compared_kind(a) != compared_kind(b) || a->field_count != b->field_count ||
 	    memcmp(a->fields, b->fields, a->field_count * sizeof *a->fields) != 0)
 		return false;
 	switch (a->kind) {
 	case STATEMENT_EQUAL:
 	case STATEMENT_UNEQUAL:
 	case STATEMENT_PREFIX:
+	case STATEMENT_NOT_PREFIX:
 	case STATEMENT_BITS:
 	case STATEMENT_NO_BITS:
 		return same_bits(a, b);

@@ -157,7 +157,7 @@ static void add_prefix(struct nftnl_rule *rule, const struct statement *statemen
 	load(rule, field, size, NFT_REG_1);
 	if (!whole_bytes)
 		add_mask(rule, mask, size);
-	compare(rule, NFT_CMP_EQ, value, size);
+	compare(rule, statement->kind == STATEMENT_NOT_PREFIX ? NFT_CMP_NEQ : NFT_CMP_EQ, value, size);
 }
 
 /* Two comparisons of one load, as nft has it. */
@@ -229,6 +229,7 @@ static void add_statement(struct nftnl_rule *rule, const struct statement *state
 		add_compare(rule, statement);
 		break;
 	case STATEMENT_PREFIX:
+	case STATEMENT_NOT_PREFIX:
 		add_prefix(rule, statement);
 		break;
 	case STATEMENT_RANGE:

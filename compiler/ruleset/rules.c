@@ -58,11 +58,10 @@ void match_bits(const struct writing *w, struct rule *rule, enum statement_kind 
 	memcpy(statement->value, &bits, sizeof bits);
 }
 
-void match_prefix(const struct writing *w, struct rule *rule, enum field field, uint8_t first, uint8_t second,
-		  uint8_t bits)
+void match_prefix(const struct writing *w, struct rule *rule, enum statement_kind kind, enum field field,
+		  const uint8_t *value, uint8_t bits)
 {
-	uint8_t value[16] = {first, second};
-	match(w, rule, STATEMENT_PREFIX, field, value);
+	match(w, rule, kind, field, value);
 	rule->statements[rule->statement_count - 1].prefix = bits;
 }
 
@@ -106,10 +105,7 @@ const char *denial(const struct writing *w, const char *reason)
 void deny(const struct writing *w, const char *reason, const char *comment)
 {
 	log_some(w, add_rule(w, comment), LOG_RATE, LOG_BURST, denial(w, reason));
-	finish_rule(w, add_rule(w, comment), w->onward != NULL ? STATEMENT_JUMP : STATEMENT_GOTO,
-		    own_name(w->arena, w->generation, "deny"));
-	if (w->onward != NULL)
-		finish_rule(w, add_rule(w, comment), STATEMENT_GOTO, w->onward);
+	finish_rule(w, add_rule(w, comment), STATEMENT_GOTO, own_name(w->arena, w->generation, "deny"));
 }
 
 void close_off(const struct writing *w, const char *reason, const char *comment)

@@ -14,8 +14,7 @@ struct writing {
 	struct arena *arena;
 	struct chain *chain;
 	uint32_t generation;
-	bool audit;	    /* what would be denied is logged and let through */
-	const char *onward; /* where that goes on, if anywhere; else NULL */
+	bool audit; /* what would be denied is logged and let through */
 };
 
 /* By family: index 0 for IPv4, 1 for IPv6. `source` and `destination` are the flow's, as conntrack has them. */
@@ -32,8 +31,10 @@ struct statement *add_statement(const struct writing *w, struct rule *rule, enum
 void match(const struct writing *w, struct rule *rule, enum statement_kind kind, enum field field, const void *value);
 void match_byte(const struct writing *w, struct rule *rule, enum field field, uint8_t value);
 void match_bits(const struct writing *w, struct rule *rule, enum statement_kind kind, enum field field, uint32_t bits);
-void match_prefix(const struct writing *w, struct rule *rule, enum field field, uint8_t first, uint8_t second,
-		  uint8_t bits);
+
+/* PREFIX or NOT_PREFIX: whether the field begins as `value` does. */
+void match_prefix(const struct writing *w, struct rule *rule, enum statement_kind kind, enum field field,
+		  const uint8_t *value, uint8_t bits);
 
 /* A number of 16 bits from `first` to `last`. */
 void match_range(const struct writing *w, struct rule *rule, enum field field, uint16_t first, uint16_t last);

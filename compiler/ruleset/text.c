@@ -79,8 +79,9 @@ static void print_statement(FILE *stream, const struct statement *statement)
 		print_value(stream, statement->fields[0], statement->value);
 		break;
 	case STATEMENT_PREFIX:
+	case STATEMENT_NOT_PREFIX:
 		print_fields(stream, statement);
-		fputc(' ', stream);
+		fputs(statement->kind == STATEMENT_PREFIX ? " " : " != ", stream);
 		print_value(stream, statement->fields[0], statement->value);
 		fprintf(stream, "/%u", statement->prefix);
 		break;

@@ -138,14 +138,14 @@ static void fold_masked(struct folding *f, uint32_t op, const void *data, uint32
 	static const uint32_t zero;
 	bool asks_bits = has_bits(f->loads[0]);
 	int bits = mask_bits(f->mask, size);
-	struct statement *statement = add(f, !asks_bits		 ? STATEMENT_PREFIX
-					     : op == NFT_CMP_NEQ ? STATEMENT_BITS
-								 : STATEMENT_NO_BITS);
+	bool equal = op == NFT_CMP_EQ;
+	struct statement *statement = add(f, asks_bits ? (equal ? STATEMENT_NO_BITS : STATEMENT_BITS)
+						       : (equal ? STATEMENT_PREFIX : STATEMENT_NOT_PREFIX));
 	if (asks_bits) {
 		f->unknown = f->unknown || memcmp(data, &zero, size) != 0;
 		memcpy(statement->value, f->mask, size);
 	} else {
-		f->unknown = f->unknown || op != NFT_CMP_EQ || bits < 0;
+		f->unknown = f->unknown || bits < 0;
 		memcpy(statement->value, data, size);
 		statement->prefix = (uint8_t)bits;
 	}
@@ -190,10 +190,10 @@ static void fold_compare(struct folding *f, const struct nftnl_expr *e)
 		return;
 	}
 	bool part = size < field_forms[f->loads[0]].size;
-	f->unknown = (part && op != NFT_CMP_EQ) || has_bits(f->loads[0]);
-	struct statement *statement = add(f, op == NFT_CMP_NEQ ? STATEMENT_UNEQUAL
-					     : part	       ? STATEMENT_PREFIX
-							       : STATEMENT_EQUAL);
+	bool equal = op == NFT_CMP_EQ;
+	f->unknown = has_bits(f->loads[0]);
+	struct statement *statement = add(f, part ? (equal ? STATEMENT_PREFIX : STATEMENT_NOT_PREFIX)
+						  : (equal ? STATEMENT_EQUAL : STATEMENT_UNEQUAL));
 	memcpy(statement->value, data, size);
 	statement->prefix = part ? (uint8_t)(size * 8) : 0;
 }

@@ -79,8 +79,9 @@ struct set {
 enum statement_kind {
 	STATEMENT_EQUAL, /* field == value; STATEMENT_UNEQUAL the other way */
 	STATEMENT_UNEQUAL,
-	STATEMENT_PREFIX, /* the field's first `prefix` bits equal those of value */
-	STATEMENT_BITS,	  /* any bit of value (host order) set in the field; STATEMENT_NO_BITS: none */
+	STATEMENT_PREFIX, /* the field's first `prefix` bits equal those of value; STATEMENT_NOT_PREFIX the other way */
+	STATEMENT_NOT_PREFIX,
+	STATEMENT_BITS, /* any bit of value (host order) set in the field; STATEMENT_NO_BITS: none */
 	STATEMENT_NO_BITS,
 	STATEMENT_RANGE, /* the field is from value to last, both included */
 	STATEMENT_IN,	 /* the concatenation of fields is in `set`; STATEMENT_NOT_IN the other way */

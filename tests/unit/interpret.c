@@ -139,8 +139,8 @@ static bool holds(const struct statement *s, const uint8_t *key)
 	memcpy(&wanted, s->value, sizeof wanted);
 	if (s->kind == STATEMENT_EQUAL || s->kind == STATEMENT_UNEQUAL)
 		return equal == (s->kind == STATEMENT_EQUAL);
-	if (s->kind == STATEMENT_PREFIX)
-		return same_bits(key, s->value, s->prefix);
+	if (s->kind == STATEMENT_PREFIX || s->kind == STATEMENT_NOT_PREFIX)
+		return same_bits(key, s->value, s->prefix) == (s->kind == STATEMENT_PREFIX);
 	if (s->kind == STATEMENT_RANGE)
 		return memcmp(key, s->value, field_forms[s->fields[0]].size) >= 0 &&
 		       memcmp(key, s->last, field_forms[s->fields[0]].size) <= 0;
@@ -234,6 +234,7 @@ static size_t run_statement(const struct run *run, const struct statement *s, si
 	case STATEMENT_EQUAL:
 	case STATEMENT_UNEQUAL:
 	case STATEMENT_PREFIX:
+	case STATEMENT_NOT_PREFIX:
 	case STATEMENT_RANGE:
 	case STATEMENT_BITS:
 	case STATEMENT_NO_BITS:

@@ -279,6 +279,15 @@ static void fill_fields(struct making *m)
 	match_byte(m, STATEMENT_EQUAL, FIELD_NFPROTO, NFPROTO_IPV4);
 	match_address(m, STATEMENT_EQUAL, FIELD_CT_SOURCE4, "10.0.0.3", 0);
 	add(m, STATEMENT_COUNTER);
+	add_rule(m);
+	match_address(m, STATEMENT_NOT_PREFIX, FIELD_CT_SOURCE4, "10.0.0.0", 8);
+	match_address(m, STATEMENT_NOT_PREFIX, FIELD_CT_SOURCE4, "172.16.0.0", 12);
+	match_address(m, STATEMENT_NOT_PREFIX, FIELD_CT_SOURCE4, "192.0.2.1", 32);
+	finish(m, STATEMENT_RETURN, NULL);
+	add_rule(m);
+	match_address(m, STATEMENT_NOT_PREFIX, FIELD_CT_DESTINATION6, "fd00::", 7);
+	match_address(m, STATEMENT_NOT_PREFIX, FIELD_IP6_DADDR, "ff02::", 16);
+	finish(m, STATEMENT_RETURN, NULL);
 	memcpy(interface, "end*\0", sizeof "end*\0");
 	add_rule(m);
 	match(m, STATEMENT_EQUAL, FIELD_IIFNAME, interface, sizeof interface);
@@ -299,7 +308,7 @@ static void fill_lookups(struct making *m)
 	    {"pair4", {FIELD_CT_SOURCE4, FIELD_CT_DESTINATION4}, 2, 0},
 	    {"pair6", {FIELD_IP6_SADDR, FIELD_CT_DESTINATION6}, 2, 0},
 	    {"port4", {FIELD_CT_DESTINATION4, FIELD_CT_PROTOCOL, FIELD_CT_PORT}, 3, IPPROTO_TCP},
-	    {"port6", {FIELD_CT_DESTINATION6, FIELD_CT_PROTOCOL, FIELD_CT_PORT}, 3, IPPROTO_UDP},
+	    {"port6", {FIELD_CT_DESTINATION6, FIELD_L4PROTO, FIELD_CT_PORT}, 3, IPPROTO_UDP},
 	    {"ports4", {FIELD_CT_SOURCE4, FIELD_CT_PROTOCOL, FIELD_CT_PORT}, 3, IPPROTO_ICMP},
 	    {"ports6", {FIELD_CT_SOURCE6, FIELD_CT_PROTOCOL, FIELD_CT_PORT}, 3, IPPROTO_SCTP},
 	    {"until4", {FIELD_CT_SOURCE4, FIELD_CT_PROTOCOL, FIELD_CT_PORT}, 3, IPPROTO_TCP},
