@@ -58,13 +58,6 @@ struct loop {
 	int64_t told_expiry;
 };
 
-static double monotonic_seconds(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 /* Tells systemd, and sets the timer of the next expiry. */
 static void tell(struct loop *loop)
 {
@@ -100,17 +93,8 @@ static void after_change(struct loop *loop)
 
 static void read_policy(struct loop *loop)
 {
-	struct daemon *daemon = &loop->daemon;
-	struct changes changes;
-	int result = state_read_policy(daemon->state, daemon->config.policy_directory, &changes);
 	loop->policy_first = 0;
-	if (result < 0)
-		fprintf(stderr, "%sringfenced: the policy is refused; %s\n", state_policy_errors(daemon->state),
-			state_has_policy(daemon->state) ? "the last good one stays in force"
-							: "what the kernel holds stays as it is");
-	if (result > 0 && daemon_follow_policy(daemon, &changes) == 0 && daemon->enforced != NULL)
-		fprintf(stderr, "ringfenced: policy %s is in force, generation %u\n", daemon->revision,
-			daemon->generation);
+	daemon_read_policy(&loop->daemon);
 	tell(loop);
 }
 
