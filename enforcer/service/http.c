@@ -2,8 +2,9 @@
  *
  * A peer may be slow or hostile. Sockets never block and memory is bounded; what the library has no limit for is here:
  * a connection lives for HTTP_SECONDS whatever it says, and before the places are taken, the oldest makes place for the
- * newest. Who wants an answer asks at once, and has it in the same turn of the loop; who only holds connections is thus
- * in nobody's way. Both end by shutdown(2), which the library sees as a peer that has gone. */
+ * newest, but each has a moment to say what it wants. Who asks at once has his answer in the next turn of the loop; who
+ * only holds connections is thus in nobody's way. Both end by shutdown(2), which the library sees as a peer that has
+ * gone. */
 #include "enforcer/service/http.h"
 
 #include <errno.h>
@@ -16,13 +17,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Places that are kept free: as many as the library takes in one turn are these, at most. */
-enum { SPARE = 10 };
+enum {
+	SPARE = 10,	     /* places kept free: as many as the library fills in one turn */
+	MOMENT = 100 * 1000, /* microseconds that each connection has at least */
+	LIFE = HTTP_SECONDS * 1000 * 1000,
+	ACCURACY = 1 /* of timers; sd-event's default is a quarter of a second */
+};
 
 struct peer {
-	int fd; /* the library's; -1: the place is free */
-	bool ending;
-	uint64_t number; /* by age */
+	int fd;		/* the library's; -1: the place is free */
+	bool hurried;	/* it has its moment, and no more */
+	uint64_t since; /* monotonic microseconds */
 	sd_event_source *life;
 };
 
@@ -34,7 +39,6 @@ struct http {
 	size_t route_count;
 	void *context;
 	bool closed; /* a connection was, in this turn */
-	uint64_t last_number;
 	struct peer peers[HTTP_CONNECTIONS_MAX];
 };
 
@@ -96,33 +100,30 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 
 /* ---- connections ---- */
 
-static void peer_end(struct peer *peer)
-{
-	peer->ending = true;
-	shutdown(peer->fd, SHUT_RDWR);
-}
-
 static int on_life(sd_event_source *source, uint64_t now, void *context)
 {
+	struct peer *peer = context;
 	(void)source, (void)now;
-	peer_end(context);
+	shutdown(peer->fd, SHUT_RDWR);
 	return 0;
 }
 
-/* Ends the oldest when there is little place left. */
+/* Where there is little place left, hurries the oldest that is not. */
 static void make_place(struct http *http)
 {
 	struct peer *oldest = NULL;
 	size_t taken = 0;
 	for (struct peer *peer = http->peers; peer < http->peers + HTTP_CONNECTIONS_MAX; peer++) {
-		if (peer->fd < 0 || peer->ending)
+		if (peer->fd < 0 || peer->hurried)
 			continue;
 		taken++;
-		if (oldest == NULL || peer->number < oldest->number)
+		if (oldest == NULL || peer->since < oldest->since)
 			oldest = peer;
 	}
-	if (taken > HTTP_CONNECTIONS_MAX - SPARE)
-		peer_end(oldest);
+	if (taken <= HTTP_CONNECTIONS_MAX - SPARE)
+		return;
+	oldest->hurried = true;
+	sd_event_source_set_time(oldest->life, oldest->since + MOMENT);
 }
 
 static void peer_begin(struct http *http, struct MHD_Connection *connection, void **place)
@@ -130,12 +131,13 @@ static void peer_begin(struct http *http, struct MHD_Connection *connection, voi
 	struct peer *peer = http->peers;
 	while (peer->fd >= 0) /* the library's limit is as many as there are */
 		peer++;
-	*peer = (struct peer){.number = ++http->last_number};
-	peer->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 	*place = peer;
-	if (sd_event_add_time_relative(http->event, &peer->life, CLOCK_MONOTONIC, HTTP_SECONDS * 1000000ULL, 0, on_life,
-				       peer) < 0)
-		peer_end(peer);
+	*peer = (struct peer){.fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd};
+	sd_event_now(http->event, CLOCK_MONOTONIC, &peer->since);
+	peer->hurried = sd_event_add_time(http->event, &peer->life, CLOCK_MONOTONIC, peer->since + LIFE, ACCURACY,
+					  on_life, peer) < 0;
+	if (peer->hurried)
+		shutdown(peer->fd, SHUT_RDWR);
 	make_place(http);
 }
 
@@ -200,7 +202,8 @@ static int start(struct http *http, int fd)
 		return -ENOSYS;
 	int error = sd_event_add_io(http->event, &http->source, info->epoll_fd, EPOLLIN, on_ready, http);
 	if (error >= 0)
-		error = sd_event_add_time(http->event, &http->timer, CLOCK_MONOTONIC, UINT64_MAX, 0, on_timer, http);
+		error =
+		    sd_event_add_time(http->event, &http->timer, CLOCK_MONOTONIC, UINT64_MAX, ACCURACY, on_timer, http);
 	return error < 0 ? error : 0;
 }
 

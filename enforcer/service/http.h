@@ -6,7 +6,7 @@
 #include <systemd/sd-event.h>
 
 enum {
-	HTTP_CONNECTIONS_MAX = 32, /* at once; the oldest makes place for a new one before */
+	HTTP_CONNECTIONS_MAX = 32, /* at once; before that, the oldest make place for new ones */
 	HTTP_REQUEST_MAX = 8192,   /* bytes of a request's head, and of what a connection takes beside its answer */
 	HTTP_SECONDS = 5	   /* a connection's whole life, which is one request */
 };
