@@ -165,6 +165,7 @@ static void note(struct live *live, const struct entry *before, const struct ent
 static void retire(struct live *live, struct entry *entry)
 {
 	displace(live, entry);
+	live->conflict_count -= entry->workload.conflict;
 	entry->next = live->gone;
 	live->gone = entry;
 }
@@ -373,6 +374,13 @@ void live_finish(struct live *live)
 	arena_free(live->arena);
 }
 
+static void set_conflict(struct live *live, struct entry *entry, bool conflict)
+{
+	live->conflict_count -= entry->workload.conflict;
+	live->conflict_count += conflict;
+	entry->workload.conflict = conflict;
+}
+
 /* Marks the new workloads, and leaves those in `touched` that are in conflict, or were: which of their addresses are
  * theirs may be another matter now. */
 static void judge(struct live *live)
@@ -385,7 +393,7 @@ static void judge(struct live *live)
 			continue;
 		bool conflict = !inventory_has_its_own(&live->inventory, &entry->workload);
 		if (entry->fresh)
-			entry->workload.conflict = conflict;
+			set_conflict(live, entry, conflict);
 		else if (entry->workload.conflict || conflict)
 			live->touched[kept++] = entry;
 		entry->fresh = false;
@@ -402,7 +410,7 @@ struct changes live_settle(struct live *live)
 	for (size_t i = 0; i < live->touched_count; i++) {
 		struct entry *entry = live->touched[i];
 		live->befores[i] = entry->workload;
-		entry->workload.conflict = !inventory_has_its_own(&live->inventory, &entry->workload);
+		set_conflict(live, entry, !inventory_has_its_own(&live->inventory, &entry->workload));
 		note(live, entry, entry);
 		live->items[live->item_count - 1].before = &live->befores[i];
 	}

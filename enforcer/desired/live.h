@@ -19,6 +19,7 @@ struct content {
 
 struct live {
 	struct inventory inventory;
+	size_t conflict_count;	   /* of workloads in conflict, when settled */
 	struct table kinds, hosts; /* kept once for all */
 	struct content **grounded; /* those that have grounds */
 	size_t grounded_count;

@@ -166,6 +166,16 @@ void state_file_errors(const struct state *state, void (*call)(void *context, co
 	files_errors(&state->files, call, context);
 }
 
+size_t state_conflict_count(const struct state *state)
+{
+	return state->live.conflict_count;
+}
+
+size_t state_file_error_count(const struct state *state)
+{
+	return state->files.bad_count;
+}
+
 struct world state_world(const struct state *state, int64_t now)
 {
 	return (struct world){&state->policy.policy, &state->live.inventory, now};

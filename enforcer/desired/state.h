@@ -60,6 +60,10 @@ int state_scan_workloads(struct state *state, const char *directory, struct chan
 void state_file_errors(const struct state *state, void (*call)(void *context, const char *path, const char *text),
 		       void *context);
 
+/* How many workloads are in conflict, and how many workload files have a problem: counted, at no cost. */
+size_t state_conflict_count(const struct state *state);
+size_t state_file_error_count(const struct state *state);
+
 /* The world as it is to be enforced at `now`, a view of the state at no cost: its policy is the one of the moment, and
  * its inventory changes in place with each reading. Where two workloads have one address, or one name, the older keeps
  * it and the other is in conflict; a file is as old as the newest address in it. Workloads of the same content share

@@ -98,10 +98,25 @@ static void control_read(struct frontend *frontend, const struct yaml_node *node
 	KEYS_READ(frontend, node, control_keys, "`control`", object);
 }
 
+static void listen_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	const char *text = scalar_read(frontend, node, "`listen`");
+	const char *wrong = text != NULL ? listen_address_read(&((struct config *)object)->metrics, text) : NULL;
+	if (wrong != NULL)
+		diagnostics_error(frontend->diagnostics, node->span, "%s", wrong);
+}
+
+static const struct key metrics_keys[] = {UNTYPED_KEY("listen", true, listen_read)};
+
+static void metrics_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	KEYS_READ(frontend, node, metrics_keys, "`metrics`", object);
+}
+
 static const struct key config_keys[] = {
     UNTYPED_KEY("node", false, node_name_read),	   UNTYPED_KEY("policy", true, policy_read),
     UNTYPED_KEY("workloads", false, sources_read), UNTYPED_KEY("drift", false, drift_read),
-    UNTYPED_KEY("control", false, control_read),
+    UNTYPED_KEY("control", false, control_read),   UNTYPED_KEY("metrics", false, metrics_read),
 };
 
 /* Reads the file's text, or returns NULL after adding why not. */

@@ -2,6 +2,8 @@
 #ifndef ENFORCER_SERVICE_CONFIG_H
 #define ENFORCER_SERVICE_CONFIG_H
 
+#include "enforcer/service/listener.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -14,6 +16,7 @@ struct config {
 	size_t workload_directory_count;
 	bool repair; /* drift: repair (default), or only report */
 	const char *control_socket;
+	struct listen_address metrics; /* its `text` is NULL: nowhere */
 };
 
 /* Reads the file at `path` into `config`, in `arena`. Returns false after printing every problem to stderr. */

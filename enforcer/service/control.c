@@ -5,16 +5,14 @@
  * While it is full nobody is accepted; the timers free it. */
 #include "enforcer/service/control.h"
 
+#include "enforcer/service/unix_listener.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define SECOND_US 1000000ULL
@@ -34,20 +32,10 @@ struct control {
 	sd_event *event;
 	control_answer *answer;
 	void *context;
-	struct sockaddr_un address;
-	int fd;
+	struct unix_listener socket;
 	sd_event_source *listener, *retry;
-	bool bound; /* dev and ino are those of our socket */
-	dev_t dev;
-	ino_t ino;
 	struct connection connections[CONTROL_CONNECTIONS_MAX];
 };
-
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-}
 
 static void drop_json(json_t **json)
 {
@@ -235,93 +223,24 @@ static int on_listener(sd_event_source *source, int listener, uint32_t events, v
 	return 0;
 }
 
-/* Opens the directory of `path`, made when missing. */
-static int open_parent(const char *path)
-{
-	char parent[sizeof((struct sockaddr_un *)NULL)->sun_path];
-	const char *slash = strrchr(path, '/');
-	size_t length = slash == NULL || slash == path ? 1 : (size_t)(slash - path);
-	int fd;
-
-	memcpy(parent, slash == NULL ? "." : path, length);
-	parent[length] = '\0';
-	if (mkdir(parent, 0755) != 0 && errno != EEXIST)
-		return -errno;
-	fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
-/* Removes a socket on which nobody listens any more. */
-static int remove_stale(const struct sockaddr_un *address)
-{
-	__attribute__((cleanup(close_fd))) int probe = -1;
-	struct stat status;
-
-	if (lstat(address->sun_path, &status) != 0)
-		return errno == ENOENT ? 0 : -errno;
-	if (!S_ISSOCK(status.st_mode))
-		return -EEXIST;
-	probe = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (probe < 0)
-		return -errno;
-	if (connect(probe, (const struct sockaddr *)address, sizeof *address) == 0 || errno == EAGAIN)
-		return -EADDRINUSE;
-	if (errno != ECONNREFUSED)
-		return -errno;
-	return unlink(address->sun_path) == 0 || errno == ENOENT ? 0 : -errno;
-}
-
-/* Two daemons that start together would each take the other's new socket for stale: hence the lock on the directory. */
-static int control_bind(struct control *control)
-{
-	__attribute__((cleanup(close_fd))) int parent = open_parent(control->address.sun_path);
-	struct stat status;
-	int error;
-
-	if (parent < 0)
-		return parent;
-	if (flock(parent, LOCK_EX | LOCK_NB) != 0)
-		return errno == EWOULDBLOCK ? -EADDRINUSE : -errno;
-	error = remove_stale(&control->address);
-	if (error != 0)
-		return error;
-	control->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	/* bind(2) makes the file with the mode of the socket's inode, so it is 0600 from the start (net/unix/af_unix.c)
-	 */
-	if (control->fd < 0 || fchmod(control->fd, 0600) != 0 ||
-	    bind(control->fd, (const struct sockaddr *)&control->address, sizeof control->address) != 0)
-		return -errno;
-	if (lstat(control->address.sun_path, &status) != 0)
-		return -errno;
-	control->bound = true;
-	control->dev = status.st_dev;
-	control->ino = status.st_ino;
-	return listen(control->fd, CONTROL_CONNECTIONS_MAX) == 0 ? 0 : -errno;
-}
-
 int control_create(struct control **control, sd_event *event, const char *path, control_answer *answer, void *context)
 {
 	struct control *made;
 	int error;
 
 	*control = NULL;
-	if (path[0] == '\0' || strlen(path) >= sizeof made->address.sun_path)
-		return path[0] == '\0' ? -EINVAL : -ENAMETOOLONG;
 	made = calloc(1, sizeof *made);
 	if (made == NULL)
 		return -ENOMEM;
 	made->event = sd_event_ref(event);
 	made->answer = answer;
 	made->context = context;
-	made->address.sun_family = AF_UNIX;
-	memcpy(made->address.sun_path, path, strlen(path) + 1);
-	made->fd = -1;
 	for (size_t i = 0; i < CONTROL_CONNECTIONS_MAX; i++)
 		made->connections[i] = (struct connection){.control = made, .fd = -1};
 
-	error = control_bind(made);
+	error = unix_listener_open(&made->socket, path, 0600, CONTROL_CONNECTIONS_MAX);
 	if (error == 0)
-		error = sd_event_add_io(event, &made->listener, made->fd, EPOLLIN, on_listener, made);
+		error = sd_event_add_io(event, &made->listener, made->socket.fd, EPOLLIN, on_listener, made);
 	if (error < 0) {
 		control_destroy(made);
 		return error;
@@ -332,19 +251,13 @@ int control_create(struct control **control, sd_event *event, const char *path, 
 
 void control_destroy(struct control *control)
 {
-	struct stat status;
-
 	if (control == NULL)
 		return;
 	for (size_t i = 0; i < CONTROL_CONNECTIONS_MAX; i++)
 		connection_close(&control->connections[i]);
 	sd_event_source_disable_unref(control->retry);
 	sd_event_source_disable_unref(control->listener);
-	if (control->bound && lstat(control->address.sun_path, &status) == 0 && status.st_dev == control->dev &&
-	    status.st_ino == control->ino)
-		unlink(control->address.sun_path);
-	if (control->fd >= 0)
-		close(control->fd);
+	unix_listener_close(&control->socket);
 	sd_event_unref(control->event);
 	free(control);
 }

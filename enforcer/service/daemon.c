@@ -24,13 +24,6 @@ enum {
 	CHECK_TRIES = 5		   /* while changes come in between; then all at once */
 };
 
-static double monotonic(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 static int read_table(struct daemon *daemon, struct arena *arena, int64_t now, struct ruleset **actual)
 {
 	int error = kernel_read(daemon->reader, arena, now, actual);
@@ -120,12 +113,21 @@ static void hold(struct daemon *daemon)
 		release_held(daemon);
 }
 
-/* The kernel holds what `lowering` says. */
-static void adopt(struct daemon *daemon, struct lowering *lowering, const struct world *world)
+static void count_change(struct counters *counters, bool policy, bool generation)
+{
+	counters->generations += generation;
+	counters->policies_in_place += policy && !generation;
+	counters->policies_by_generation += policy && generation;
+}
+
+/* The kernel holds what `lowering` says, for which `plan` was made. */
+static void adopt(struct daemon *daemon, struct lowering *lowering, const struct plan *plan, const struct world *world)
 {
 	uint32_t generation = lowering_generation(lowering);
-	if (daemon->generation != generation || strcmp(daemon->revision, state_revision(daemon->state)) != 0)
+	bool policy = strcmp(daemon->revision, state_revision(daemon->state)) != 0;
+	if (daemon->generation != generation || policy)
 		daemon->since = world->at;
+	count_change(&daemon->counters, policy, daemon->generation != generation && plan->count > 0);
 	snprintf(daemon->revision, sizeof daemon->revision, "%s", state_revision(daemon->state));
 	lowering_destroy(daemon->enforced);
 	daemon->enforced = lowering;
@@ -163,7 +165,7 @@ static int apply(struct daemon *daemon, struct arena *arena, enum change change)
 		lowering_destroy(lowering);
 		return answer.error;
 	}
-	adopt(daemon, lowering, &world);
+	adopt(daemon, lowering, plan, &world);
 	return 0;
 }
 
@@ -181,9 +183,11 @@ static void check_end(struct daemon *daemon)
 /* The same; what it took of memory is given back. */
 static int apply_whole(struct daemon *daemon, enum change change)
 {
+	double started = monotonic_seconds();
 	struct arena *arena = arena_create();
 	check_end(daemon); /* it reads over the same socket; what is due begins anew */
 	int error = apply(daemon, arena, change);
+	count_apply(&daemon->counters, change == CHANGE_REPAIR ? APPLY_REPAIR : APPLY_GENERATION, started, error);
 	arena_free(arena);
 	malloc_trim(0);
 	return error;
@@ -199,9 +203,11 @@ int daemon_enforce(struct daemon *daemon)
 	/* A policy that cannot be enforced is refused like one that does not check: workloads go on under the last one.
 	 */
 	if (error != 0 &&
-	    state_revert_policy(daemon->state, daemon->error != NULL ? daemon->error : strerror(-error)) &&
-	    apply_whole(daemon, CHANGE_ANY) == 0)
-		return error;
+	    state_revert_policy(daemon->state, daemon->error != NULL ? daemon->error : strerror(-error))) {
+		count_refused_policy(&daemon->counters);
+		if (apply_whole(daemon, CHANGE_ANY) == 0)
+			return error;
+	}
 	if (error != 0)
 		hold(daemon);
 	else if (!daemon->ready)
@@ -268,6 +274,7 @@ int daemon_follow(struct daemon *daemon, const struct changes *changes)
 		return 0;
 	if (daemon->enforced == NULL || changes->wide || is_flood(daemon, changes))
 		return daemon_enforce(daemon);
+	double started = monotonic_seconds();
 	struct arena *arena = arena_create();
 	const struct workload *between = changes->count == 1 ? halfway(arena, changes->items) : NULL;
 	const struct workload_change steps[] = {{changes->items[0].before, between},
@@ -277,6 +284,7 @@ int daemon_follow(struct daemon *daemon, const struct changes *changes)
 		error = follow(daemon, &steps[1], 1, arena);
 	arena_free(arena);
 	daemon->changes += error == 0;
+	count_apply(&daemon->counters, APPLY_WORKLOADS, started, error);
 	/* What `enforced` says by now is what should be, and no longer what the kernel holds. */
 	return error == 0 ? 0 : daemon_enforce(daemon);
 }
@@ -285,9 +293,12 @@ int daemon_sweep(struct daemon *daemon)
 {
 	if (daemon->enforced == NULL || daemon->checking.check != NULL) /* what is wanted speaks of them */
 		return 0;
+	double started = monotonic_seconds();
 	struct arena *arena = arena_create();
-	struct answer answer =
-	    kernel_apply(daemon->kernel, lowering_sweep(daemon->enforced, arena), (int64_t)time(NULL));
+	const struct plan *plan = lowering_sweep(daemon->enforced, arena);
+	struct answer answer = kernel_apply(daemon->kernel, plan, (int64_t)time(NULL));
+	if (plan->count > 0)
+		count_apply(&daemon->counters, APPLY_SWEEP, started, answer.error);
 	arena_free(arena);
 	daemon->bytes += answer.bytes;
 	return answer.error == 0 ? 0 : daemon_enforce(daemon);
@@ -309,7 +320,7 @@ static int follow_policy(struct daemon *daemon, struct arena *arena)
 		lowering_destroy(lowering);
 		return answer.error;
 	}
-	adopt(daemon, lowering, &world);
+	adopt(daemon, lowering, plan, &world);
 	return 0;
 }
 
@@ -317,12 +328,29 @@ int daemon_follow_policy(struct daemon *daemon, const struct changes *changes)
 {
 	if (daemon->enforced == NULL || changes->count > 0 || changes->wide)
 		return daemon_enforce(daemon);
+	double started = monotonic_seconds();
 	struct arena *arena = arena_create();
 	check_end(daemon); /* it is about the policy before */
 	int error = follow_policy(daemon, arena);
+	count_apply(&daemon->counters, APPLY_POLICY, started, error);
 	arena_free(arena);
 	malloc_trim(0);
 	return error == 0 ? 0 : daemon_enforce(daemon);
+}
+
+void daemon_read_policy(struct daemon *daemon)
+{
+	struct changes changes;
+	int result = state_read_policy(daemon->state, daemon->config.policy_directory, &changes);
+	if (result < 0) {
+		count_refused_policy(&daemon->counters);
+		fprintf(stderr, "%sringfenced: the policy is refused; %s\n", state_policy_errors(daemon->state),
+			state_has_policy(daemon->state) ? "the last good one stays in force"
+							: "what the kernel holds stays as it is");
+	}
+	if (result > 0 && daemon_follow_policy(daemon, &changes) == 0 && daemon->enforced != NULL)
+		fprintf(stderr, "ringfenced: policy %s is in force, generation %u\n", daemon->revision,
+			daemon->generation);
 }
 
 /* ---- check and repair ---- */
@@ -330,8 +358,12 @@ int daemon_follow_policy(struct daemon *daemon, const struct changes *changes)
 /* Makes the kernel hold again what it held last, where what it should hold now is refused. */
 static int restore(struct daemon *daemon, struct arena *arena, const struct ruleset *actual, struct ruleset *wanted)
 {
+	double started = monotonic_seconds();
 	wanted->at = actual->at;
-	return kernel_apply(daemon->kernel, plan_make(arena, actual, wanted), actual->at).error;
+	struct answer answer = kernel_apply(daemon->kernel, plan_make(arena, actual, wanted), actual->at);
+	daemon->bytes += answer.bytes;
+	count_apply(&daemon->counters, APPLY_REPAIR, started, answer.error);
+	return answer.error;
 }
 
 /* Notes in words what differs, or that nothing does. */
@@ -370,12 +402,13 @@ static void judge(struct daemon *daemon, struct arena *arena, struct ruleset *ac
 {
 	actual->at = wanted->at = (int64_t)time(NULL);
 	note_difference(daemon, plan_make(arena, actual, wanted));
+	count_check(&daemon->counters, daemon->checking.started, daemon->differs);
 	daemon->ready = daemon->ready || !daemon->differs;
 	if (!daemon->differs)
-		drift_log_repaired(&daemon->drift, monotonic());
+		drift_log_repaired(&daemon->drift, monotonic_seconds());
 	if (!daemon->differs || !daemon->config.repair || !repair(daemon, arena, actual, wanted))
 		return;
-	drift_log_repaired(&daemon->drift, monotonic());
+	drift_log_repaired(&daemon->drift, monotonic_seconds());
 	daemon->differs = false;
 	daemon->ready = true;
 	free(daemon->difference);
@@ -389,6 +422,7 @@ static void check_begin(struct daemon *daemon)
 	checking->arena = arena_create();
 	checking->wanted = wanted_ruleset(daemon, checking->arena);
 	checking->changes = daemon->changes;
+	checking->started = monotonic_seconds();
 	if (checking->wanted != NULL)
 		checking->check = check_start(daemon->reader, checking->arena, checking->wanted, (int64_t)time(NULL));
 }
@@ -439,12 +473,14 @@ bool daemon_check_step(struct daemon *daemon)
 	struct ruleset *wanted = checking->wanted;
 	checking->arena = NULL;
 	check_end(daemon);
-		if (found == 0)
+	if (found == 0)
 		judge(daemon, arena, actual, wanted);
 	arena_free(arena);
 	malloc_trim(0);
 	if (found == -EAGAIN && checking->tries < CHECK_TRIES)
 		return false;
+	if (found != 0 && found != -ENOENT) /* that: there is nothing to compare with */
+		daemon->counters.checks_unfinished++;
 	checking->due = checking->asked = false;
 	checking->tries = 0;
 	return true;
@@ -467,6 +503,39 @@ void daemon_finish(struct daemon *daemon)
 	drift_log_finish(&daemon->drift);
 	free(daemon->difference);
 	free(daemon->error);
+}
+
+/* The problem of the policy, of the kernel, or of time; NULL: none. */
+static const char *lack(const struct daemon *daemon)
+{
+	const char *errors = state_policy_errors(daemon->state);
+	if (errors[0] != 0)
+		return errors;
+	if (!state_has_policy(daemon->state))
+		return "no policy has been read yet";
+	if (!daemon->sources_read)
+		return "a directory of workloads is not there yet";
+	if (daemon->error != NULL)
+		return daemon->error;
+	if (daemon->enforced == NULL || strcmp(daemon->revision, state_revision(daemon->state)) != 0)
+		return "the newest policy is not in force yet";
+	return daemon->ready ? NULL : "the table has not been read back and found whole yet";
+}
+
+bool daemon_lacks(const struct daemon *daemon, char *text, size_t size)
+{
+	const char *why = lack(daemon);
+	const char *intro = why != NULL && why == state_policy_errors(daemon->state) ? "the policy is refused: " : "";
+	snprintf(text, size, "%s%.*s", intro, why != NULL ? (int)strcspn(why, "\n") : 0, why != NULL ? why : "");
+	return why != NULL;
+}
+
+size_t daemon_elements(const struct daemon *daemon)
+{
+	size_t count = daemon->enforced != NULL ? lowering_elements(daemon->enforced) : 0;
+	for (size_t i = 0; daemon->held != NULL && i < daemon->held->set_count; i++)
+		count += daemon->held->sets[i]->element_count;
+	return count;
 }
 
 static void add_file_error(void *context, const char *path, const char *text)

@@ -5,6 +5,7 @@
 #include "enforcer/desired/state.h"
 #include "enforcer/service/check.h"
 #include "enforcer/service/config.h"
+#include "enforcer/service/counters.h"
 #include "enforcer/service/drift_log.h"
 
 #include <ringfence/reconcile.h>
@@ -29,6 +30,7 @@ struct daemon {
 	size_t resyncs;	     /* notifications lost, table read whole */
 	uint64_t changes;    /* of workloads, enforced element by element */
 	uint64_t bytes;	     /* of netlink, sent */
+	struct counters counters;
 	struct drift_log drift;
 	struct checking {
 		bool due;
@@ -37,6 +39,7 @@ struct daemon {
 		struct arena *arena;
 		struct ruleset *wanted;
 		uint64_t changes; /* when it began */
+		double started;	  /* monotonic seconds */
 		unsigned tries;
 	} checking;
 };
@@ -62,6 +65,16 @@ int daemon_follow_policy(struct daemon *daemon, const struct changes *changes);
  */
 void daemon_check(struct daemon *daemon);
 bool daemon_check_step(struct daemon *daemon);
+
+/* Reads the policy directory, and makes the kernel follow. */
+void daemon_read_policy(struct daemon *daemon);
+
+/* Why the newest policy is not in force, or not seen to be, as one line in `text`, cut when it is longer than `size`;
+ * false, and nothing in `text`, when it is. */
+bool daemon_lacks(const struct daemon *daemon, char *text, size_t size);
+
+/* How many elements the table's sets should have. */
+size_t daemon_elements(const struct daemon *daemon);
 
 /* Frees what it holds. */
 void daemon_finish(struct daemon *daemon);

@@ -1,18 +1,13 @@
 /* What others changed in our table: a ring of the newest records. */
 #include "enforcer/service/drift_log.h"
 
+#include "enforcer/service/counters.h"
+
 #include <ringfence/policy.h>
 
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-
-static double monotonic(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 static void record_finish(struct drift_record *record)
 {
@@ -37,7 +32,7 @@ struct drift_record *drift_log_add(struct drift_log *log, const struct monitor_c
 		json_array_append_new(record->changes, json_string(change->descriptions[i]));
 		fprintf(stderr, "ringfenced: drift:   %s\n", change->descriptions[i]);
 	}
-	record->reported = monotonic();
+	record->reported = monotonic_seconds();
 	return record;
 }
 

@@ -1,9 +1,10 @@
-/* ringfenced: the event loop. Sources, the kernel's notifications, timers and the control socket meet here.
+/* ringfenced: the event loop. Sources, the kernel's notifications, timers, the control socket and HTTP meet here.
  *
  * Ending the daemon, in whatever way, leaves the table in force. */
 #include "enforcer/kernel/monitor.h"
 #include "enforcer/service/control.h"
 #include "enforcer/service/daemon.h"
+#include "enforcer/service/pages.h"
 #include "enforcer/service/privileges.h"
 #include "enforcer/sources/directory.h"
 
@@ -47,6 +48,7 @@ struct loop {
 	sd_event *events;
 	struct monitor *monitor;
 	struct control *control;
+	struct pages *pages;
 	struct watch *watches;
 	size_t watch_count;
 	sd_event_source *policy_timer, *expiry_timer, *tick, *check;
@@ -57,13 +59,6 @@ struct loop {
 	uint32_t told_generation;
 	int64_t told_expiry;
 };
-
-static double monotonic_seconds(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 /* Tells systemd, and sets the timer of the next expiry. */
 static void tell(struct loop *loop)
@@ -100,17 +95,8 @@ static void after_change(struct loop *loop)
 
 static void read_policy(struct loop *loop)
 {
-	struct daemon *daemon = &loop->daemon;
-	struct changes changes;
-	int result = state_read_policy(daemon->state, daemon->config.policy_directory, &changes);
 	loop->policy_first = 0;
-	if (result < 0)
-		fprintf(stderr, "%sringfenced: the policy is refused; %s\n", state_policy_errors(daemon->state),
-			state_has_policy(daemon->state) ? "the last good one stays in force"
-							: "what the kernel holds stays as it is");
-	if (result > 0 && daemon_follow_policy(daemon, &changes) == 0 && daemon->enforced != NULL)
-		fprintf(stderr, "ringfenced: policy %s is in force, generation %u\n", daemon->revision,
-			daemon->generation);
+	daemon_read_policy(&loop->daemon);
 	tell(loop);
 }
 
@@ -411,6 +397,11 @@ static int start(struct loop *loop)
 		return fail("cannot make the event loop", error);
 	if ((error = control_create(&loop->control, loop->events, daemon->config.control_socket, answer, loop)) < 0)
 		return fail(daemon->config.control_socket, error);
+	if ((error = pages_create(&loop->pages, loop->events, daemon)) < 0) {
+		fprintf(stderr, "ringfenced: cannot listen for metrics at %s: %s\n", daemon->config.metrics.text,
+			strerror(-error));
+		return error;
+	}
 	if ((error = privileges_drop()) < 0)
 		return fail("cannot give up privileges (CAP_NET_ADMIN is needed)", error);
 	daemon->state = state_create(daemon->config.node);
@@ -437,6 +428,7 @@ static void finish(struct loop *loop)
 		directory_destroy(loop->watches[i].directory);
 	}
 	control_destroy(loop->control);
+	pages_destroy(loop->pages);
 	sd_event_source_unref(loop->policy_timer);
 	sd_event_source_unref(loop->expiry_timer);
 	sd_event_source_unref(loop->tick);

@@ -27,6 +27,7 @@ PREFIX=rf$$
 ROUTER=
 MAC=02:00:00:00:00:01 # of every interface of the router
 DAEMON_PID=
+METRICS= # where the daemon listens for HTTP; empty: nowhere
 STARTED=()
 NAMESPACES=()
 declare -A ADDRESS4 ADDRESS6 SERVER
@@ -278,6 +279,7 @@ daemon_config() { # DRIFT
 		  - {source: files, directory: $WORKLOADS}
 		drift: $1
 		control: {socket: $WORK/control.sock}
+		$([ -z "$METRICS" ] || echo "metrics: {listen: \"$METRICS\"}")
 	END
 }
 

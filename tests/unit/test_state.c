@@ -110,6 +110,7 @@ static int error_count(const struct fixture *f)
 {
 	int count = 0;
 	state_file_errors(f->state, count_error, &count);
+	assert_int_equal(state_file_error_count(f->state), count);
 	return count;
 }
 

@@ -419,7 +419,11 @@ static void check_world(const struct model *model, const struct state *state, st
 	const struct expected expected = expect(model);
 	const struct inventory *inventory = state_world(state, NOW).inventory;
 	static struct lines wanted;
+	size_t conflicts = 0;
 	wanted.count = expected.count;
+	for (size_t i = 0; i < expected.count; i++)
+		conflicts += expected.conflict[i];
+	assert_int_equal(state_conflict_count(state), conflicts);
 	for (size_t i = 0; i < expected.count; i++)
 		print_thing(wanted.text[i], expected.things[i], expected.defaults[i], expected.conflict[i]);
 	is->count = inventory->workload_count;
