@@ -14,6 +14,8 @@ struct config {
 	size_t workload_directory_count;
 	bool repair; /* drift: repair (default), or only report */
 	const char *control_socket;
+	bool log_denied;   /* denials go to the journal (default) */
+	unsigned log_rate; /* events that are observed in a second, at most */
 };
 
 /* Reads the file at `path` into `config`, in `arena`. Returns false after printing every problem to stderr. */
