@@ -18,7 +18,9 @@
 #include <sys/socket.h>
 
 enum {
-	RECEIVE_BUFFER = 1 << 20,
+	/* Some 2,000 records. Once it is full the kernel drops whatever comes until all of it is read (af_netlink.c,
+	 * NETLINK_S_CONGESTED), so it holds fewer than are read in a second: what is told is not stale. */
+	RECEIVE_BUFFER = 1 << 18,
 	READ_SIZE = 1 << 17, /* the most that the kernel gathers (NFULNL_NLBUFSIZ_MAX) */
 	TOGETHER = 16,	     /* records that are sent together */
 	WAIT = 2,	     /* hundredths of a second until they are, even when they are fewer */
@@ -160,7 +162,9 @@ int nflog_bind(struct nflog *nflog)
 	}
 	if (result == 0)
 		nflog->next = 0;
-	return result == -EPERM ? -EBUSY : result; /* whoever asks has CAP_NET_ADMIN: the group is another's */
+	/* The kernel says EBUSY where the group is ours already, and EPERM where it is another's; whoever asks has
+	 * CAP_NET_ADMIN. */
+	return result == -EBUSY ? 0 : result == -EPERM ? -EBUSY : result;
 }
 
 /* ---- records ---- */

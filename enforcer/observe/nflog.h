@@ -25,8 +25,8 @@ int nflog_create(struct nflog **nflog, uint16_t group);
 /* NULL is allowed. */
 void nflog_destroy(struct nflog *nflog);
 
-/* Takes the group, of which only one process can be the reader. Needs CAP_NET_ADMIN. Returns 0, -EBUSY while another
- * process has it, or another negative errno; it may be called again then. */
+/* Takes the group, of which only one process can be the reader. Needs CAP_NET_ADMIN. Returns 0, also where it
+ * was taken before, -EBUSY while another process has it, or another negative errno; it may be called again then. */
 int nflog_bind(struct nflog *nflog);
 
 /* The socket to poll for reading; it stays the nflog's. */

@@ -180,8 +180,10 @@ bool observer_read(struct observer *observer, const struct world *world)
 	observer->world = world;
 	int result = nflog_read(observer->nflog, RECORDS_AT_ONCE, on_record, observer);
 	observer->world = NULL;
-	if (result < 0)
+	if (result < 0) { /* what that may be comes again at once: not before the next second, after another bind */
 		observer->error = result;
+		observer->second.records = OBSERVE_RECORDS;
+	}
 	return observer->second.records < OBSERVE_RECORDS;
 }
 

@@ -448,6 +448,17 @@ static void no_mutated_message_is_misread(void **state)
 	json_decref(observer_status(fixture->observer));
 }
 
+static void taking_the_group_twice_is_no_error(void **state)
+{
+	struct nflog *nflog;
+	(void)state;
+	SKIP_UNLESS_APART();
+	assert_int_equal(nflog_create(&nflog, 7), 0);
+	assert_int_equal(nflog_bind(nflog), 0);
+	assert_int_equal(nflog_bind(nflog), 0);
+	nflog_destroy(nflog);
+}
+
 static void only_one_can_read_the_group(void **state)
 {
 	struct fixture *fixture = *state;
@@ -481,6 +492,7 @@ int main(void)
 	    cmocka_unit_test(what_others_wrote_is_escaped),
 	    cmocka_unit_test(a_message_has_an_end),
 	    cmocka_unit_test_setup_teardown(no_mutated_message_is_misread, begin, end),
+	    cmocka_unit_test(taking_the_group_twice_is_no_error),
 	    cmocka_unit_test_setup_teardown(only_one_can_read_the_group, begin, end),
 	};
 	apart = unshare(CLONE_NEWNET) == 0;
