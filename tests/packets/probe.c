@@ -515,10 +515,11 @@ static int flood(int argc, char **argv)
 	int fd = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return fail("socket");
-	for (uint64_t i = 0; i % 256 != 0 || now_ns() < until; i++) {
+	uint64_t i = 0;
+	do { /* a look at the clock for every so many */
 		*port = htons((uint16_t)(first + i % ports));
 		sent += sendto(fd, "flood", 5, 0, (struct sockaddr *)&to, to_size) == 5;
-	}
+	} while (++i % 256 != 0 || now_ns() < until);
 	close(fd);
 	printf("sent %" PRIu64 "\n", sent);
 	return EXIT_ALLOWED;
