@@ -88,8 +88,8 @@ void event_message(const struct event *event, char text[EVENT_MESSAGE_SIZE])
 	}
 	print_nearest(stream, &event->nearest);
 	if (event->count > 1)
-		fprintf(stream, " (%" PRIu64 " times in %.0f s)", event->count,
-			(double)(event->last - event->first) / 1e6 + 0.5);
+		fprintf(stream, " (%" PRIu64 " times in %.1f s)", event->count,
+			(double)(event->last - event->first) / 1e6);
 	fclose(stream);
 	text[EVENT_MESSAGE_SIZE - 1] = 0;
 }

@@ -258,6 +258,7 @@ static void events_of_a_second_are_bounded(void **state)
 	adds_up(fixture);
 }
 
+/* Past failures, 32: what is lost is known, and said. */
 static void the_next_event_says_how_much_was_left_out(void **state)
 {
 	struct fixture *fixture = *state;
@@ -381,7 +382,7 @@ static void a_count_is_final_after_a_while(void **state)
 	assert_int_equal(ring_at(&ring, 1)->last, 5);
 }
 
-/* Names of files may hold anything. */
+/* Names of files may hold anything (past failures, 36). */
 static void what_others_wrote_is_escaped(void **state)
 {
 	struct event event = {.count = 1, .reason = {.logged = LOGGED_DENY, .cause = CAUSE_NO_ALLOW, .line = 1}};
