@@ -36,7 +36,7 @@ CLI_SOURCES := $(wildcard compiler/cli/*.c)
 # The daemon's own files: what needs libsystemd, libcap or libmicrohttpd, so that the command does not.
 DAEMON_SOURCES := $(wildcard enforcer/service/*.c enforcer/sources/*.c)
 LIBRARY_SOURCES := $(filter-out $(CLI_SOURCES),$(wildcard compiler/*/*.c)) \
-	$(wildcard enforcer/desired/*.c enforcer/kernel/*.c enforcer/reconcile/*.c)
+	$(wildcard enforcer/desired/*.c enforcer/kernel/*.c enforcer/reconcile/*.c enforcer/observe/*.c)
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 # What unit tests share.
 UNIT_SHARED := $(addprefix tests/unit/,follow.c random_policy.c reading.c interpret.c kernel_model.c worlds.c)

@@ -81,6 +81,18 @@ const struct subcommand subcommands[] = {
      "Exit status 1 means that it is not in force.", "fs", TEXT_OR_JSON, status_run},
     {"drift", "[--socket PATH]", "asks the local daemon what others changed in its table",
      "Exit status 1 means that the table differs from the policy now.", "fs", TEXT_OR_JSON, drift_run},
+    {"observe", "[--follow] [--last N] [--denied | --allowed] [--from WHO] [--to WHO] [--port PORT] [--socket PATH]",
+     "tells which connections the local daemon's rules deny, or log",
+     "Who wanted to reach whom, which statement denied it, and the allow that comes nearest. What is the same within "
+     "10\n"
+     "seconds is one event with a count. WHO is NAMESPACE/NAME of a workload, service or network, an address, or a "
+     "prefix.\n"
+     "The daemon keeps the newest 1000 events; what it had to leave out is counted. In JSON an event is a line, which "
+     "has\n"
+     "the keys of a flow log that `replay` and `explain` read; a later line of the same `sequence` has its final "
+     "count.\n"
+     "Exit status 2 means that the daemon does not answer, or hears nothing.",
+     "LlxyFGpfs", TEXT_OR_JSON, observe_run},
 };
 const size_t subcommand_count = sizeof subcommands / sizeof *subcommands;
 

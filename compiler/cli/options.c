@@ -25,7 +25,13 @@ static const struct {
     {'c', "color", "WHEN", "auto (default), always or never"},
     {'s', "socket", "PATH", "the daemon's control socket (" DEFAULT_SOCKET ")"},
     {'N', "nearest", "N", "of a denied flow, the N allows that come nearest (1); 0: none"},
-    {'F', "from", "WHO", "only what this reaches: a workload, service, address or built-in peer"},
+    {'F', "from", "WHO", "only what starts at a workload, service or address; of `reach` also at a built-in peer"},
+    {'G', "to", "WHO", "only what goes to a workload, service, network or address"},
+    {'p', "port", "PORT", "only what goes to this port: 8080, 8080/tcp, icmp"},
+    {'l', "last", "N", "the newest N events, at most 1000 (100)"},
+    {'L', "follow", NULL, "go on with what happens from now on"},
+    {'x', "denied", NULL, "only what was denied, or would be but for audit mode"},
+    {'y', "allowed", NULL, "only what an allow with `log: true` let pass"},
     {'T', "transitive", NULL, "all that a breach of --from reaches, hop by hop, with a shortest path to each"},
     {'B', "max-blast-radius", "N", "fail where a breach of a service reaches more than N other services"},
     {'b', "budget", "FILE", "fail where a node's ruleset exceeds what FILE allows"},
@@ -116,6 +122,9 @@ static int store(struct arguments *arguments, char letter, const char *value)
 	    {'F', &arguments->from, NULL},	   {'T', NULL, &arguments->transitive},
 	    {'B', &arguments->radius_text, NULL},  {'b', &arguments->budget, NULL},
 	    {'C', NULL, &arguments->coverage},	   {'A', &arguments->against, NULL},
+	    {'G', &arguments->to, NULL},	   {'p', &arguments->port, NULL},
+	    {'l', &arguments->last_text, NULL},	   {'L', NULL, &arguments->follow},
+	    {'x', NULL, &arguments->denied},	   {'y', NULL, &arguments->allowed},
 	};
 	if (letter == 'i') {
 		if (arguments->inventory_count == PATHS_MAX)
@@ -165,10 +174,20 @@ static int read_number(const char *option, const char *text, size_t most, size_t
 
 static int read_numbers(struct arguments *arguments)
 {
-	const char *nearest = arguments->nearest_text != NULL ? arguments->nearest_text : "1";
-	const char *radius = arguments->radius_text != NULL ? arguments->radius_text : "0";
-	int status = read_number("nearest", nearest, NEAREST_MOST, &arguments->nearest);
-	return status != 0 ? status : read_number("max-blast-radius", radius, RADIUS_MOST, &arguments->most_radius);
+	const struct {
+		const char *option, *text, *otherwise;
+		size_t most, *number;
+	} numbers[] = {
+	    {"nearest", arguments->nearest_text, "1", NEAREST_MOST, &arguments->nearest},
+	    {"max-blast-radius", arguments->radius_text, "0", RADIUS_MOST, &arguments->most_radius},
+	    {"last", arguments->last_text, "100", LAST_MOST, &arguments->last},
+	};
+	int status = 0;
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers && status == 0; i++)
+		status =
+		    read_number(numbers[i].option, numbers[i].text != NULL ? numbers[i].text : numbers[i].otherwise,
+				numbers[i].most, numbers[i].number);
+	return status;
 }
 
 static int check_values(struct arguments *arguments, const struct subcommand *subcommand)

@@ -66,6 +66,25 @@ static bool print_json(const struct arguments *arguments, const json_t *answer)
 	return true;
 }
 
+static long long number_of(const json_t *object, const char *key)
+{
+	return (long long)json_integer_value(json_object_get(object, key));
+}
+
+static void print_observe(const json_t *observe)
+{
+	const json_t *left_out = json_object_get(observe, "left_out");
+	const char *why = json_string_value(json_object_get(observe, "problem"));
+	printf("observed    %lld events of %lld records, %lld left out", number_of(observe, "events"),
+	       number_of(observe, "records"),
+	       number_of(left_out, "rate") + number_of(left_out, "lost") + number_of(left_out, "foreign"));
+	if (why != NULL) {
+		printf("; nothing is heard: ");
+		print(why);
+	}
+	putchar('\n');
+}
+
 int status_run(const struct arguments *arguments)
 {
 	json_t *answer = ask(arguments, "status");
@@ -88,6 +107,7 @@ int status_run(const struct arguments *arguments)
 		       differs ? "the table differs" : "none",
 		       (long long)json_integer_value(json_object_get(drift, "events")),
 		       (long long)json_integer_value(json_object_get(drift, "repaired")), text_of(drift, "mode"));
+		print_observe(json_object_get(answer, "observe"));
 		print_list("conflict   ", json_object_get(answer, "conflicts"), NULL, NULL);
 		print_list("bad file   ", json_object_get(answer, "workload_files"), "file", "error");
 		print_list("refused    ", json_object_get(policy, "errors"), NULL, NULL);

@@ -172,21 +172,16 @@ static const char *reason(int error)
 	return strerror(-error);
 }
 
-static int exchange(const char *path, const char *command, struct buffer *answer)
+static int exchange(const char *path, const json_t *request, struct buffer *answer)
 {
 	int64_t deadline = now_ms() + TIMEOUT_MS;
 	__attribute__((cleanup(close_fd))) int fd = connect_to(path);
 	__attribute__((cleanup(free_text))) char *text = NULL;
-	json_t *request;
 	int error;
 
 	if (fd < 0)
 		return fd;
-	request = json_pack("{s:s}", "command", command);
-	if (request == NULL)
-		return -EINVAL;
 	text = json_dumps(request, JSON_COMPACT);
-	json_decref(request);
 	if (text == NULL)
 		return -ENOMEM;
 	error = send_all(fd, text, strlen(text), deadline);
@@ -197,8 +192,21 @@ static int exchange(const char *path, const char *command, struct buffer *answer
 
 json_t *control_ask(const char *socket_path, const char *command, char *error, size_t error_size)
 {
+	json_t *request = json_pack("{s:s}", "command", command), *answer;
+
+	if (request == NULL) {
+		snprintf(error, error_size, "%s: %s", socket_path, reason(-EINVAL));
+		return NULL;
+	}
+	answer = control_request(socket_path, request, error, error_size);
+	json_decref(request);
+	return answer;
+}
+
+json_t *control_request(const char *socket_path, const json_t *request, char *error, size_t error_size)
+{
 	__attribute__((cleanup(free_buffer))) struct buffer buffer = {0};
-	int failed = exchange(socket_path, command, &buffer);
+	int failed = exchange(socket_path, request, &buffer);
 	const char *refusal;
 	json_t *answer;
 

@@ -11,4 +11,7 @@
  * bytes from others, to be escaped when printed. */
 json_t *control_ask(const char *socket_path, const char *command, char *error, size_t error_size);
 
+/* The same with a whole request, an object of which "command" is a member; it is borrowed. */
+json_t *control_request(const char *socket_path, const json_t *request, char *error, size_t error_size);
+
 #endif

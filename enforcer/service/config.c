@@ -2,11 +2,13 @@
 #include "enforcer/service/config.h"
 
 #include "compiler/frontend/native.h"
+#include "enforcer/observe/observer.h"
 
 #include <ringfence/arena.h>
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -113,10 +115,40 @@ static void metrics_read(struct frontend *frontend, const struct yaml_node *node
 	KEYS_READ(frontend, node, metrics_keys, "`metrics`", object);
 }
 
+static void log_denied_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	((struct config *)object)->log_denied = truth_read(frontend, node, "`denied`");
+}
+
+static void log_rate_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	const char *text = scalar_read(frontend, node, "`rate`");
+	size_t digits = text != NULL ? strspn(text, "0123456789") : 0;
+	unsigned long rate = digits > 0 && digits <= 4 ? strtoul(text, NULL, 10) : 0;
+	if (text == NULL)
+		return;
+	if (rate == 0 || rate > OBSERVE_RATE_MAX || strcmp(text + digits, "/second") != 0)
+		diagnostics_error(frontend->diagnostics, node->span, "`rate` is 1/second to %d/second",
+				  OBSERVE_RATE_MAX);
+	else
+		((struct config *)object)->log_rate = (unsigned)rate;
+}
+
+static const struct key log_keys[] = {
+    UNTYPED_KEY("denied", false, log_denied_read),
+    UNTYPED_KEY("rate", false, log_rate_read),
+};
+
+static void log_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	KEYS_READ(frontend, node, log_keys, "`log`", object);
+}
+
 static const struct key config_keys[] = {
     UNTYPED_KEY("node", false, node_name_read),	   UNTYPED_KEY("policy", true, policy_read),
     UNTYPED_KEY("workloads", false, sources_read), UNTYPED_KEY("drift", false, drift_read),
     UNTYPED_KEY("control", false, control_read),   UNTYPED_KEY("metrics", false, metrics_read),
+    UNTYPED_KEY("log", false, log_read),
 };
 
 /* Reads the file's text, or returns NULL after adding why not. */
@@ -144,7 +176,10 @@ bool config_read(struct config *config, struct arena *arena, const char *path)
 	struct frontend frontend;
 	diagnostics_init(&diagnostics, arena);
 	frontend_init(&frontend, arena, &diagnostics);
-	*config = (struct config){.repair = true, .control_socket = "/run/ringfence/control.sock"};
+	*config = (struct config){.repair = true,
+				  .control_socket = "/run/ringfence/control.sock",
+				  .log_denied = true,
+				  .log_rate = OBSERVE_RATE};
 	size_t length = 0, count = 0;
 	char *text = text_read(&frontend, path, &length);
 	if (text != NULL) {

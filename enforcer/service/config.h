@@ -17,6 +17,8 @@ struct config {
 	bool repair; /* drift: repair (default), or only report */
 	const char *control_socket;
 	struct listen_address metrics; /* its `text` is NULL: nowhere */
+	bool log_denied;	       /* denials go to the journal (default) */
+	unsigned log_rate;	       /* events that are observed in a second, at most */
 };
 
 /* Reads the file at `path` into `config`, in `arena`. Returns false after printing every problem to stderr. */

@@ -5,6 +5,7 @@
 #include "enforcer/service/control.h"
 #include "enforcer/service/daemon.h"
 #include "enforcer/service/pages.h"
+#include "enforcer/service/observing.h"
 #include "enforcer/service/privileges.h"
 #include "enforcer/sources/directory.h"
 
@@ -49,6 +50,7 @@ struct loop {
 	struct monitor *monitor;
 	struct control *control;
 	struct pages *pages;
+	struct observing *observing;
 	struct watch *watches;
 	size_t watch_count;
 	sd_event_source *policy_timer, *expiry_timer, *tick, *check;
@@ -337,12 +339,26 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
 	return 0;
 }
 
+static struct world world_of(void *context)
+{
+	const struct state *state = ((struct loop *)context)->daemon.state;
+	return state_has_policy(state) ? state_world(state, (int64_t)time(NULL)) : (struct world){0};
+}
+
+static json_t *status(struct loop *loop)
+{
+	json_t *object = daemon_status(&loop->daemon);
+	json_object_set_new(object, "observe", observing_status(loop->observing));
+	return object;
+}
+
 static json_t *answer(void *context, const char *command, json_t *request)
 {
 	struct loop *loop = context;
-	(void)request;
 	if (strcmp(command, "status") == 0)
-		return daemon_status(&loop->daemon);
+		return status(loop);
+	if (strcmp(command, "observe") == 0)
+		return observing_answer(loop->observing, request);
 	if (strcmp(command, "drift") == 0)
 		return daemon_drift(&loop->daemon);
 	return NULL;
@@ -405,6 +421,8 @@ static int start(struct loop *loop)
 	if ((error = privileges_drop()) < 0)
 		return fail("cannot give up privileges (CAP_NET_ADMIN is needed)", error);
 	daemon->state = state_create(daemon->config.node);
+	if ((error = observing_create(&loop->observing, loop->events, &daemon->config, world_of, loop)) < 0)
+		return fail("cannot observe denied connections", error);
 	loop->watch_count = daemon->config.workload_directory_count + 1;
 	loop->watches = arena_alloc(loop->arena, loop->watch_count * sizeof *loop->watches);
 	for (size_t i = 0; i < loop->watch_count; i++) {
@@ -429,6 +447,7 @@ static void finish(struct loop *loop)
 	}
 	control_destroy(loop->control);
 	pages_destroy(loop->pages);
+	observing_destroy(loop->observing);
 	sd_event_source_unref(loop->policy_timer);
 	sd_event_source_unref(loop->expiry_timer);
 	sd_event_source_unref(loop->tick);

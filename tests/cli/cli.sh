@@ -5,7 +5,7 @@
 expect "no subcommand: help, and status 2" 2 'usage: ringfence' ''
 expect "help" 0 'explain +says whether' '' help
 expect "help of a subcommand" 0 '--inventory PATH' '' help check
-for name in check compile explain reach test apply status drift; do
+for name in check compile explain reach test apply status drift observe; do
 	expect "help $name" 0 "^usage: ringfence $name " '' help "$name"
 	expect "$name --help" 0 "^usage: ringfence $name " '' "$name" --help
 	expect "$name: an unknown option" 2 '' "does not take .--zzzzzzz.|see .ringfence help $name" "$name" --zzzzzzz
@@ -21,6 +21,10 @@ expect "explain - without a policy" 2 '' 'ringfence help explain' explain -
 expect "- is no policy" 2 '' '^error: -: No such file' check -
 expect "status takes no words" 2 '' 'takes no arguments' status now
 expect "drift takes no words" 2 '' 'takes no arguments' drift now
+expect "observe takes no words" 2 '' 'takes no arguments' observe now
+expect "observe without a daemon" 2 '' 'no daemon listens here' observe --socket "$WORK/none.sock"
+expect "observe --last of no number" 2 '' 'last is a number from 0 to 1000' observe --last many
+expect "observe --last of too many" 2 '' 'last is a number from 0 to 1000' observe --last 1001
 expect "--help behind a subcommand" 0 'usage: ringfence reach' '' reach --help
 expect "--version" 0 '^ringfence [0-9]' '' --version
 expect "an unknown subcommand is guessed" 2 '' 'did you mean `check`' chekc

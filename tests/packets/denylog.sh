@@ -4,9 +4,9 @@
 
 shop
 serve 443 world
-daemon_start
-start "$WORK/records" node "$PROBE" nflog 5 60
+start "$WORK/records" node "$PROBE" nflog 5 60 # before the daemon, which would take the group
 await 5 grep -q ready "$WORK/records"
+daemon_start
 LINE_WEB=$(grep -n '^  web:' "$POLICY/shop.yaml" | cut -d: -f1)
 LINE_API=$(grep -n '^  api:' "$POLICY/shop.yaml" | cut -d: -f1)
 

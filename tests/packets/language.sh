@@ -4,9 +4,9 @@
 
 shop
 serve 443,8080 world payments
-daemon_start
-start "$WORK/records" node "$PROBE" nflog 5 120
+start "$WORK/records" node "$PROBE" nflog 5 120 # before the daemon, which would take the group
 await 5 grep -q ready "$WORK/records"
+daemon_start
 
 records() { grep -cE "^$1 ?"$'\t' "$WORK/records" || true; } # PREFIX
 records_over() { [ "$(records "$1")" -gt "$2" ]; }

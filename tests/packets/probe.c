@@ -498,6 +498,33 @@ static int stream(int argc, char **argv)
 	return EXIT_ALLOWED;
 }
 
+/* ---- flood ---- */
+
+/* UDP to PORTS ports in turn, as fast as one thread can. */
+static int flood(int argc, char **argv)
+{
+	uint16_t first = (uint16_t)atoi(argv[1]), ports = (uint16_t)atoi(argv[2]);
+	uint64_t until = now_ns() + (uint64_t)(atof(argv[3]) * 1000) * MILLISECOND, sent = 0;
+	struct sockaddr_storage to;
+	socklen_t to_size;
+	(void)argc;
+	if (ports == 0 || !address_parse(argv[0], first, &to, &to_size))
+		return fail(argv[0]);
+	in_port_t *port =
+	    to.ss_family == AF_INET ? &((struct sockaddr_in *)&to)->sin_port : &((struct sockaddr_in6 *)&to)->sin6_port;
+	int fd = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return fail("socket");
+	uint64_t i = 0;
+	do { /* a look at the clock for every so many */
+		*port = htons((uint16_t)(first + i % ports));
+		sent += sendto(fd, "flood", 5, 0, (struct sockaddr *)&to, to_size) == 5;
+	} while (++i % 256 != 0 || now_ns() < until);
+	close(fd);
+	printf("sent %" PRIu64 "\n", sent);
+	return EXIT_ALLOWED;
+}
+
 /* ---- packets that no honest host would send ---- */
 
 /* The header of either family, then a payload: 64 bytes are enough for what is built here. */
@@ -785,6 +812,7 @@ static const struct subcommand {
     {"serve", serve, 3, "ADDRESS[,...] PORT[,...] tcp|udp|both    echo, and log the messages of streams"},
     {"try", try_flow, 4, "FROM|- TO PORT tcp|udp|icmp [MS [BYTES]]   is there an answer?"},
     {"stream", stream, 4, "TO PORT tcp|udp SECONDS [LOCAL_PORT]    a message each millisecond, both ways"},
+    {"flood", flood, 4, "TO PORT PORTS SECONDS                      UDP to so many ports, as fast as it goes"},
     {"spoof", spoof, 5, "INTERFACE MAC FROM TO PORT [FROM_PORT]     one UDP packet with any source"},
     {"advert", advert, 2, "INTERFACE FROM                            one IPv6 router advertisement"},
     {"too-big", too_big, 8, "INTERFACE MAC FROM MTU CLIENT PORT SERVER PORT   a path-MTU error about a UDP flow"},

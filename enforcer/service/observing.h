@@ -1,0 +1,29 @@
+/* Observing in the daemon: the observer in the event loop, behind everything that enforces, and the journal. */
+#ifndef ENFORCER_SERVICE_OBSERVING_H
+#define ENFORCER_SERVICE_OBSERVING_H
+
+#include "enforcer/service/config.h"
+
+#include <jansson.h>
+#include <ringfence/verdict.h>
+#include <systemd/sd-event.h>
+
+struct observing;
+
+/* Returns the world of the moment; its policy is NULL while there is none. */
+typedef struct world observing_world(void *context);
+
+/* Begins to observe in the current network namespace, from the loop `event`, which it references; needs CAP_NET_ADMIN.
+ * That another process reads the log group is said on stderr and tried again. `*observing` is the caller's to destroy.
+ * Returns 0 or a negative errno. */
+int observing_create(struct observing **observing, sd_event *event, const struct config *config, observing_world *world,
+		     void *context);
+
+/* NULL is allowed. */
+void observing_destroy(struct observing *observing);
+
+/* The answer to `observe`, and the part of `status`; the caller's. */
+json_t *observing_answer(struct observing *observing, const json_t *request);
+json_t *observing_status(const struct observing *observing);
+
+#endif
