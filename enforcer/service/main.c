@@ -4,8 +4,8 @@
 #include "enforcer/kernel/monitor.h"
 #include "enforcer/service/control.h"
 #include "enforcer/service/daemon.h"
-#include "enforcer/service/pages.h"
 #include "enforcer/service/observing.h"
+#include "enforcer/service/pages.h"
 #include "enforcer/service/privileges.h"
 #include "enforcer/sources/directory.h"
 
