@@ -226,4 +226,45 @@ on web1 "$PROBE" flood "${ADDRESS4[db1]}" 20000 50 0 >/dev/null
 sleep 0.3
 check "no more events than the configuration lets be" test "$(observe | wc -l)" -ge 1 -a "$(observe | wc -l)" -le 10
 daemon_stop
+
+# The journal, with a socket in its place that only the daemon sees.
+mkdir "$WORK/journal"
+cat >"$WORK/under-systemd" <<-END
+	#!/bin/sh
+	export INVOCATION_ID=0123456789abcdef0123456789abcdef
+	exec unshare -m sh -c 'mount -t tmpfs none /run && mkdir -p /run/systemd/journal &&
+		mount --bind "$WORK/journal" /run/systemd/journal && exec "$RINGFENCED" "\$@"' sh "\$@"
+END
+chmod +x "$WORK/under-systemd"
+cat >"$WORK/receive.py" <<-'END'
+	import socket, sys
+	journal = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+	journal.bind(sys.argv[1])
+	print("ready", flush=True)
+	while True:
+	    print(journal.recv(65536).decode().replace("\n", "|"), flush=True)
+END
+start "$WORK/entries" node python3 "$WORK/receive.py" "$WORK/journal/socket"
+await 30 grep -q ready "$WORK/entries" || note "$(cat "$WORK/entries" "$WORK/entries.err")"
+entry() { # TEXT REGEX
+	if await 3 grep -qE "$2" "$WORK/entries"; then ok "$1"; else
+		not_ok "$1"
+		note "want: $2"$'\n'"$(cat "$WORK/entries")"
+	fi
+}
+policy_shop '{from: web, to: api, log: true}'
+RINGFENCED=$WORK/under-systemd
+daemon_start # denials are not for its journal
+denied world api1 8080 tcp
+allowed web1 api1 8080 tcp
+entry "what is allowed and logged goes to the journal" '\|RINGFENCE_VERDICT=allow\|RINGFENCE_REASON=allow\|RINGFENCE_DIRECTION=ingress\|RINGFENCE_SOURCE=shop/web1\|'
+check "denials do not, where the configuration says so" test "$(grep -c 'VERDICT=deny' "$WORK/entries")" -eq 0
+daemon_stop
+sed -i 's/denied: false/denied: true/' "$WORK/ringfenced.yaml"
+daemon_config() { :; }
+daemon_start
+denied world api1 8080 tcp
+entry "and else they do, with fields" "^MESSAGE=DENY .*\|PRIORITY=5\|SYSLOG_IDENTIFIER=ringfenced\|RINGFENCE_VERDICT=deny\|RINGFENCE_REASON=no-allow\|.*\|RINGFENCE_SOURCE=${ADDRESS4[world]}\|RINGFENCE_SOURCE_ADDRESS=${ADDRESS4[world]}\|RINGFENCE_DESTINATION=shop/api1\|.*RINGFENCE_DESTINATION_SERVICES=shop/api\|RINGFENCE_PORT=8080/tcp\|RINGFENCE_STATEMENT=.*shop.yaml:[0-9]+\|.*RINGFENCE_COUNT=1\|"
+equal "status knows of it" true "$(counts | jq .journal)"
+daemon_stop
 finish
