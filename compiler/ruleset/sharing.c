@@ -152,6 +152,17 @@ static bool is_worth_it(struct lowering *l, const struct peer_set *set, const st
 	return shared;
 }
 
+/* Two names in the kernel are one set, of the addresses of both: whoever chooses a label could stand in the set of
+ * others, since a hash of 32 bits is soon met. */
+static bool is_name_taken(const struct lowering *l, const struct peer_set *set)
+{
+	const char *name = set_name(l, l->arena, set->key, 0);
+	for (const struct peer_set *other = l->peer_sets; other != set; other = other->hh.next)
+		if (strcmp(other->stores[0]->form.name, name) == 0)
+			return true;
+	return false;
+}
+
 static void make(struct lowering *l, struct peer_set *set)
 {
 	for (size_t family = 0; family < 2; family++) {
@@ -183,7 +194,7 @@ void sharing_choose(struct lowering *l, const struct ruleset *like)
 	    like != NULL && like->generation == l->generation ? ruleset_index(scratch, like) : NULL;
 	HASH_ITER(hh, l->peer_sets, set, next)
 	{
-		if (is_worth_it(l, set, index))
+		if (is_worth_it(l, set, index) && !is_name_taken(l, set))
 			make(l, set);
 		else
 			HASH_DEL(l->peer_sets, set);

@@ -15,18 +15,20 @@ struct state {
 	struct files files;
 	struct content policy_content; /* older than every file */
 	struct arena *policy_arena;
-	struct frontend policy;
+	const struct frontend *policy; /* in its arena: what is in force still points to it while a newer one is read */
 	struct arena
 	    *proven_arena; /* of the policy that the kernel took last, while `policy` is a newer one; or NULL */
-	struct frontend proven;
+	const struct frontend *proven;
 	char *policy_errors;
 };
 
 struct state *state_create(const char *node)
 {
+	static const struct frontend none;
 	struct state *state = calloc(1, sizeof *state);
 	if (state == NULL)
 		abort();
+	state->policy = &none;
 	live_init(&state->live);
 	state->files = (struct files){.live = &state->live, .node = node};
 	return state;
@@ -61,7 +63,7 @@ static void prove(const struct frontend *frontend, struct diagnostics *diagnosti
 static struct changes take_inventory(struct state *state)
 {
 	live_begin(&state->live);
-	live_replace(&state->live, &state->policy_content, &state->policy.inventory, 0);
+	live_replace(&state->live, &state->policy_content, &state->policy->inventory, 0);
 	return live_settle(&state->live);
 }
 
@@ -70,20 +72,20 @@ int state_read_policy(struct state *state, const char *directory, struct changes
 	*changes = (struct changes){0};
 	struct arena *arena = arena_create();
 	struct diagnostics *diagnostics = arena_alloc(arena, sizeof *diagnostics);
-	struct frontend frontend;
+	struct frontend *frontend = arena_alloc(arena, sizeof *frontend);
 	diagnostics_init(diagnostics, arena);
-	frontend_init(&frontend, arena, diagnostics);
-	frontend_add_path(&frontend, directory);
-	frontend_finish(&frontend);
-	if (diagnostics->errors == 0 && frontend.policy.isolation_count + frontend.policy.allow_count == 0 &&
-	    frontend.policy.unmatched == UNMATCHED_DEFAULT)
+	frontend_init(frontend, arena, diagnostics);
+	frontend_add_path(frontend, directory);
+	frontend_finish(frontend);
+	if (diagnostics->errors == 0 && frontend->policy.isolation_count + frontend->policy.allow_count == 0 &&
+	    frontend->policy.unmatched == UNMATCHED_DEFAULT)
 		diagnostics_error(diagnostics, (struct span){0},
 				  "%s: no policy there; an empty directory changes nothing", directory);
 	if (diagnostics->errors == 0)
-		prove(&frontend, diagnostics);
+		prove(frontend, diagnostics);
 	free(state->policy_errors);
 	state->policy_errors = errors_text(diagnostics);
-	bool same = state->policy_arena != NULL && strcmp(state->policy.revision, frontend.revision) == 0;
+	bool same = state->policy_arena != NULL && strcmp(state->policy->revision, frontend->revision) == 0;
 	if (state->policy_errors != NULL || same) {
 		arena_free(arena);
 		return same && state->policy_errors == NULL ? 0 : -1;
@@ -127,7 +129,7 @@ bool state_has_policy(const struct state *state)
 
 const char *state_revision(const struct state *state)
 {
-	return state_has_policy(state) ? state->policy.revision : "";
+	return state_has_policy(state) ? state->policy->revision : "";
 }
 
 const char *state_policy_errors(const struct state *state)
@@ -178,5 +180,5 @@ size_t state_file_error_count(const struct state *state)
 
 struct world state_world(const struct state *state, int64_t now)
 {
-	return (struct world){&state->policy.policy, &state->live.inventory, now};
+	return (struct world){&state->policy->policy, &state->live.inventory, now};
 }

@@ -591,6 +591,28 @@ static void a_full_set_takes_nothing_beside_what_goes(void **state)
 	arena_free(reading.arena);
 }
 
+/* Both labels have the same hash where they are named as peers of ranges of ports. */
+static void no_two_peers_have_one_set(void **state)
+{
+	static const char text[] =
+	    "ringfence: v1\nnamespace: one\nallow:\n"
+	    "  - {from: {labels: {app: a}}, to: {labels: {app: v}}, ports: [1000-2000/tcp]}\n"
+	    "---\nringfence: v1\nnamespace: two\nallow:\n"
+	    "  - {from: {labels: {app: fduglpaa}}, to: {labels: {app: m}}, ports: [1000-2000/tcp]}\n"
+	    "settings: {unmatched: deny}\nworkloads:\n"
+	    "  - {name: v, namespace: one, labels: {app: v}, addresses: [10.0.0.1]}\n"
+	    "  - {name: m, namespace: two, labels: {app: m}, addresses: [10.0.0.2]}\n";
+	struct reading reading;
+	const struct world world = read_policy(&reading, "peers.yaml", text);
+	const struct ruleset *ruleset = ruleset_lower(reading.arena, &world, NULL, 1, &reading.diagnostics);
+	(void)state;
+	assert_non_null(ruleset);
+	assert_non_null(ruleset_set(ruleset, "g1_peers_52b9d1a3.4"));
+	for (size_t i = 0; i < ruleset->set_count; i++)
+		assert_ptr_equal(ruleset_set(ruleset, ruleset->sets[i]->name), ruleset->sets[i]);
+	arena_free(reading.arena);
+}
+
 /* ---- many that are alike ---- */
 
 static double cpu_seconds(void)
@@ -698,9 +720,8 @@ static void following_does_not_grow(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(following_is_lowering_anew),
-	    cmocka_unit_test(a_full_set_takes_nothing_beside_what_goes),
-	    cmocka_unit_test(many_that_are_alike_leave_one_by_one),
+	    cmocka_unit_test(following_is_lowering_anew), cmocka_unit_test(a_full_set_takes_nothing_beside_what_goes),
+	    cmocka_unit_test(no_two_peers_have_one_set),  cmocka_unit_test(many_that_are_alike_leave_one_by_one),
 	    cmocka_unit_test(following_does_not_grow),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,8 @@
  * packet may meet half of it, whether it goes class by class or by another generation.
  *
  * A packet here is slow: any of its look-ups may meet a transaction that the one before did not. */
+#include "enforcer/desired/state.h"
+
 #include "tests/unit/interpret.h"
 #include "tests/unit/kernel_model.h"
 #include "tests/unit/reading.h"
@@ -16,6 +18,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { TRIALS = 100, CHANGES = 8, FLOWS = 60, LINES = 64, STATES_MAX = PLAN_TRANSACTIONS + 1 };
 #define SEED 20261127u
@@ -375,9 +378,66 @@ static void a_policy_changes_class_by_class_where_no_packet_can_meet_half_of_it(
 	free(workloads);
 }
 
+/* ---- a policy that is read while another is in force ---- */
+
+static void put_file(const char *path, const char *text, const char *more)
+{
+	FILE *file = fopen(path, "we");
+	assert_non_null(file);
+	fprintf(file, "%s%s", text, more);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* Who is named by a network is asked for once more, by the policy that is in force and not by the one just read. */
+static void what_is_in_force_is_told_by_its_own_policy(void **state)
+{
+	static const char policy[] =
+	    SERVICES "networks: {net: [10.0.0.0/24]}\n" ALLOWS "  - {from: net, to: any, ports: [7/tcp]}\n";
+	char root[] = "/tmp/ringfence-policy-XXXXXX", policies[64], workloads[64], *text = write_workloads();
+	struct state *live = state_create("n0");
+	struct changes changes;
+	struct plan *plan = NULL;
+	const struct ruleset *states[STATES_MAX];
+	const char *refused = NULL;
+	(void)state;
+	assert_non_null(mkdtemp(root));
+	snprintf(policies, sizeof policies, "%s/policy.yaml", root);
+	snprintf(workloads, sizeof workloads, "%s/workloads.yaml", root);
+	put_file(workloads, text, "");
+	assert_int_equal(state_read_workloads(live, workloads, &changes), 0);
+	unlink(workloads);
+	put_file(policies, policy, "quarantine: [{workload: one/a0}]\n");
+	assert_int_equal(state_read_policy(live, root, &changes), 1);
+	struct arena *arena = arena_create();
+	struct diagnostics diagnostics;
+	diagnostics_init(&diagnostics, arena);
+	struct world world = state_world(live, NOW);
+	struct lowering *before = lowering_create(&world, "n0", 1, NULL, &diagnostics);
+	const struct ruleset *table = lowering_ruleset(before, arena, true);
+	state_keep_policy(live);
+	put_file(policies, policy, "");
+	assert_int_equal(state_read_policy(live, root, &changes), 1);
+	assert_null(model_difference(table, lowering_ruleset(before, arena, true)));
+	world = state_world(live, NOW);
+	struct lowering *after = reconcile_policy(arena, before, &world, "n0", &plan);
+	assert_non_null(after);
+	size_t count = model_apply(arena, model_copy(arena, table), plan, states, &refused);
+	if (count == 0)
+		fail_msg("the plan is refused: %s", refused);
+	assert_null(model_difference(states[count - 1], lowering_ruleset(after, arena, true)));
+	lowering_destroy(after);
+	lowering_destroy(before);
+	arena_free(arena);
+	state_destroy(live);
+	unlink(policies);
+	rmdir(root);
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(what_is_in_force_is_told_by_its_own_policy),
 	    cmocka_unit_test(a_policy_changes_class_by_class_where_no_packet_can_meet_half_of_it),
 	    cmocka_unit_test(no_packet_meets_half_of_a_policy),
 	};
