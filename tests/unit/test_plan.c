@@ -143,7 +143,25 @@ static void a_first_workload_of_a_class_is_built_before_a_packet_meets_it(void *
 	for (size_t i = 1; i < plan->count; i++)
 		for (size_t j = 0; j < plan->transactions[i].count; j++)
 			assert_int_equal(plan->transactions[i].operations[j].kind, OPERATION_ADD_ELEMENTS);
-	assert_int_equal(count_kind(plan_step(*state, POLICY, 1, 0), OPERATION_DELETE_CHAIN), 2);
+}
+
+/* The next one then takes elements only. */
+static void chains_outlive_their_last_workload_until_the_second_sweep(void **state)
+{
+	struct world one = world_of(*state, POLICY, 1), none = world_of(*state, POLICY, 0);
+	struct inventory live = *one.inventory;
+	const struct world from = {one.policy, &live, one.at};
+	struct lowering *lowering = lowering_create(&from, NULL, 1, NULL, NULL);
+	const struct plan *goes = follow_inventory(lowering, &live, none.inventory, *state);
+	assert_true(goes->count > 0 && all_elements(goes, OPERATION_DELETE_ELEMENTS));
+	assert_int_equal(lowering_sweep(lowering, *state)->count, 0);
+	const struct plan *comes = follow_inventory(lowering, &live, one.inventory, *state);
+	assert_true(comes->count > 0 && all_elements(comes, OPERATION_ADD_ELEMENTS));
+	assert_int_equal(lowering_sweep(lowering, *state)->count, 0);
+	follow_inventory(lowering, &live, none.inventory, *state);
+	assert_int_equal(lowering_sweep(lowering, *state)->count, 0);
+	assert_int_equal(count_kind(lowering_sweep(lowering, *state), OPERATION_DELETE_CHAIN), 2);
+	lowering_destroy(lowering);
 }
 
 /* Ranges of ports are elements as well: no network's interval changes. */
@@ -477,6 +495,7 @@ int main(void)
 	    TEST(the_same_again_is_nothing),
 	    TEST(a_workload_of_a_known_class_is_elements),
 	    TEST(a_first_workload_of_a_class_is_built_before_a_packet_meets_it),
+	    TEST(chains_outlive_their_last_workload_until_the_second_sweep),
 	    TEST(several_workloads_at_once_are_a_generation),
 	    TEST(a_workload_with_a_range_of_ports_is_elements),
 	    TEST(several_workloads_of_a_network_policy_are_a_generation),
