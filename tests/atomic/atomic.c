@@ -270,6 +270,31 @@ static bool await_commits(struct enforcer *enforcer, int milliseconds)
 	}
 }
 
+/* How many policies the daemon said to be in force. */
+static size_t policies_in_force(const struct enforcer *enforcer)
+{
+	char path[PATH_ROOM], line[PATH_ROOM];
+	size_t count = 0;
+	snprintf(path, sizeof path, "%s/log", enforcer->directory);
+	FILE *log = fopen(path, "re");
+	while (log != NULL && fgets(line, sizeof line, log) != NULL)
+		count += strstr(line, " is in force") != NULL;
+	if (log != NULL)
+		fclose(log);
+	return count;
+}
+
+/* Waits until it says so once more. A commit alone does not tell: the last one of the policy before may come late, and
+ * a file that is written then would be replaced before it is read. */
+static bool await_policy(struct enforcer *enforcer, size_t before)
+{
+	for (int waited = 0; policies_in_force(enforcer) == before; waited++)
+		if (waited == DAEMON_FIRST || usleep(1000) != 0)
+			return false;
+	await_commits(enforcer, DAEMON_QUIET);
+	return true;
+}
+
 /* Writes what differs from what the files say. Workloads that are new to a policy which does not speak of their labels
  * may change nothing, before the policy of a kind is there. */
 static void make_change_of_files(struct enforcer *enforcer, const struct scene *old, struct scene *new)
@@ -283,9 +308,10 @@ static void make_change_of_files(struct enforcer *enforcer, const struct scene *
 		write_file(enforcer, "workloads/workloads.yaml", new->workloads);
 	if (other_workloads && !await_commits(enforcer, old != NULL ? DAEMON_FIRST : DAEMON_MAYBE) && old != NULL)
 		give_up("the daemon makes no change of workloads");
+	size_t before = policies_in_force(enforcer);
 	if (other_policy)
 		write_file(enforcer, "policy/policy.yaml", new->policy);
-	if (other_policy && !await_commits(enforcer, DAEMON_FIRST))
+	if (other_policy && !await_policy(enforcer, before))
 		give_up("the daemon makes no change of policy");
 }
 
