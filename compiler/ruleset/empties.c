@@ -56,7 +56,7 @@ static void delete_shared(struct lowering *l, struct transaction *transaction)
 
 void empties_limit(struct lowering *l, struct transaction *transaction)
 {
-		transaction->settled = l->empty_count > EMPTY_MOST; /* some may have been emptied just now */
+	transaction->settled = l->empty_count > EMPTY_MOST; /* some may have been emptied just now */
 	while (l->empty_count > EMPTY_MOST)
 		delete_class(l, transaction, l->empties);
 	delete_shared(l, transaction);
