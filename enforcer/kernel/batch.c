@@ -401,6 +401,8 @@ struct answer kernel_apply(struct kernel *kernel, const struct plan *plan, int64
 {
 	struct answer answer = {0};
 	size_t operations = 0;
+	if (kernel->agent != NULL)
+		return kernel->agent->apply(kernel->agent->context, plan, at);
 	for (size_t i = 0; i < plan->count; i++)
 		for (size_t j = 0; j < plan->transactions[i].count; j++)
 			operations += 1 + plan->transactions[i].operations[j].element_count;

@@ -38,7 +38,7 @@ static bool write_config(const struct node *node)
 	if (file == NULL)
 		return fail(path);
 	fprintf(file,
-		"node: %s\npolicy: {directory: %s/policy}\nworkloads:\n  - {source: files, directory: %s}\n"
+		"node: %s\nuser: root\npolicy: {directory: %s/policy}\nworkloads:\n  - {source: files, directory: %s}\n"
 		"drift: repair\ncontrol: {socket: %s/control.sock}\n",
 		FLEET_NODE, node->directory, node->workloads, node->directory);
 	return fclose(file) == 0 || fail(path);
