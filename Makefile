@@ -173,6 +173,10 @@ demo:
 install: all
 	install -D -m 755 $(BUILD)/ringfence $(DESTDIR)$(PREFIX)/bin/ringfence
 	install -D -m 755 $(BUILD)/ringfenced $(DESTDIR)$(PREFIX)/sbin/ringfenced
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	for unit in deploy/systemd/*.service; do \
+		sed 's|/usr/local/sbin|$(PREFIX)/sbin|' $$unit >$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/}; done
+	install -D -m 644 deploy/systemd/ringfence.sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/ringfence.conf
 	install -D -m 644 $(PAGE)/node_modules/cytoscape/LICENSE $(DESTDIR)$(PREFIX)/share/doc/ringfence/LICENSE.cytoscape
 
 # Each public header compiles alone.
