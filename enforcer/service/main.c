@@ -3,6 +3,7 @@
  * Ending the daemon, in whatever way, leaves the table in force. */
 #include "enforcer/keeper/keeper.h"
 #include "enforcer/kernel/monitor.h"
+#include "enforcer/kernel/probe.h"
 #include "enforcer/sandbox/sanitized.h"
 #include "enforcer/service/confinement.h"
 #include "enforcer/service/control.h"
@@ -418,12 +419,30 @@ static int open_loop(struct loop *loop)
 	return error < 0 ? error : 0;
 }
 
+/* Says what of the kernel is missing, if anything is: then nothing is tried, and what the kernel holds stays. */
+static int probe(void)
+{
+	struct kernel *kernel;
+	int error = kernel_open(&kernel);
+	if (error < 0)
+		return fail("cannot reach nf_tables", error);
+	const char *missing = kernel_probe(kernel, &error);
+	kernel_close(kernel);
+	if (missing == NULL)
+		return 0;
+	fprintf(stderr, "ringfenced: this kernel lacks %s, or it cannot be used here: %s%s\n", missing,
+		strerror(-error), error == -EPERM ? " (CAP_NET_ADMIN is needed)" : "");
+	return error;
+}
+
 /* What only root, or CAP_NET_ADMIN, can open; then the process that goes on holding it is split off. */
 static int open_privileged(struct loop *loop, const struct user *user)
 {
-	int error;
+	int error = probe();
+	if (error < 0)
+		return error;
 	if ((error = monitor_create(&loop->monitor)) < 0)
-		return fail("cannot subscribe to nf_tables (CAP_NET_ADMIN is needed)", error);
+		return fail("cannot subscribe to nf_tables", error);
 	if ((error = keeper_start(&loop->keeper, user)) < 0)
 		return fail("cannot start the keeper", error);
 	if ((error = confinement_become(&loop->daemon.config, user)) < 0)
