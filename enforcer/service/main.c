@@ -430,8 +430,9 @@ static int probe(void)
 	kernel_close(kernel);
 	if (missing == NULL)
 		return 0;
-	fprintf(stderr, "ringfenced: this kernel lacks %s, or it cannot be used here: %s%s\n", missing,
-		strerror(-error), error == -EPERM ? " (CAP_NET_ADMIN is needed)" : "");
+	if (error == -EPERM)
+		return fail("cannot use nf_tables (CAP_NET_ADMIN is needed)", error);
+	fprintf(stderr, "ringfenced: this kernel lacks %s: %s\n", missing, strerror(-error));
 	return error;
 }
 
