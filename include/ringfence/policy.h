@@ -160,7 +160,8 @@ struct policy_test {
 	struct span span;
 };
 
-/* A workload without any allowed flow. */
+/* A workload without any allowed flow. One of the policy has a place; one that an operator asked a node for has none.
+ */
 struct quarantine {
 	const char *name_space, *name;
 	int64_t until; /* as in an allow */
