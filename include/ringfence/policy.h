@@ -252,6 +252,9 @@ void rate_pattern(FILE *stream);
 /* Reads an RFC 3339 time, or a date, which is valid to its end (UTC). Returns NULL, or why not. */
 const char *time_parse(int64_t *seconds, const char *text);
 
+/* Reads what time_parse does, or how far off a moment is: 90s, 30m, 2h or 1d from `now`. Returns NULL, or why not. */
+const char *moment_parse(int64_t *seconds, const char *text, int64_t now);
+
 /* Writes `seconds` as an RFC 3339 time in UTC, and returns `text`, which has room for 32 bytes. */
 char *time_print(int64_t seconds, char *text);
 
