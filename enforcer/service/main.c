@@ -2,9 +2,9 @@
  *
  * Ending the daemon, in whatever way, leaves the table in force. */
 #include "enforcer/kernel/monitor.h"
-#include "enforcer/service/control.h"
-#include "enforcer/service/daemon.h"
-#include "enforcer/service/observing.h"
+#include "enforcer/service/audit.h"
+#include "enforcer/service/commands.h"
+#include "enforcer/service/incident.h"
 #include "enforcer/service/pages.h"
 #include "enforcer/service/privileges.h"
 #include "enforcer/sources/directory.h"
@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 #include <time.h>
@@ -51,9 +52,11 @@ struct loop {
 	struct control *control;
 	struct pages *pages;
 	struct observing *observing;
+	struct commands commands;
+	struct audit *audit;
 	struct watch *watches;
 	size_t watch_count;
-	sd_event_source *policy_timer, *expiry_timer, *tick, *check;
+	sd_event_source *policy_timer, *expiry_timer, *incident_timer, *tick, *check;
 	uint64_t policy_first; /* monotonic microseconds of the first change not yet read; 0: none */
 	unsigned ticks;
 	unsigned retry_in, retry_after; /* ticks until what failed is tried again, and of the wait after that */
@@ -345,23 +348,28 @@ static struct world world_of(void *context)
 	return state_has_policy(state) ? state_world(state, (int64_t)time(NULL)) : (struct world){0};
 }
 
-static json_t *status(struct loop *loop)
+/* Sets the timer of the first quarantine of an operator that ends by itself. */
+static void await_incident(struct loop *loop)
 {
-	json_t *object = daemon_status(&loop->daemon);
-	json_object_set_new(object, "observe", observing_status(loop->observing));
-	return object;
+	int64_t next = incidents_next_expiry(state_incidents(loop->daemon.state));
+	sd_event_source_set_time(loop->incident_timer, (uint64_t)next * 1000000);
+	sd_event_source_set_enabled(loop->incident_timer, next > 0 ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
-static json_t *answer(void *context, const char *command, json_t *request)
+static void after_command(void *context)
+{
+	after_change(context);
+	await_incident(context);
+}
+
+static int on_incident(sd_event_source *source, uint64_t usec, void *context)
 {
 	struct loop *loop = context;
-	if (strcmp(command, "status") == 0)
-		return status(loop);
-	if (strcmp(command, "observe") == 0)
-		return observing_answer(loop->observing, request);
-	if (strcmp(command, "drift") == 0)
-		return daemon_drift(&loop->daemon);
-	return NULL;
+	(void)source;
+	(void)usec;
+	incident_expire(&loop->daemon, loop->commands.directory);
+	after_command(loop);
+	return 0;
 }
 
 /* ---- start and end ---- */
@@ -391,6 +399,7 @@ static int open_loop(struct loop *loop)
 	    sd_event_add_signal(loop->events, NULL, SIGHUP, on_hangup, loop),
 	    sd_event_add_time(loop->events, &loop->policy_timer, CLOCK_MONOTONIC, UINT64_MAX, 0, on_policy_timer, loop),
 	    sd_event_add_time(loop->events, &loop->expiry_timer, CLOCK_REALTIME, UINT64_MAX, 1, on_expiry, loop),
+	    sd_event_add_time(loop->events, &loop->incident_timer, CLOCK_REALTIME, UINT64_MAX, 1, on_incident, loop),
 	    sd_event_add_time(loop->events, &loop->tick, CLOCK_MONOTONIC, now + REOPEN_SECONDS * 1000000, 0, on_tick,
 			      loop),
 	    sd_event_add_io(loop->events, NULL, monitor_fd(loop->monitor), EPOLLIN, on_monitor, loop),
@@ -399,6 +408,43 @@ static int open_loop(struct loop *loop)
 	for (size_t i = 0; i < sizeof results / sizeof *results && error >= 0; i++)
 		error = results[i];
 	return error < 0 ? error : 0;
+}
+
+/* The directory of what must outlive the daemon, made when missing. Returns a descriptor or a negative errno. */
+static int open_state_directory(const char *path)
+{
+	if (mkdir(path, 0700) != 0 && errno != EEXIST)
+		return -errno;
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd >= 0 ? fd : -errno;
+}
+
+/* What operators asked for before; the table stays as it is where that cannot be known. */
+static int start_commands(struct loop *loop)
+{
+	struct daemon *daemon = &loop->daemon;
+	char why[256] = "";
+	loop->commands = (struct commands){daemon, NULL, -1, after_command, loop};
+	if (daemon->config.state_directory != NULL &&
+	    (loop->commands.directory = open_state_directory(daemon->config.state_directory)) < 0)
+		return fail(daemon->config.state_directory, loop->commands.directory);
+	int error = audit_open(&loop->audit, loop->commands.directory);
+	if (error < 0) {
+		fprintf(stderr, "ringfenced: cannot write %s/" AUDIT_FILE ": %s\n", daemon->config.state_directory,
+			strerror(-error));
+		return error;
+	}
+	if (loop->commands.directory >= 0 && !incident_load(daemon, loop->commands.directory, why, sizeof why)) {
+		fprintf(
+		    stderr,
+		    "ringfenced: cannot read %s/" INCIDENT_FILE ": %s; workloads in quarantine would be opened, so "
+		    "nothing is enforced and the table stays as it is: repair the file, or remove it and quarantine "
+		    "anew\n",
+		    daemon->config.state_directory, why);
+		return -EINVAL;
+	}
+	await_incident(loop);
+	return 0;
 }
 
 static int start(struct loop *loop)
@@ -411,7 +457,16 @@ static int start(struct loop *loop)
 		return fail("cannot subscribe to nf_tables", error);
 	if ((error = open_loop(loop)) < 0)
 		return fail("cannot make the event loop", error);
-	if ((error = control_create(&loop->control, loop->events, daemon->config.control_socket, answer, loop)) < 0)
+	daemon->state = state_create(daemon->config.node);
+	if ((error = start_commands(loop)) < 0)
+		return error;
+	const struct control_setup setup = {.path = daemon->config.control_socket,
+					    .commands = control_commands,
+					    .command_count = control_command_count,
+					    .rules = &daemon->config.access,
+					    .audit = loop->audit,
+					    .context = &loop->commands};
+	if ((error = control_create(&loop->control, loop->events, &setup)) < 0)
 		return fail(daemon->config.control_socket, error);
 	if ((error = pages_create(&loop->pages, loop->events, daemon)) < 0) {
 		fprintf(stderr, "ringfenced: cannot listen for metrics at %s: %s\n", daemon->config.metrics.text,
@@ -420,9 +475,9 @@ static int start(struct loop *loop)
 	}
 	if ((error = privileges_drop()) < 0)
 		return fail("cannot give up privileges (CAP_NET_ADMIN is needed)", error);
-	daemon->state = state_create(daemon->config.node);
 	if ((error = observing_create(&loop->observing, loop->events, &daemon->config, world_of, loop)) < 0)
 		return fail("cannot observe denied connections", error);
+	loop->commands.observing = loop->observing;
 	loop->watch_count = daemon->config.workload_directory_count + 1;
 	loop->watches = arena_alloc(loop->arena, loop->watch_count * sizeof *loop->watches);
 	for (size_t i = 0; i < loop->watch_count; i++) {
@@ -448,8 +503,12 @@ static void finish(struct loop *loop)
 	control_destroy(loop->control);
 	pages_destroy(loop->pages);
 	observing_destroy(loop->observing);
+	audit_close(loop->audit);
+	if (loop->commands.directory > 0)
+		close(loop->commands.directory);
 	sd_event_source_unref(loop->policy_timer);
 	sd_event_source_unref(loop->expiry_timer);
+	sd_event_source_unref(loop->incident_timer);
 	sd_event_source_unref(loop->tick);
 	sd_event_source_unref(loop->check);
 	sd_event_unref(loop->events);
