@@ -27,6 +27,8 @@ PREFIX=rf$$
 ROUTER=
 MAC=02:00:00:00:00:01 # of every interface of the router
 DAEMON_PID=
+CONTROL= # more keys of `control`, each with a comma before it
+STATE=   # the daemon's directory of what outlives it; empty: none
 METRICS= # where the daemon listens for HTTP; empty: nowhere
 STARTED=()
 NAMESPACES=()
@@ -278,7 +280,8 @@ daemon_config() { # DRIFT
 		workloads:
 		  - {source: files, directory: $WORKLOADS}
 		drift: $1
-		control: {socket: $WORK/control.sock}
+		control: {socket: $WORK/control.sock$CONTROL}
+		$([ -z "$STATE" ] || echo "state: $STATE")
 		$([ -z "$METRICS" ] || echo "metrics: {listen: \"$METRICS\"}")
 	END
 }
