@@ -297,6 +297,18 @@ daemon_start() { # [repair|report]
 	}
 }
 
+# Runs a command of the daemon; and one whose exit status is to be WANT. Its output is in $WORK/out and $WORK/err.
+tell() { "$RINGFENCE" "$@" --socket "$SOCKET"; }
+code_of() { # WANT TEXT COMMAND...
+	local want=$1 text=$2 code=0
+	shift 2
+	"$@" >"$WORK/out" 2>"$WORK/err" || code=$?
+	equal "$text" "$want" "$code"
+	[ "$code" -eq "$want" ] || note "$(cat "$WORK/err")"
+}
+said() { check "$1" grep -qF -- "$2" "$WORK/err"; } # TEXT WORDS
+printed() { check "$1" grep -qE -- "$2" "$WORK/out"; }
+
 # Ends the daemon as systemd does; a daemon that fails or that a sanitizer stops is a failed test.
 daemon_stop() {
 	local code=0
