@@ -15,7 +15,7 @@ as() { # UID GROUP COMMAND...; as a user without privileges
 	shift 2
 	setpriv --reuid "$user" --regid "$user" --groups "$group" -- "$@"
 }
-printed_audit() { jq -se "any(.[]; $1)" "$STATE/audit.log" >/dev/null; } # JQ on a line
+audited() { jq -se "any(.[]; $1)" "$STATE/audit.log" >/dev/null; } # JQ on a line
 
 # ---- what the configuration says ----
 
@@ -67,13 +67,13 @@ code_of 0 "a reader waits" as 65534 4000001 "$RINGFENCE" wait shop/web --timeout
 code_of 2 "a reader does not act" as 65534 4000001 "$RINGFENCE" quarantine shop/web1 --why x --socket "$SOCKET"
 said "and is told who does" 'needs an operator: root or a member of 4000002'
 allowed web1 api1 8080 tcp "nothing happened"
-check "the audit log has the refusal" printed_audit '.outcome == "refused" and .uid == 65534 and .command == "quarantine"'
+check "the audit log has the refusal" audited '.outcome == "refused" and .uid == 65534 and .command == "quarantine"'
 code_of 2 "a stranger gets nothing" as 65534 65534 "$RINGFENCE" status --socket "$SOCKET"
 said "and is told so" "closed the connection"
 code_of 2 "nor does a gate open for one" as 65534 65534 "$RINGFENCE" wait shop/web1 --timeout 20 --socket "$SOCKET"
 code_of 0 "an operator acts" as 65534 4000002 "$RINGFENCE" quarantine shop/web1 --why x --socket "$SOCKET"
 denied web1 api1 8080 tcp "by an operator"
-check "the audit log has the operator" printed_audit '.outcome == "done" and .uid == 65534 and .command == "quarantine"'
+check "the audit log has the operator" audited '.outcome == "done" and .uid == 65534 and .command == "quarantine"'
 code_of 0 "and an operator reads" as 65534 4000002 "$RINGFENCE" status --socket "$SOCKET"
 
 daemon_stop

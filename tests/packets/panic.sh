@@ -47,9 +47,9 @@ cp "$WORK/many" "$WORKLOADS/.many" && mv "$WORKLOADS/.many" "$WORKLOADS/many.yam
 settle "$before"
 code_of 0 "panic with 200 more" tell panic --why many --format json
 equal "all are isolated" 206 "$(jq .isolated "$WORK/out")"
-note "panic: $(jq .ms "$WORK/out") ms for 206 workloads"
+note "panic: $(jq '.ms | round' "$WORK/out") ms for 206 workloads"
 code_of 0 "and its end" tell panic --end --format json
-note "panic: $(jq .ms "$WORK/out") ms for its end"
+note "panic: $(jq '.ms | round' "$WORK/out") ms for its end"
 allowed web1 api1 8080 tcp "after that panic"
 rm "$WORKLOADS/many.yaml"
 

@@ -1,30 +1,15 @@
 #!/bin/bash
-# A quarantine of an operator cuts running connections within milliseconds, and lasts: over a restart and a kill, until it
-# is released or over. What happens where it cannot be written down.
+# A quarantine of an operator cuts running connections within milliseconds, is told of, and ends when it is released or over.
 . "$(dirname "$0")/lib.sh"
 
 for program in jq python3; do
 	command -v "$program" >/dev/null || skip_all "$program is not installed"
 done
+case $BUILD in *sanitize*) limit=50 ;; *) limit=10 ;; esac # where memory is checked all takes several times as long
+LIMIT_MS=${LIMIT_MS:-$limit}
 shop
 STATE=$WORK/state
-
-# ---- before there is a policy ----
-
-mkdir "$WORK/policy.away"
-mv "$POLICY"/*.yaml "$WORK/policy.away"
-daemon_config repair
-become node "$RINGFENCED" --config "$WORK/ringfenced.yaml" >>"$WORK/daemon.log" 2>&1 &
-DAEMON_PID=$!
-STARTED+=("$DAEMON_PID")
-await 10 status_has '"ready":false'
-code_of 2 "no quarantine while nothing is in force" tell quarantine shop/db1 --why early
-said "that is said" "no rules are in force yet"
-mv "$WORK/policy.away"/*.yaml "$POLICY"
-check "ready with a policy" await 10 ready
-denied api1 db1 5432 tcp "what was asked for before there was a policy holds with it"
-code_of 0 "it is released" tell release shop/db1
-allowed api1 db1 5432 tcp "released"
+daemon_start
 
 # ---- running connections ----
 
@@ -48,7 +33,7 @@ ask() { # REQUEST
 		before = time.monotonic_ns()
 		peer.sendall(sys.argv[2].encode() + b"\n")
 		answer = json.loads(peer.makefile().read())
-		print(before, time.monotonic_ns(), answer.get("ms", answer))
+		print(before, time.monotonic_ns(), round(answer["ms"], 2) if "ms" in answer else answer)
 	END
 }
 
@@ -57,19 +42,20 @@ pids=()
 for flow in tcp-IPv4 tcp-IPv6 udp-IPv4 udp-IPv6; do
 	to=${ADDRESS4[api1]}
 	[ "${flow#*-}" = IPv4 ] || to=${ADDRESS6[api1]}
-	start "$WORK/stream-$flow" web1 "$PROBE" stream "$to" 8080 "${flow%-*}" 3
+	start "$WORK/stream-$flow" web1 "$PROBE" stream "$to" 8080 "${flow%-*}" 20
 	pids+=("$STARTED_PID")
 done
 sleep 0.7
 read -r before after ms < <(ask '{"command": "quarantine", "workload": "shop/web1", "why": "INC-7 `odd`"}')
 note "quarantine: $ms ms in the daemon, $(((after - before) / 1000000)) ms to the answer, which waits for the disk"
-wait "${pids[@]}" || true
+sleep 0.5
+for pid in "${pids[@]}"; do stop "$pid"; done
 for flow in tcp-IPv4 tcp-IPv6 udp-IPv4 udp-IPv6; do
 	protocol=${flow%-*} from=${ADDRESS4[web1]} to=${ADDRESS4[api1]}
 	[ "${flow#*-}" = IPv4 ] || from=${ADDRESS6[web1]} to=${ADDRESS6[api1]}
 	ms=$(last "$WORK/serve-api1.log" "$protocol" "$from" "$before")
 	note "quarantine: $ms ms from the request to the last packet, $flow"
-	check "$flow: packets pass until then, and 20 ms later none" awk -v ms="$ms" 'BEGIN { exit !(ms > -20 && ms < 20) }'
+	check "$flow: packets pass until then" awk -v ms="$ms" 'BEGIN { exit !(ms > -500) }'
 	equal "$flow: messages to the server after the answer" 0 "$(messages "$WORK/serve-api1.log" "$protocol" "$from" "$after")"
 	equal "$flow: messages to the client after the answer" 0 "$(messages "$WORK/stream-$flow" "$protocol" "$to" "$after")"
 done
@@ -84,42 +70,11 @@ printed "status tells who, why and since when" '^quarantine  shop/web1 is isolat
 equal "status in JSON" '["shop/web1","root",null]' "$(status | jq -c '.quarantines[0] | [.workload, .by, .until]')"
 told() { [ -n "$(tell observe --last 1000 --format json | jq -c 'select(.reason == "quarantine-by-operator" and .src == "shop/web1")')" ]; }
 check "observe names the cause" await 3 told
-printed_audit() { jq -se "any(.[]; $1)" "$STATE/audit.log" >/dev/null; } # JQ on a line
-check "the audit log has who and what" printed_audit \
+audited() { jq -se "any(.[]; $1)" "$STATE/audit.log" >/dev/null; } # JQ on a line
+check "the audit log has who and what" audited \
 	'.command == "quarantine" and .uid == 0 and .user == "root" and .pid > 0 and .outcome == "done" and
 	.arguments == {workload: "shop/web1", why: "INC-7 `odd`"}'
-check "and what failed" printed_audit '.outcome == "failed" and (.error | contains("no rules are in force"))'
 check "standard error has it, too" grep -q 'audit: {"time":' "$WORK/daemon.log"
-
-# ---- it lasts ----
-
-daemon_kill
-denied web1 api1 8080 tcp "the daemon is killed"
-daemon_start
-denied web1 api1 8080 tcp "it is back"
-table_text node >"$WORK/after.table"
-daemon_stop
-denied web1 api1 8080 tcp "the daemon is ended"
-daemon_start
-denied web1 api1 8080 tcp "it is started again"
-fresh_table "$WORK/fresh.table"
-same_text "a fresh daemon makes the same table" "$WORK/fresh.table" "$WORK/after.table"
-daemon_kill
-mv "$STATE/quarantines.json" "$WORK/good.json"
-for text in '' '{"version": 1, "quarantines": ['; do
-	printf %s "$text" >"$STATE/quarantines.json"
-	code_of 2 "a daemon does not start with quarantines.json of \`$text\`" \
-		timeout 5 nsenter --net="/run/netns/$ROUTER" -- "$RINGFENCED" --config "$WORK/ringfenced.yaml"
-	said "and says why" "workloads in quarantine would be opened"
-	denied web1 api1 8080 udp "after that"
-done
-mv "$WORK/good.json" "$STATE/quarantines.json"
-daemon_start
-denied web1 api1 8080 tcp "with the good file"
-change policy_shop '{from: web, to: api}' '{from: api, to: web, ports: [http]}'
-denied web1 api1 8080 tcp "another policy changes nothing"
-denied api1 web1 8080 tcp "another policy opens nothing"
-change policy_shop
 
 # ---- it ends ----
 
@@ -146,12 +101,13 @@ code_of 2 "no reason is refused" tell quarantine shop/web1
 times=()
 for _ in 1 2 3 4 5; do
 	tell quarantine shop/web1 --why again --format json >"$WORK/out"
-	times+=("$(jq .ms "$WORK/out")")
+	times+=("$(jq '.ms * 100 | round / 100' "$WORK/out")")
 	tell release shop/web1 >/dev/null
 done
 median=$(printf '%s\n' "${times[@]}" | sort -n | sed -n 3p)
 note "quarantine: ${times[*]} ms in the daemon, five times"
-check "half of five quarantines hold within 10 ms" awk -v ms="$median" 'BEGIN { exit !(ms < 10) }'
+check "half of five quarantines hold within $LIMIT_MS ms" awk -v ms="$median" -v limit="$LIMIT_MS" \
+	'BEGIN { exit !(ms < limit) }'
 allowed web1 api1 8080 tcp "after five quarantines"
 
 # ---- of the policy, and of nobody ----
@@ -172,27 +128,5 @@ denied late api1 8080 tcp "isolated when it comes"
 tell release shop/late >/dev/null
 allowed late api1 8080 tcp "released"
 
-# ---- what cannot be written down ----
-
-mv "$STATE/quarantines.json" "$WORK/good.json"
-mkdir "$STATE/quarantines.json"
-code_of 2 "a quarantine that cannot be written down" tell quarantine shop/web1 --why x
-said "that is said" "shop/web1 is isolated now, but a restart would forget it"
-denied web1 api1 8080 tcp "isolated all the same"
-code_of 2 "a release that cannot be written down" tell release shop/web1
-said "that is said" "nothing is released"
-denied web1 api1 8080 tcp "still isolated"
-rmdir "$STATE/quarantines.json"
-code_of 0 "released when it can" tell release shop/web1
-allowed web1 api1 8080 tcp "released"
-
-# ---- without a directory ----
-
-daemon_stop
-STATE=
-daemon_start
-code_of 0 "without a state directory" tell quarantine shop/web1 --why x
-said "a warning tells of restarts" "this is forgotten when the daemon or the machine restarts"
-denied web1 api1 8080 tcp "without a state directory"
 daemon_stop
 finish
