@@ -12,21 +12,25 @@ static void print_text(const json_t *object, const char *key)
 	escape_print(stdout, json_is_string(text) ? json_string_value(text) : "", json_string_length(text));
 }
 
-static void set_text(json_t *request, const char *key, const char *text)
+/* Adds a text that is there to the request. Returns false after saying that it is no text. */
+static bool set_text(json_t *request, const char *key, const char *text)
 {
-	if (text != NULL)
-		json_object_set_new(request, key, json_string(text));
+	if (text == NULL || json_object_set_new(request, key, json_string(text)) == 0)
+		return true;
+	problem("`%s` is no text in UTF-8", key);
+	return false;
 }
 
-/* The daemon's answer to `request`, which is dropped; NULL after saying why there is none. In JSON it is printed. */
-static json_t *ask(const struct arguments *arguments, json_t *request)
+/* The daemon's answer to `request`, which is dropped; NULL after saying why there is none, or where the request is not
+ * `whole`. In JSON it is printed. */
+static json_t *ask(const struct arguments *arguments, json_t *request, bool whole)
 {
 	char error[1024] = "";
-	json_t *answer = control_request(arguments->socket, request, error, sizeof error), *item;
+	json_t *answer = whole ? control_request(arguments->socket, request, error, sizeof error) : NULL, *item;
 	const json_t *warnings = json_object_get(answer, "warnings");
 	size_t i;
 	json_decref(request);
-	if (answer == NULL)
+	if (answer == NULL && whole)
 		problem("%s", error);
 	json_array_foreach(warnings, i, item)
 	{
@@ -74,10 +78,9 @@ int quarantine_run(const struct arguments *arguments)
 	if (arguments->why == NULL)
 		return problem("quarantine needs --why TEXT: those who find the workload closed will ask");
 	json_t *request = json_pack("{s:s}", "command", "quarantine");
-	set_text(request, "workload", arguments->words[0]);
-	set_text(request, "why", arguments->why);
-	set_text(request, "until", arguments->until);
-	json_t *answer = ask(arguments, request);
+	bool whole = set_text(request, "workload", arguments->words[0]) && set_text(request, "why", arguments->why) &&
+		     set_text(request, "until", arguments->until);
+	json_t *answer = ask(arguments, request, whole);
 	if (answer == NULL)
 		return EXIT_PROBLEM;
 	if (!format_is(arguments, "json")) {
@@ -97,8 +100,8 @@ int release_run(const struct arguments *arguments)
 	if (!has_workload(arguments, "release"))
 		return EXIT_PROBLEM;
 	json_t *request = json_pack("{s:s}", "command", "release");
-	set_text(request, "workload", arguments->words[0]);
-	json_t *answer = ask(arguments, request);
+	bool whole = set_text(request, "workload", arguments->words[0]);
+	json_t *answer = ask(arguments, request, whole);
 	if (answer == NULL)
 		return EXIT_PROBLEM;
 	if (!format_is(arguments, "json")) {
@@ -109,15 +112,17 @@ int release_run(const struct arguments *arguments)
 	return EXIT_YES;
 }
 
-static json_t *panic_request(const struct arguments *arguments)
+static json_t *ask_panic(const struct arguments *arguments)
 {
 	json_t *request = json_pack("{s:s, s:b}", "command", "panic", "end", arguments->end), *list = json_array();
-	set_text(request, "why", arguments->why);
-	set_text(request, "until", arguments->until);
-	for (size_t i = 0; i < arguments->except_count; i++)
-		json_array_append_new(list, json_string(arguments->excepts[i]));
+	bool whole = set_text(request, "why", arguments->why) && set_text(request, "until", arguments->until);
+	for (size_t i = 0; i < arguments->except_count && whole; i++) {
+		whole = json_array_append_new(list, json_string(arguments->excepts[i])) == 0;
+		if (!whole)
+			problem("`except` is no text in UTF-8");
+	}
 	json_object_set_new(request, "except", list);
-	return request;
+	return ask(arguments, request, whole);
 }
 
 int panic_run(const struct arguments *arguments)
@@ -128,7 +133,7 @@ int panic_run(const struct arguments *arguments)
 		return problem("panic --end takes no other options");
 	if (!arguments->end && arguments->why == NULL)
 		return problem("panic needs --why TEXT: those who find their workloads closed will ask");
-	json_t *answer = ask(arguments, panic_request(arguments));
+	json_t *answer = ask_panic(arguments);
 	if (answer == NULL)
 		return EXIT_PROBLEM;
 	if (!format_is(arguments, "json") && arguments->end) {

@@ -65,6 +65,8 @@ json_t *control_refusal(const char *format, ...)
 	va_start(list, format);
 	json_t *text = json_vsprintf(format, list);
 	va_end(list);
+	if (text == NULL) /* a file of the policy may be named in any bytes */
+		text = json_string("what is wrong cannot be told in UTF-8");
 	return json_pack("{s:i,s:o}", "version", 1, "error", text);
 }
 
