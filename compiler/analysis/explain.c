@@ -287,7 +287,7 @@ const char *side_text(const struct side *side, struct span *span)
 		return "another workload has one of its addresses";
 	case REASON_QUARANTINE:
 		*span = side->quarantine->span;
-		return "in quarantine";
+		return span->file != NULL ? "in quarantine" : "in quarantine by an operator of the node";
 	case REASON_NODE:
 		return "a pod and its own node always reach each other";
 	}

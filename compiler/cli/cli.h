@@ -12,7 +12,14 @@
 /* Exit statuses (cli.md): the answer is yes, it is no, or the question could not be answered. */
 enum { EXIT_YES = 0, EXIT_NO = 1, EXIT_PROBLEM = 2 };
 
-enum { PATHS_MAX = 1024, NEAREST_MOST = 1000, RADIUS_MOST = 1000000, LAST_MOST = 1000 };
+enum {
+	PATHS_MAX = 1024,
+	NEAREST_MOST = 1000,
+	RADIUS_MOST = 1000000,
+	LAST_MOST = 1000,
+	EXCEPT_MOST = 64,
+	TIMEOUT_MOST = 86400
+};
 
 /* The command line, read by the option table. */
 struct arguments {
@@ -21,9 +28,11 @@ struct arguments {
 	const char *inventories[PATHS_MAX];
 	size_t inventory_count;
 	const char *node, *output, *format, *color, *at, *socket, *nearest_text, *diagnostics, *from, *radius_text,
-	    *budget, *against, *to, *port, *last_text;
-	bool all_nodes, dry_run, workloads, verbose, transitive, coverage, follow, denied, allowed;
-	size_t nearest, most_radius, last;
+	    *budget, *against, *to, *port, *last_text, *until, *why, *timeout_text;
+	const char *excepts[EXCEPT_MOST];
+	size_t except_count;
+	bool all_nodes, dry_run, workloads, verbose, transitive, coverage, follow, denied, allowed, end;
+	size_t nearest, most_radius, last, timeout;
 };
 
 /* Which options a subcommand takes; the letters are those of the table in options.c. */
@@ -115,5 +124,9 @@ int apply_run(const struct arguments *arguments);
 int status_run(const struct arguments *arguments);
 int drift_run(const struct arguments *arguments);
 int observe_run(const struct arguments *arguments);
+int quarantine_run(const struct arguments *arguments);
+int release_run(const struct arguments *arguments);
+int panic_run(const struct arguments *arguments);
+int wait_run(const struct arguments *arguments);
 
 #endif

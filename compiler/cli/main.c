@@ -93,6 +93,28 @@ const struct subcommand subcommands[] = {
      "count.\n"
      "Exit status 2 means that the daemon does not answer, or hears nothing.",
      "LlxyFGpfs", TEXT_OR_JSON, observe_run},
+    {"quarantine", "WORKLOAD --why TEXT [--until TIME] [--socket PATH]",
+     "isolates a workload of this node at once, running connections included",
+     "WORKLOAD is NAMESPACE/NAME; one that is not there yet is isolated from its first packet. It survives restarts "
+     "where the\n"
+     "daemon has a `state` directory, and ends by --until or by `ringfence release`. Needs an operator of the daemon.",
+     "Wufs", TEXT_OR_JSON, quarantine_run},
+    {"release", "WORKLOAD [--socket PATH]", "ends a quarantine of `ringfence quarantine`",
+     "One that the policy's files say ends there. Needs an operator of the daemon.", "fs", TEXT_OR_JSON, release_run},
+    {"panic", "--why TEXT [--except WHO]... [--until TIME] | --end [--socket PATH]",
+     "isolates all workloads of this node but for the listed ones",
+     "Also those that come later. WHO is NAMESPACE/NAME of a workload or service (`workload:` or `service:` before it\n"
+     "decides). A panic takes the place of the one before. Needs an operator of the daemon.",
+     "WuEefs", TEXT_OR_JSON, panic_run},
+    {"wait", "WORKLOAD|SERVICE [--timeout SECONDS] [--socket PATH]",
+     "returns when the rules of a workload are in the kernel: a gate for its start",
+     "NAMESPACE/NAME of a workload of this node, or of a service: then of all its workloads that are known here, and "
+     "at "
+     "least\n"
+     "one. A workload comes before a service of its name; `workload:` or `service:` before it decides. The daemon need "
+     "not\n"
+     "run yet. Exit status 1 means that the time is over.",
+     "mfs", TEXT_OR_JSON, wait_run},
 };
 const size_t subcommand_count = sizeof subcommands / sizeof *subcommands;
 

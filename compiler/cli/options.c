@@ -37,6 +37,11 @@ static const struct {
     {'b', "budget", "FILE", "fail where a node's ruleset exceeds what FILE allows"},
     {'C', "coverage", NULL, "list the allows and `never` rules that no test would miss"},
     {'A', "against", "OLD", "mark what changed since OLD, a path or git:REV[:PATH]"},
+    {'W', "why", "TEXT", "why it is asked for; `status` and the audit log tell it"},
+    {'u', "until", "TIME", "when it ends by itself: 30m, 2h, 1d, a date valid to its end (UTC), or an RFC 3339 time"},
+    {'E', "except", "WHO", "spare this workload or service, NAMESPACE/NAME; repeatable"},
+    {'e', "end", NULL, "end the panic"},
+    {'m', "timeout", "SECONDS", "wait so long (60), at most a day"},
     {'v', "verbose", NULL, "say what was passed over, or what passed"},
 };
 enum { OPTION_COUNT = sizeof options / sizeof *options };
@@ -125,11 +130,19 @@ static int store(struct arguments *arguments, char letter, const char *value)
 	    {'G', &arguments->to, NULL},	   {'p', &arguments->port, NULL},
 	    {'l', &arguments->last_text, NULL},	   {'L', NULL, &arguments->follow},
 	    {'x', NULL, &arguments->denied},	   {'y', NULL, &arguments->allowed},
+	    {'W', &arguments->why, NULL},	   {'u', &arguments->until, NULL},
+	    {'m', &arguments->timeout_text, NULL}, {'e', NULL, &arguments->end},
 	};
 	if (letter == 'i') {
 		if (arguments->inventory_count == PATHS_MAX)
 			return problem("more than %d inventories", PATHS_MAX);
 		arguments->inventories[arguments->inventory_count++] = value;
+		return 0;
+	}
+	if (letter == 'E') {
+		if (arguments->except_count == EXCEPT_MOST)
+			return problem("more than %d exceptions", EXCEPT_MOST);
+		arguments->excepts[arguments->except_count++] = value;
 		return 0;
 	}
 	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
@@ -181,6 +194,7 @@ static int read_numbers(struct arguments *arguments)
 	    {"nearest", arguments->nearest_text, "1", NEAREST_MOST, &arguments->nearest},
 	    {"max-blast-radius", arguments->radius_text, "0", RADIUS_MOST, &arguments->most_radius},
 	    {"last", arguments->last_text, "100", LAST_MOST, &arguments->last},
+	    {"timeout", arguments->timeout_text, "60", TIMEOUT_MOST, &arguments->timeout},
 	};
 	int status = 0;
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers && status == 0; i++)

@@ -44,6 +44,39 @@ static void print_list(const char *what, const json_t *list, const char *name, c
 	}
 }
 
+/* Quarantines of operators and the panic; of an older daemon there are none. */
+static void print_incident(const char *what, const json_t *incident)
+{
+	const char *workload = text_of(incident, "workload"), *until = text_of(incident, "until");
+	const json_t *spared = json_object_get(incident, "except"), *item;
+	size_t i;
+	printf("%s", what);
+	print(workload[0] != 0 ? workload : "every workload of the node");
+	json_array_foreach(spared, i, item)
+	{
+		fputs(i == 0 ? " but " : ", ", stdout);
+		print(json_is_string(item) ? json_string_value(item) : "");
+	}
+	printf(" is isolated since ");
+	print(text_of(incident, "since"));
+	printf(until[0] != 0 ? " until " : "");
+	print(until);
+	printf(" by ");
+	print(text_of(incident, "by"));
+	printf(": ");
+	print(text_of(incident, "why"));
+	printf("\n");
+}
+
+static void print_incidents(const json_t *answer)
+{
+	const json_t *list = json_object_get(answer, "quarantines"), *item;
+	size_t i;
+	json_array_foreach(list, i, item) print_incident("quarantine  ", item);
+	if (json_is_object(json_object_get(answer, "panic")))
+		print_incident("panic       ", json_object_get(answer, "panic"));
+}
+
 static json_t *ask(const struct arguments *arguments, const char *command)
 {
 	char error[512] = "";
@@ -108,6 +141,7 @@ int status_run(const struct arguments *arguments)
 		       (long long)json_integer_value(json_object_get(drift, "events")),
 		       (long long)json_integer_value(json_object_get(drift, "repaired")), text_of(drift, "mode"));
 		print_observe(json_object_get(answer, "observe"));
+		print_incidents(answer);
 		print_list("conflict   ", json_object_get(answer, "conflicts"), NULL, NULL);
 		print_list("bad file   ", json_object_get(answer, "workload_files"), "file", "error");
 		print_list("refused    ", json_object_get(policy, "errors"), NULL, NULL);

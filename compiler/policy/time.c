@@ -1,7 +1,8 @@
-/* Times of `until`: an RFC 3339 time, or a date that is valid to its end in UTC. */
+/* Times of `until`: an RFC 3339 time, or a date that is valid to its end in UTC; for commands also a duration. */
 #include <ringfence/policy.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -76,6 +77,24 @@ const char *time_parse(int64_t *seconds, const char *text)
 			.tm_min = minute,
 			.tm_sec = second};
 	*seconds = (int64_t)timegm(&tm) - east + (date ? 24 * 3600 : 0);
+	return NULL;
+}
+
+const char *moment_parse(int64_t *seconds, const char *text, int64_t now)
+{
+	static const char units[] = "smhd";
+	static const int64_t lengths[] = {1, 60, 3600, 24 * 3600};
+	size_t digits = strspn(text, "0123456789");
+	const char *unit = text[digits] != 0 ? strchr(units, text[digits]) : NULL;
+	if (unit == NULL || digits == 0 || text[digits + 1] != 0) {
+		const char *problem = time_parse(seconds, text);
+		return problem == NULL || digits == 4 ? problem
+						      : "expected 30m, 2h, 1d, a date such as 2027-03-31, or a time "
+							"such as 2027-03-31T06:00:00Z";
+	}
+	if (digits > 6)
+		return "that is too far off";
+	*seconds = now + strtoll(text, NULL, 10) * lengths[unit - units];
 	return NULL;
 }
 

@@ -57,7 +57,12 @@ const struct quarantine *quarantine_of(const struct world *world, const struct w
 		    strcmp(quarantine->name_space, workload->name_space) == 0)
 			return quarantine;
 	}
-	return NULL;
+	return workload->quarantine;
+}
+
+bool quarantine_is_of_operator(const struct quarantine *quarantine)
+{
+	return quarantine->span.file == NULL;
 }
 
 static bool labels_match(const struct world *world, const struct peer *peer, const struct workload *workload)

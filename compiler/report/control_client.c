@@ -17,6 +17,9 @@
 
 #define ANSWER_MAX (16U * 1024 * 1024)
 #define TIMEOUT_MS 5000
+#define CLOSED                                                                                                   \
+	"the daemon closed the connection: it answers root, its own user, and the groups that `control` in its " \
+	"configuration names, each user a few times at once"
 
 struct buffer {
 	char *bytes;
@@ -160,10 +163,11 @@ static const char *reason(int error)
 	} reasons[] = {
 	    {-ENOENT, "no daemon listens here"},
 	    {-ECONNREFUSED, "no daemon listens here"},
-	    {-ECONNRESET, "the daemon closed the connection: are you root, or its user?"},
-	    {-EPIPE, "the daemon closed the connection: are you root, or its user?"},
+	    {-ECONNRESET, CLOSED},
+	    {-EPIPE, CLOSED},
 	    {-ETIMEDOUT, "no answer within 5 seconds"},
 	    {-EMSGSIZE, "the answer is larger than 16 MB"},
+	    {-EBADMSG, "the answer is no JSON object"},
 	};
 
 	for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
@@ -203,26 +207,38 @@ json_t *control_ask(const char *socket_path, const char *command, char *error, s
 	return answer;
 }
 
-json_t *control_request(const char *socket_path, const json_t *request, char *error, size_t error_size)
+int control_try(const char *socket_path, const json_t *request, json_t **answer)
 {
 	__attribute__((cleanup(free_buffer))) struct buffer buffer = {0};
 	int failed = exchange(socket_path, request, &buffer);
-	const char *refusal;
-	json_t *answer;
 
-	if (failed != 0) {
-		snprintf(error, error_size, "%s: %s", socket_path, reason(failed));
-		return NULL;
+	*answer = failed == 0 ? json_loadb(buffer.bytes, buffer.length, JSON_REJECT_DUPLICATES, NULL) : NULL;
+	if (failed == 0 && !json_is_object(*answer)) {
+		json_decref(*answer);
+		*answer = NULL;
+		failed = -EBADMSG;
 	}
-	answer = json_loadb(buffer.bytes, buffer.length, JSON_REJECT_DUPLICATES, NULL);
-	if (!json_is_object(answer)) {
-		snprintf(error, error_size, "%s: the answer is no JSON object", socket_path);
-		json_decref(answer);
-		return NULL;
-	}
+	return failed;
+}
+
+const char *control_error(int error)
+{
+	return reason(error);
+}
+
+const char *control_refusal_text(const json_t *answer)
+{
 	/* A refusal is {"version", "error"} and nothing else; an answer may well have an "error" among other members.
 	 */
-	refusal = json_object_size(answer) == 2 ? json_string_value(json_object_get(answer, "error")) : NULL;
+	return json_object_size(answer) == 2 ? json_string_value(json_object_get(answer, "error")) : NULL;
+}
+
+json_t *control_request(const char *socket_path, const json_t *request, char *error, size_t error_size)
+{
+	json_t *answer;
+	int failed = control_try(socket_path, request, &answer);
+	const char *refusal = failed == 0 ? control_refusal_text(answer) : reason(failed);
+
 	if (refusal == NULL)
 		return answer;
 	snprintf(error, error_size, "%s: %s", socket_path, refusal);

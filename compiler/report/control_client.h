@@ -14,4 +14,14 @@ json_t *control_ask(const char *socket_path, const char *command, char *error, s
 /* The same with a whole request, an object of which "command" is a member; it is borrowed. */
 json_t *control_request(const char *socket_path, const json_t *request, char *error, size_t error_size);
 
+/* The same for who goes on after an error: returns 0 with any object as the answer, or a negative errno: -ENOENT and
+ * -ECONNREFUSED where nobody listens, -EPIPE and -ECONNRESET where the daemon closed the connection. */
+int control_try(const char *socket_path, const json_t *request, json_t **answer);
+
+/* What such an errno means, in words. */
+const char *control_error(int error);
+
+/* The text of an answer that is a refusal, borrowed; NULL: it is none. */
+const char *control_refusal_text(const json_t *answer);
+
 #endif

@@ -264,6 +264,10 @@ static void add_group_rules(struct class_rules *r, bool (*which)(const struct gr
 static const char *class_origin(const struct lowering *l, const struct class *class, const char **comment)
 {
 	const struct policy *policy = l->world.policy;
+	if (class->quarantine != NULL && quarantine_is_of_operator(class->quarantine)) {
+		*comment = "quarantine by an operator";
+		return *comment;
+	}
 	if (class->quarantine != NULL) {
 		const struct span *span = &class->quarantine->span;
 		*comment = arena_printf(class->arena, "quarantine %s:%u", path_end(span->file), span->line);

@@ -228,7 +228,9 @@ static const char *sign(struct arena *arena, const struct class *class)
 	if (class->isolation != NULL)
 		fprintf(stream, " %s%s/%s", class->isolation->service != NULL ? "" : "NetworkPolicy ",
 			class->isolation->name_space, class->isolation->name);
-	if (class->quarantine != NULL)
+	if (class->quarantine != NULL && quarantine_is_of_operator(class->quarantine))
+		fputs(" operator", stream); /* all of them have one class */
+	else if (class->quarantine != NULL)
 		fprintf(stream, " %s/%s", class->quarantine->name_space, class->quarantine->name);
 	for (size_t i = 0; i < class->entry_count; i++)
 		print_entry(stream, class, &class->entries[i]);

@@ -104,12 +104,16 @@ static void append_text(struct key *key, const char *text)
 static void key_of(const struct lowering *l, const struct workload *workload, struct key *key)
 {
 	const struct quarantine *quarantine = workload->conflict ? NULL : quarantine_of(&l->world, workload);
+	const char *closed = workload->conflict			     ? "!"
+			     : quarantine == NULL		     ? ""
+			     : quarantine_is_of_operator(quarantine) ? "*"
+								     : quarantine->name;
 	key->bytes = key->near;
 	key->room = sizeof key->near;
 	append_text(key, workload->name_space);
 	append(key, is_local(l, workload) ? "l" : "r", 1);
 	append_text(key, is_local(l, workload) && workload->node != NULL ? workload->node : "");
-	append_text(key, workload->conflict ? "!" : quarantine != NULL ? quarantine->name : "");
+	append_text(key, closed);
 	for (size_t i = 0; i < workload->labels.count; i++) {
 		const struct label *label = &workload->labels.items[i];
 		if (!is_noted(l->keys, label->key))

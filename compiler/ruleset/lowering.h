@@ -115,7 +115,7 @@ struct class
 	enum direction direction;
 	const struct isolation *isolation;   /* what isolates it, or NULL: unmatched */
 	bool closed;			     /* no allow counts: a workload in conflict or in quarantine */
-	const struct quarantine *quarantine; /* why it is closed, or NULL: a conflict */
+	const struct quarantine *quarantine; /* why it is closed, or NULL: a conflict; of use while it is made */
 	const char *node;		     /* where a `node` peer matters, else NULL */
 	struct class_entry *entries;
 	size_t entry_count;

@@ -105,6 +105,22 @@ static void touch_rivals(struct live *live, const struct workload *workload)
 		touch(live, inventory_claimant(&live->inventory, &workload->addresses[i]));
 }
 
+static const struct quarantine *quarantine_now(const struct live *live, const struct workload *workload)
+{
+	return live->quarantine != NULL ? live->quarantine(live->context, workload) : NULL;
+}
+
+bool live_is_isolated_otherwise(const struct live *live, const struct workload *workload)
+{
+	return quarantine_now(live, workload) != workload->quarantine;
+}
+
+void live_reconsider(struct live *live, const struct workload *workload)
+{
+	if (live_is_isolated_otherwise(live, workload))
+		touch(live, workload);
+}
+
 static uint32_t hash_address(const struct address *address)
 {
 	return table_hash(0, address, sizeof *address);
@@ -131,6 +147,7 @@ static void look_at_hosts(struct live *live, const struct workload *workload)
 static void place(struct live *live, struct entry *entry, uint64_t order)
 {
 	entry->workload.order = order;
+	entry->workload.quarantine = quarantine_now(live, &entry->workload);
 	entry->placed = true;
 	touch_rivals(live, &entry->workload);
 	inventory_add(&live->inventory, &entry->workload);
@@ -382,7 +399,7 @@ static void set_conflict(struct live *live, struct entry *entry, bool conflict)
 }
 
 /* Marks the new workloads, and leaves those in `touched` that are in conflict, or were: which of their addresses are
- * theirs may be another matter now. */
+ * theirs may be another matter now. And those that something else isolates now. */
 static void judge(struct live *live)
 {
 	size_t kept = 0;
@@ -394,7 +411,7 @@ static void judge(struct live *live)
 		bool conflict = !inventory_has_its_own(&live->inventory, &entry->workload);
 		if (entry->fresh)
 			set_conflict(live, entry, conflict);
-		else if (entry->workload.conflict || conflict)
+		else if (entry->workload.conflict || conflict || live_is_isolated_otherwise(live, &entry->workload))
 			live->touched[kept++] = entry;
 		entry->fresh = false;
 	}
@@ -411,6 +428,7 @@ struct changes live_settle(struct live *live)
 		struct entry *entry = live->touched[i];
 		live->befores[i] = entry->workload;
 		set_conflict(live, entry, !inventory_has_its_own(&live->inventory, &entry->workload));
+		entry->workload.quarantine = quarantine_now(live, &entry->workload);
 		note(live, entry, entry);
 		live->items[live->item_count - 1].before = &live->befores[i];
 	}

@@ -17,11 +17,16 @@ struct content {
 	struct hosts *hosts;	 /* the machines that its pods tell of, or NULL */
 };
 
+/* What isolates a workload beside the policy, or NULL. */
+typedef const struct quarantine *live_quarantine(void *context, const struct workload *workload);
+
 struct live {
 	struct inventory inventory;
-	size_t conflict_count;	   /* of workloads in conflict, when settled */
-	struct table kinds, hosts; /* kept once for all */
-	struct content **grounded; /* those that have grounds */
+	live_quarantine *quarantine; /* the owner's; NULL: nothing ever does */
+	void *context;		     /* of it */
+	size_t conflict_count;	     /* of workloads in conflict, when settled */
+	struct table kinds, hosts;   /* kept once for all */
+	struct content **grounded;   /* those that have grounds */
 	size_t grounded_count;
 	struct arena *arena;	     /* of the nodes and namespaces of `inventory` */
 	struct table host_addresses; /* what a workload may take from a machine, in `arena` */
@@ -50,6 +55,11 @@ void live_replace(struct live *live, struct content *content, const struct inven
 
 /* Whether a workload of `inventory` has an address that none of the content has. */
 bool live_gains_address(const struct content *content, const struct inventory *inventory);
+
+/* Whether a workload of the inventory is isolated by something else than it says. In a transaction, live_reconsider
+ * makes that a change. */
+bool live_is_isolated_otherwise(const struct live *live, const struct workload *workload);
+void live_reconsider(struct live *live, const struct workload *workload);
 
 /* What is different since live_begin; the live inventory's until the next. */
 struct changes live_settle(struct live *live);

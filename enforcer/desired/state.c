@@ -12,6 +12,8 @@
 
 struct state {
 	struct live live;
+	struct incidents incidents;
+	const char *node;
 	struct files files;
 	struct content policy_content; /* older than every file */
 	struct arena *policy_arena;
@@ -22,6 +24,12 @@ struct state {
 	char *policy_errors;
 };
 
+static const struct quarantine *quarantine_by_operator(void *context, const struct workload *workload)
+{
+	const struct state *state = context;
+	return incidents_of(&state->incidents, &state->policy->policy, state->node, workload);
+}
+
 struct state *state_create(const char *node)
 {
 	static const struct frontend none;
@@ -30,6 +38,9 @@ struct state *state_create(const char *node)
 		abort();
 	state->policy = &none;
 	live_init(&state->live);
+	state->live.quarantine = quarantine_by_operator;
+	state->live.context = state;
+	state->node = node;
 	state->files = (struct files){.live = &state->live, .node = node};
 	return state;
 }
@@ -42,6 +53,7 @@ void state_destroy(struct state *state)
 	files_finish(&state->files);
 	live_replace(&state->live, &state->policy_content, &(struct inventory){0}, 0);
 	live_finish(&state->live);
+	incidents_finish(&state->incidents);
 	arena_free(state->policy_arena);
 	arena_free(state->proven_arena);
 	free(state->policy_errors);
@@ -64,6 +76,9 @@ static struct changes take_inventory(struct state *state)
 {
 	live_begin(&state->live);
 	live_replace(&state->live, &state->policy_content, &state->policy->inventory, 0);
+	const struct incident *panic = state->incidents.panic;
+	for (size_t i = 0; panic != NULL && panic->exception_count > 0 && i < state->live.inventory.workload_count; i++)
+		live_reconsider(&state->live, state->live.inventory.workloads[i]); /* services may select others */
 	return live_settle(&state->live);
 }
 
@@ -176,6 +191,38 @@ size_t state_conflict_count(const struct state *state)
 size_t state_file_error_count(const struct state *state)
 {
 	return state->files.bad_count;
+}
+
+/* ---- incidents ---- */
+
+struct incidents *state_incidents(struct state *state)
+{
+	return &state->incidents;
+}
+
+/* NULL: there is no such workload. */
+static bool follow_incident(struct state *state, const struct workload *workload, struct changes *changes)
+{
+	*changes = (struct changes){0};
+	if (workload == NULL || !live_is_isolated_otherwise(&state->live, workload))
+		return false;
+	live_begin(&state->live);
+	live_reconsider(&state->live, workload);
+	*changes = live_settle(&state->live);
+	return true;
+}
+
+bool state_follow_incident(struct state *state, const char *name_space, const char *name, struct changes *changes)
+{
+	return follow_incident(state, inventory_workload(&state->live.inventory, name_space, name), changes);
+}
+
+bool state_follow_incidents(struct state *state, size_t *at, struct changes *changes)
+{
+	bool other = false;
+	while (*at < state->live.inventory.workload_count && !other)
+		other = follow_incident(state, state->live.inventory.workloads[(*at)++], changes);
+	return other;
 }
 
 struct world state_world(const struct state *state, int64_t now)

@@ -2,6 +2,8 @@
 #ifndef ENFORCER_DESIRED_STATE_H
 #define ENFORCER_DESIRED_STATE_H
 
+#include "enforcer/desired/incidents.h"
+
 #include <ringfence/frontend.h>
 #include <ringfence/verdict.h>
 
@@ -63,6 +65,16 @@ void state_file_errors(const struct state *state, void (*call)(void *context, co
 /* How many workloads are in conflict, and how many workload files have a problem: counted, at no cost. */
 size_t state_conflict_count(const struct state *state);
 size_t state_file_error_count(const struct state *state);
+
+/* The quarantines of operators and the panic. After a change of them, workloads are isolated as these say when one of
+ * the functions below has told of it; who comes later is from his first moment. */
+struct incidents *state_incidents(struct state *state);
+
+/* Follows the incidents for the workload that is found by a name; false: nothing is different. */
+bool state_follow_incident(struct state *state, const char *name_space, const char *name, struct changes *changes);
+
+/* The same for the next one of all, from number `*at` on, which begins at 0; false: there is none left. */
+bool state_follow_incidents(struct state *state, size_t *at, struct changes *changes);
 
 /* The world as it is to be enforced at `now`, a view of the state at no cost: its policy is the one of the moment, and
  * its inventory changes in place with each reading. Where two workloads have one address, or one name, the older keeps

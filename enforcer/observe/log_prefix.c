@@ -2,7 +2,7 @@
  *
  *     ringfence deny|audit|allow (egress|ingress WHAT | spoof ... | invalid ... | unknown ...)
  *     WHAT of a denial: NAMESPACE/NAME FILE:LINE | unmatched FILE:LINE | unmatched by default | quarantine FILE:LINE
- *                       | rate FILE:LINE | conflict ...
+ *                       | quarantine by an operator | rate FILE:LINE | conflict ...
  *     WHAT of an allow: FILE:LINE
  *
  * A file's name may hold blanks and colons, so the line is what stands behind the last colon. */
@@ -17,6 +17,7 @@ static const struct {
     [CAUSE_NO_ALLOW] = {"no-allow", "no allow matches"},
     [CAUSE_UNMATCHED] = {"unmatched", "no allow matches; workloads that no service selects are denied"},
     [CAUSE_QUARANTINE] = {"quarantine", "in quarantine"},
+    [CAUSE_OPERATOR] = {"quarantine-by-operator", "in quarantine by an operator of the node"},
     [CAUSE_CONFLICT] = {"conflict", "another workload has one of its addresses"},
     [CAUSE_RATE] = {"rate", "over the rate of this allow"},
     [CAUSE_ALLOW] = {"allow", "allowed by this statement"},
@@ -78,6 +79,7 @@ static bool read_denial(struct log_reason *reason, const char *at)
 	} words[] = {
 	    {"unmatched by default", CAUSE_UNMATCHED, true},
 	    {"unmatched ", CAUSE_UNMATCHED, false},
+	    {"quarantine by an operator", CAUSE_OPERATOR, true},
 	    {"quarantine ", CAUSE_QUARANTINE, false},
 	    {"rate ", CAUSE_RATE, false},
 	    {"conflict two workloads with one address", CAUSE_CONFLICT, true},

@@ -12,6 +12,7 @@ enum cause {
 	CAUSE_NO_ALLOW,	 /* isolated by a service or NetworkPolicy */
 	CAUSE_UNMATCHED, /* no service selects it */
 	CAUSE_QUARANTINE,
+	CAUSE_OPERATOR, /* a quarantine, too: no file says it */
 	CAUSE_CONFLICT, /* an older workload has its address */
 	CAUSE_RATE,	/* over what an allow lets pass of one source */
 	CAUSE_ALLOW,	/* an allow with `log` */

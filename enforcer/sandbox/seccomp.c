@@ -40,7 +40,7 @@ static const char *const planner_calls[] = {
     /* files: policy, workloads, state */
     "openat", "read", "pread64", "readv", "lseek", "fstat", "newfstatat", "statx", "getdents64", "readlink",
     "readlinkat", "faccessat", "faccessat2", "fcntl", "renameat", "renameat2", "unlink", "unlinkat", "mkdirat", "fsync",
-    "fdatasync", "ftruncate", "fchmod", "flock", "statfs", "fstatfs", "getcwd", "umask", "lstat", "stat", "access",
+    "fdatasync", "ftruncate", "fallocate", "fchmod", "flock", "statfs", "fstatfs", "getcwd", "umask", "lstat", "stat", "access",
     "rename", "fadvise64", "inotify_init1", "inotify_add_watch", "inotify_rm_watch",
     /* the loop */
     "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2", "timerfd_create", "timerfd_settime",

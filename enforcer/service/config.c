@@ -98,11 +98,50 @@ static void socket_read(struct frontend *frontend, const struct yaml_node *node,
 	path_read(frontend, node, &((struct config *)object)->control_socket);
 }
 
-static const struct key control_keys[] = {UNTYPED_KEY("socket", true, socket_read)};
+struct reading_groups {
+	struct access_groups *groups;
+	const char *what;
+};
+
+static void group_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	const struct reading_groups *reading = object;
+	const char *name = scalar_read(frontend, node, reading->what);
+	struct access_group group;
+	if (name != NULL && access_find_group(&group, name))
+		*arena_push(frontend->arena, reading->groups->items, reading->groups->count) = group;
+	else if (name != NULL) {
+		diagnostics_error(frontend->diagnostics, node->span, "this machine has no group `%s`", name);
+		diagnostics_help(frontend->diagnostics, "name a group of /etc/group, or give its number");
+	}
+}
+
+static void readers_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	struct reading_groups reading = {&((struct config *)object)->access.readers, "`readers`"};
+	one_or_more_read(frontend, node, reading.what, group_read, &reading);
+}
+
+static void operators_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	struct reading_groups reading = {&((struct config *)object)->access.operators, "`operators`"};
+	one_or_more_read(frontend, node, reading.what, group_read, &reading);
+}
+
+static const struct key control_keys[] = {
+    UNTYPED_KEY("socket", false, socket_read),
+    UNTYPED_KEY("readers", false, readers_read),
+    UNTYPED_KEY("operators", false, operators_read),
+};
 
 static void control_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
 	KEYS_READ(frontend, node, control_keys, "`control`", object);
+}
+
+static void state_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	path_read(frontend, node, &((struct config *)object)->state_directory);
 }
 
 static void listen_read(struct frontend *frontend, const struct yaml_node *node, void *object)
@@ -154,6 +193,7 @@ static const struct key config_keys[] = {
     UNTYPED_KEY("workloads", false, sources_read), UNTYPED_KEY("drift", false, drift_read),
     UNTYPED_KEY("control", false, control_read),   UNTYPED_KEY("metrics", false, metrics_read),
     UNTYPED_KEY("log", false, log_read),	   UNTYPED_KEY("user", false, user_read),
+    UNTYPED_KEY("state", false, state_read),
 };
 
 /* Reads the file's text, or returns NULL after adding why not. */

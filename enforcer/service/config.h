@@ -2,6 +2,7 @@
 #ifndef ENFORCER_SERVICE_CONFIG_H
 #define ENFORCER_SERVICE_CONFIG_H
 
+#include "enforcer/service/access.h"
 #include "enforcer/service/listener.h"
 
 #include <stdbool.h>
@@ -17,6 +18,8 @@ struct config {
 	size_t workload_directory_count;
 	bool repair; /* drift: repair (default), or only report */
 	const char *control_socket;
+	struct access_rules access;
+	const char *state_directory;   /* what must outlive the daemon; NULL: nowhere */
 	struct listen_address metrics; /* its `text` is NULL: nowhere */
 	bool log_denied;	       /* denials go to the journal (default) */
 	unsigned log_rate;	       /* events that are observed in a second, at most */

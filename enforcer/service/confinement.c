@@ -53,11 +53,16 @@ static void parent_of(const char *path, char *parent)
 }
 
 /* One that is there belongs to whoever made it, and stays as it is. */
-static int make_directory(const char *path, const struct user *user)
+static int make_directory(const char *path, mode_t mode, const struct user *user)
 {
-	if (mkdir(path, 0755) != 0)
-		return errno == EEXIST ? 0 : -errno;
-	return chown(path, user->uid, user->gid) == 0 ? 0 : -errno;
+	int error = 0;
+	if (mkdir(path, mode) == 0)
+		error = chown(path, user->uid, user->gid) == 0 ? 0 : -errno;
+	else if (errno != EEXIST)
+		error = -errno;
+	if (error != 0)
+		fprintf(stderr, "ringfenced: cannot make %s: %s\n", path, strerror(-error));
+	return error;
 }
 
 static int make_directories(const struct config *config, const struct user *user)
@@ -70,13 +75,11 @@ static int make_directories(const struct config *config, const struct user *user
 		if (sockets[i] == NULL)
 			continue;
 		parent_of(sockets[i], parent);
-		int error = make_directory(parent, user);
-		if (error != 0) {
-			fprintf(stderr, "ringfenced: cannot make %s: %s\n", parent, strerror(-error));
+		int error = make_directory(parent, 0755, user);
+		if (error != 0)
 			return error;
-		}
 	}
-	return 0;
+	return config->state_directory != NULL ? make_directory(config->state_directory, 0700, user) : 0;
 }
 
 int confinement_become(const struct config *config, const struct user *user)
@@ -135,6 +138,8 @@ static void collect(struct paths *paths, const struct config *config)
 		add_anchor(paths, config->workload_directories[i]);
 	parent_of(config->control_socket, parent);
 	add(paths, parent, true);
+	if (config->state_directory != NULL)
+		add(paths, config->state_directory, true);
 	if (config->metrics.text != NULL && config->metrics.text[0] == '/') {
 		parent_of(config->metrics.text, parent);
 		add(paths, parent, true);

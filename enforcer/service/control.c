@@ -1,14 +1,17 @@
-/* Turns connections to a Unix socket into calls of one function, without ever waiting for a peer.
+/* Turns connections to a Unix socket into calls of commands, without ever waiting for a peer.
  *
- * A peer is whoever the kernel says it is (SO_PEERCRED): the mode of the file is not trusted alone, and a stranger is
+ * A peer is whoever the kernel says it is (access.h): the mode of the file is not trusted alone, and a stranger is
  * closed before a byte of his is read (CVE-2026-4948). Connections live in a fixed array: a flood costs no memory.
  * While it is full nobody is accepted; the timers free it. */
 #include "enforcer/service/control.h"
 
+#include "enforcer/service/audit.h"
 #include "enforcer/service/unix_listener.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -20,6 +23,7 @@
 /* It reads while `answer` is NULL, and writes after that. `fd` -1: the place is free. */
 struct connection {
 	struct control *control;
+	struct access_peer peer;
 	int fd;
 	sd_event_source *io, *timer;
 	size_t have;
@@ -30,8 +34,7 @@ struct connection {
 
 struct control {
 	sd_event *event;
-	control_answer *answer;
-	void *context;
+	struct control_setup setup;
 	struct unix_listener socket;
 	sd_event_source *listener, *retry;
 	struct connection connections[CONTROL_CONNECTIONS_MAX];
@@ -56,21 +59,75 @@ static void connection_close(struct connection *connection)
 	sd_event_source_set_enabled(connection->control->listener, SD_EVENT_ON);
 }
 
-static json_t *error_answer(const char *text)
+json_t *control_refusal(const char *format, ...)
 {
-	return json_pack("{s:i,s:s}", "version", 1, "error", text);
+	va_list list;
+	va_start(list, format);
+	json_t *text = json_vsprintf(format, list);
+	va_end(list);
+	if (text == NULL) /* a file of the policy may be named in any bytes */
+		text = json_string("what is wrong cannot be told in UTF-8");
+	return json_pack("{s:i,s:o}", "version", 1, "error", text);
 }
 
-static json_t *answer_line(struct control *control, const char *line, size_t length)
+const char *control_refused(const json_t *answer)
+{
+	return json_object_size(answer) == 2 ? json_string_value(json_object_get(answer, "error")) : NULL;
+}
+
+static const struct control_command *find_command(const struct control *control, const char *name)
+{
+	for (size_t i = 0; i < control->setup.command_count; i++)
+		if (strcmp(control->setup.commands[i].name, name) == 0)
+			return &control->setup.commands[i];
+	return NULL;
+}
+
+/* A reader asks for what only operators may. */
+static json_t *refuse(struct control *control, const struct access_peer *peer, const char *command,
+		      const json_t *request)
+{
+	char operators[256], text[512];
+	access_describe(&control->setup.rules->operators, operators, sizeof operators);
+	snprintf(text, sizeof text, "`%s` needs an operator: %s; you are %s", command, operators, peer->user);
+	audit_reserve(control->setup.audit);
+	audit_write(control->setup.audit, peer, request, AUDIT_REFUSED, text);
+	return control_refusal("%s", text);
+}
+
+/* What cannot be logged is not done. */
+static json_t *act(struct control *control, const struct access_peer *peer, const struct control_command *command,
+		   json_t *request)
+{
+	int error = audit_reserve(control->setup.audit);
+	if (error != 0)
+		return control_refusal("nothing was done, since " AUDIT_FILE " cannot be written: %s",
+				       strerror(-error));
+	json_t *answer = command->answer(control->setup.context, peer, request);
+	const char *failed = control_refused(answer);
+	error = audit_write(control->setup.audit, peer, request, failed != NULL ? AUDIT_FAILED : AUDIT_DONE, failed);
+	if (error != 0 && failed == NULL) {
+		json_decref(answer);
+		return control_refusal("it was done, but " AUDIT_FILE " could not be written: %s", strerror(-error));
+	}
+	return answer;
+}
+
+static json_t *answer_line(struct control *control, struct access_peer *peer, const char *line, size_t length)
 {
 	__attribute__((cleanup(drop_json))) json_t *request = json_loadb(line, length, JSON_REJECT_DUPLICATES, NULL);
-	const char *command = json_string_value(json_object_get(request, "command"));
-	json_t *answer;
+	const char *name = json_string_value(json_object_get(request, "command"));
+	const struct control_command *command = name != NULL ? find_command(control, name) : NULL;
 
+	if (name == NULL)
+		return control_refusal("a request is one line of JSON, an object with the string \"command\"");
 	if (command == NULL)
-		return error_answer("a request is one line of JSON, an object with the string \"command\"");
-	answer = control->answer(control->context, command, request);
-	return answer != NULL ? answer : error_answer("unknown command");
+		return control_refusal("unknown command");
+	if (command->access != ACCESS_OPERATOR)
+		return command->answer(control->setup.context, peer, request);
+	access_name_user(peer);
+	return peer->access == ACCESS_OPERATOR ? act(control, peer, command, request)
+					       : refuse(control, peer, name, request);
 }
 
 /* Sends what the socket takes. Closes the connection at the end, or when the peer has gone. */
@@ -124,12 +181,13 @@ static void connection_read(struct connection *connection)
 		connection->have += (size_t)n;
 		newline = memchr(start, '\n', (size_t)n);
 		if (newline != NULL) {
-			connection_answer(connection, answer_line(connection->control, connection->request,
-								  (size_t)(newline - connection->request)));
+			connection_answer(connection,
+					  answer_line(connection->control, &connection->peer, connection->request,
+						      (size_t)(newline - connection->request)));
 			return;
 		}
 	}
-	connection_answer(connection, error_answer("a request has at most 4096 bytes"));
+	connection_answer(connection, control_refusal("a request has at most %d bytes", CONTROL_REQUEST_MAX));
 }
 
 static int on_connection(sd_event_source *source, int fd, uint32_t events, void *context)
@@ -151,14 +209,18 @@ static int on_timeout(sd_event_source *source, uint64_t now, void *context)
 	return 0;
 }
 
-static bool peer_is_trusted(int fd)
+/* Whether the peer may come in beside those that are there: nobody but root and the daemon's user takes all places. */
+static bool has_room(const struct control *control, const struct access_peer *peer)
 {
-	struct ucred peer;
-	socklen_t size = sizeof peer;
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || size != sizeof peer)
-		return false;
-	return peer.uid == 0 || peer.uid == geteuid();
+	size_t same = 0, others = 0;
+	for (size_t i = 0; i < CONTROL_CONNECTIONS_MAX; i++) {
+		const struct connection *connection = &control->connections[i];
+		if (connection->fd < 0)
+			continue;
+		same += connection->peer.uid == peer->uid;
+		others += !access_is_own(connection->peer.uid);
+	}
+	return access_is_own(peer->uid) || (same < CONTROL_CONNECTIONS_USER && others < CONTROL_CONNECTIONS_OTHERS);
 }
 
 static struct connection *free_connection(struct control *control)
@@ -170,11 +232,12 @@ static struct connection *free_connection(struct control *control)
 }
 
 /* Takes `fd`. */
-static void connection_open(struct connection *connection, int fd)
+static void connection_open(struct connection *connection, int fd, const struct access_peer *peer)
 {
 	sd_event *event = connection->control->event;
 
 	connection->fd = fd;
+	connection->peer = *peer;
 	if (sd_event_add_io(event, &connection->io, fd, EPOLLIN, on_connection, connection) < 0 ||
 	    sd_event_add_time_relative(event, &connection->timer, CLOCK_MONOTONIC, CONTROL_SECONDS * SECOND_US, 0,
 				       on_timeout, connection) < 0)
@@ -203,6 +266,7 @@ static int on_listener(sd_event_source *source, int listener, uint32_t events, v
 {
 	struct control *control = context;
 	struct connection *connection = free_connection(control);
+	struct access_peer peer;
 	int fd;
 
 	(void)events;
@@ -216,14 +280,21 @@ static int on_listener(sd_event_source *source, int listener, uint32_t events, v
 			pause_listener(control);
 		return 0;
 	}
-	if (peer_is_trusted(fd))
-		connection_open(connection, fd);
+	if (access_ask(control->setup.rules, fd, &peer) == 0 && peer.access != ACCESS_NONE && has_room(control, &peer))
+		connection_open(connection, fd, &peer);
 	else
 		close(fd);
 	return 0;
 }
 
-int control_create(struct control **control, sd_event *event, const char *path, control_answer *answer, void *context)
+/* Where groups may connect, everybody can, and who stays is decided by his credentials: the mode could name one group
+ * only, and to give the file to it takes a privilege that the daemon has not. */
+static mode_t mode_of(const struct access_rules *rules)
+{
+	return rules->readers.count + rules->operators.count > 0 ? 0666 : 0600;
+}
+
+int control_create(struct control **control, sd_event *event, const struct control_setup *setup)
 {
 	struct control *made;
 	int error;
@@ -233,12 +304,11 @@ int control_create(struct control **control, sd_event *event, const char *path, 
 	if (made == NULL)
 		return -ENOMEM;
 	made->event = sd_event_ref(event);
-	made->answer = answer;
-	made->context = context;
+	made->setup = *setup;
 	for (size_t i = 0; i < CONTROL_CONNECTIONS_MAX; i++)
 		made->connections[i] = (struct connection){.control = made, .fd = -1};
 
-	error = unix_listener_open(&made->socket, path, 0600, CONTROL_CONNECTIONS_MAX);
+	error = unix_listener_open(&made->socket, setup->path, mode_of(setup->rules), CONTROL_CONNECTIONS_MAX);
 	if (error == 0)
 		error = sd_event_add_io(event, &made->listener, made->socket.fd, EPOLLIN, on_listener, made);
 	if (error < 0) {

@@ -6,9 +6,9 @@
 #include "enforcer/kernel/probe.h"
 #include "enforcer/sandbox/sanitized.h"
 #include "enforcer/service/confinement.h"
-#include "enforcer/service/control.h"
-#include "enforcer/service/daemon.h"
-#include "enforcer/service/observing.h"
+#include "enforcer/service/audit.h"
+#include "enforcer/service/commands.h"
+#include "enforcer/service/incident.h"
 #include "enforcer/service/pages.h"
 #include "enforcer/sources/directory.h"
 
@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 #include <time.h>
@@ -56,9 +57,11 @@ struct loop {
 	struct control *control;
 	struct pages *pages;
 	struct observing *observing;
+	struct commands commands;
+	struct audit *audit;
 	struct watch *watches;
 	size_t watch_count;
-	sd_event_source *policy_timer, *expiry_timer, *tick, *check;
+	sd_event_source *policy_timer, *expiry_timer, *incident_timer, *tick, *check;
 	uint64_t policy_first; /* monotonic microseconds of the first change not yet read; 0: none */
 	unsigned ticks;
 	unsigned retry_in, retry_after; /* ticks until what failed is tried again, and of the wait after that */
@@ -350,23 +353,28 @@ static struct world world_of(void *context)
 	return state_has_policy(state) ? state_world(state, (int64_t)time(NULL)) : (struct world){0};
 }
 
-static json_t *status(struct loop *loop)
+/* Sets the timer of the first quarantine of an operator that ends by itself. */
+static void await_incident(struct loop *loop)
 {
-	json_t *object = daemon_status(&loop->daemon);
-	json_object_set_new(object, "observe", observing_status(loop->observing));
-	return object;
+	int64_t next = incidents_next_expiry(state_incidents(loop->daemon.state));
+	sd_event_source_set_time(loop->incident_timer, (uint64_t)next * 1000000);
+	sd_event_source_set_enabled(loop->incident_timer, next > 0 ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
-static json_t *answer(void *context, const char *command, json_t *request)
+static void after_command(void *context)
+{
+	after_change(context);
+	await_incident(context);
+}
+
+static int on_incident(sd_event_source *source, uint64_t usec, void *context)
 {
 	struct loop *loop = context;
-	if (strcmp(command, "status") == 0)
-		return status(loop);
-	if (strcmp(command, "observe") == 0)
-		return observing_answer(loop->observing, request);
-	if (strcmp(command, "drift") == 0)
-		return daemon_drift(&loop->daemon);
-	return NULL;
+	(void)source;
+	(void)usec;
+	incident_expire(&loop->daemon, loop->commands.directory);
+	after_command(loop);
+	return 0;
 }
 
 /* Nothing can be applied any more: whoever started us shall start both again. Replies are read where they are waited
@@ -408,6 +416,7 @@ static int open_loop(struct loop *loop)
 	    sd_event_add_signal(loop->events, NULL, SIGHUP, on_hangup, loop),
 	    sd_event_add_time(loop->events, &loop->policy_timer, CLOCK_MONOTONIC, UINT64_MAX, 0, on_policy_timer, loop),
 	    sd_event_add_time(loop->events, &loop->expiry_timer, CLOCK_REALTIME, UINT64_MAX, 1, on_expiry, loop),
+	    sd_event_add_time(loop->events, &loop->incident_timer, CLOCK_REALTIME, UINT64_MAX, 1, on_incident, loop),
 	    sd_event_add_time(loop->events, &loop->tick, CLOCK_MONOTONIC, now + REOPEN_SECONDS * 1000000, 0, on_tick,
 			      loop),
 	    sd_event_add_io(loop->events, NULL, monitor_fd(loop->monitor), EPOLLIN, on_monitor, loop),
@@ -451,6 +460,43 @@ static int open_privileged(struct loop *loop, const struct user *user)
 	return 0;
 }
 
+/* The directory of what must outlive the daemon, made when missing. Returns a descriptor or a negative errno. */
+static int open_state_directory(const char *path)
+{
+	if (mkdir(path, 0700) != 0 && errno != EEXIST)
+		return -errno;
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd >= 0 ? fd : -errno;
+}
+
+/* What operators asked for before; the table stays as it is where that cannot be known. */
+static int start_commands(struct loop *loop)
+{
+	struct daemon *daemon = &loop->daemon;
+	char why[256] = "";
+	loop->commands = (struct commands){daemon, NULL, -1, after_command, loop};
+	if (daemon->config.state_directory != NULL &&
+	    (loop->commands.directory = open_state_directory(daemon->config.state_directory)) < 0)
+		return fail(daemon->config.state_directory, loop->commands.directory);
+	int error = audit_open(&loop->audit, loop->commands.directory);
+	if (error < 0) {
+		fprintf(stderr, "ringfenced: cannot write %s/" AUDIT_FILE ": %s\n", daemon->config.state_directory,
+			strerror(-error));
+		return error;
+	}
+	if (loop->commands.directory >= 0 && !incident_load(daemon, loop->commands.directory, why, sizeof why)) {
+		fprintf(
+		    stderr,
+		    "ringfenced: cannot read %s/" INCIDENT_FILE ": %s; workloads in quarantine would be opened, so "
+		    "nothing is enforced and the table stays as it is: repair the file, or remove it and quarantine "
+		    "anew\n",
+		    daemon->config.state_directory, why);
+		return -EINVAL;
+	}
+	await_incident(loop);
+	return 0;
+}
+
 static int open_sockets(struct loop *loop)
 {
 	struct daemon *daemon = &loop->daemon;
@@ -459,7 +505,16 @@ static int open_sockets(struct loop *loop)
 		return fail("cannot reach nf_tables", error);
 	if ((error = open_loop(loop)) < 0)
 		return fail("cannot make the event loop", error);
-	if ((error = control_create(&loop->control, loop->events, daemon->config.control_socket, answer, loop)) < 0)
+	daemon->state = state_create(daemon->config.node);
+	if ((error = start_commands(loop)) < 0)
+		return error;
+	const struct control_setup setup = {.path = daemon->config.control_socket,
+					    .commands = control_commands,
+					    .command_count = control_command_count,
+					    .rules = &daemon->config.access,
+					    .audit = loop->audit,
+					    .context = &loop->commands};
+	if ((error = control_create(&loop->control, loop->events, &setup)) < 0)
 		return fail(daemon->config.control_socket, error);
 	if ((error = pages_create(&loop->pages, loop->events, daemon)) < 0) {
 		fprintf(stderr, "ringfenced: cannot listen for metrics at %s: %s\n", daemon->config.metrics.text,
@@ -487,11 +542,11 @@ static int start(struct loop *loop)
 		return -ENOENT;
 	if ((error = open_privileged(loop, &user)) < 0 || (error = open_sockets(loop)) < 0)
 		return error;
-	daemon->state = state_create(daemon->config.node);
 	if ((error = start_observing(loop)) < 0)
 		return error;
 	if ((error = confinement_close(&daemon->config)) < 0)
 		return fail("cannot confine itself", error);
+	loop->commands.observing = loop->observing;
 	loop->watch_count = daemon->config.workload_directory_count + 1;
 	loop->watches = arena_alloc(loop->arena, loop->watch_count * sizeof *loop->watches);
 	for (size_t i = 0; i < loop->watch_count; i++) {
@@ -517,8 +572,12 @@ static void finish(struct loop *loop)
 	control_destroy(loop->control);
 	pages_destroy(loop->pages);
 	observing_destroy(loop->observing);
+	audit_close(loop->audit);
+	if (loop->commands.directory > 0)
+		close(loop->commands.directory);
 	sd_event_source_unref(loop->policy_timer);
 	sd_event_source_unref(loop->expiry_timer);
+	sd_event_source_unref(loop->incident_timer);
 	sd_event_source_unref(loop->tick);
 	sd_event_source_unref(loop->check);
 	sd_event_unref(loop->events);

@@ -14,6 +14,9 @@ struct workload {
 	size_t port_count;
 	bool conflict; /* an older workload has its name or one of its addresses, or a node has: it has no allowed flow
 			*/
+	/* What an operator of the node asked for, or NULL. Unlike one of the policy it holds as long as it stands here:
+	 * whoever keeps it takes it away when it is over, as with a conflict. */
+	const struct quarantine *quarantine;
 	uint32_t position; /* inventory_add: in the array */
 	uint64_t order;	   /* inventory_add: age, of which the lower is the older */
 	struct span span;

@@ -160,7 +160,8 @@ struct policy_test {
 	struct span span;
 };
 
-/* A workload without any allowed flow. */
+/* A workload without any allowed flow. One of the policy has a place; one that an operator asked a node for has none.
+ */
 struct quarantine {
 	const char *name_space, *name;
 	int64_t until; /* as in an allow */
@@ -250,6 +251,9 @@ void rate_pattern(FILE *stream);
 
 /* Reads an RFC 3339 time, or a date, which is valid to its end (UTC). Returns NULL, or why not. */
 const char *time_parse(int64_t *seconds, const char *text);
+
+/* Reads what time_parse does, or how far off a moment is: 90s, 30m, 2h or 1d from `now`. Returns NULL, or why not. */
+const char *moment_parse(int64_t *seconds, const char *text, int64_t now);
 
 /* Writes `seconds` as an RFC 3339 time in UTC, and returns `text`, which has room for 32 bytes. */
 char *time_print(int64_t seconds, char *text);

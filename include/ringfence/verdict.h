@@ -63,8 +63,11 @@ bool workload_isolated(const struct world *world, const struct workload *workloa
 /* Whether only NetworkPolicies select `workload`: then its own node always reaches it, and it its node. */
 bool workload_trusts_node(const struct policy *policy, const struct workload *workload);
 
-/* The quarantine that holds for `workload` now, or NULL. */
+/* The quarantine that holds for `workload` now, one of the policy first, or NULL. */
 const struct quarantine *quarantine_of(const struct world *world, const struct workload *workload);
+
+/* Whether an operator of the node asked for it: no file says it. */
+bool quarantine_is_of_operator(const struct quarantine *quarantine);
 
 /* Whether an allow with this `until` still holds. */
 bool is_alive(const struct world *world, int64_t until);

@@ -27,6 +27,9 @@ PREFIX=rf$$
 ROUTER=
 MAC=02:00:00:00:00:01 # of every interface of the router
 DAEMON_PID=
+DAEMON_USER=daemon # any ordinary one that each Debian has
+CONTROL= # more keys of `control`, each with a comma before it
+STATE=   # the daemon's directory of what outlives it; empty: none
 METRICS= # where the daemon listens for HTTP; empty: nowhere
 STARTED=()
 NAMESPACES=()
@@ -196,7 +199,7 @@ node() {
 	WORKLOADS=$WORK/workloads
 	SOCKET=$WORK/control.sock
 	mkdir -p "$POLICY" "$WORKLOADS"
-	chown nobody "$WORK" # the daemon's user, who makes its socket here
+	chown "$DAEMON_USER" "$WORK" # the daemon's user, who makes its socket here
 	namespace node
 	ROUTER=$PREFIX-node
 	on node sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding'
@@ -278,9 +281,10 @@ daemon_config() { # DRIFT
 		policy: {directory: $POLICY}
 		workloads:
 		  - {source: files, directory: $WORKLOADS}
-		user: nobody
+		user: $DAEMON_USER
 		drift: $1
-		control: {socket: $WORK/control.sock}
+		control: {socket: $WORK/control.sock$CONTROL}
+		$([ -z "$STATE" ] || echo "state: $STATE")
 		$([ -z "$METRICS" ] || echo "metrics: {listen: \"$METRICS\"}")
 	END
 }
@@ -295,6 +299,18 @@ daemon_start() { # [repair|report]
 		finish || exit 1
 	}
 }
+
+# Runs a command of the daemon; and one whose exit status is to be WANT. Its output is in $WORK/out and $WORK/err.
+tell() { "$RINGFENCE" "$@" --socket "$SOCKET"; }
+code_of() { # WANT TEXT COMMAND...
+	local want=$1 text=$2 code=0
+	shift 2
+	"$@" >"$WORK/out" 2>"$WORK/err" || code=$?
+	equal "$text" "$want" "$code"
+	[ "$code" -eq "$want" ] || note "$(cat "$WORK/err")"
+}
+said() { check "$1" grep -qF -- "$2" "$WORK/err"; } # TEXT WORDS
+printed() { check "$1" grep -qE -- "$2" "$WORK/out"; }
 
 # Ends the daemon as systemd does; a daemon that fails or that a sanitizer stops is a failed test.
 daemon_stop() {

@@ -5,8 +5,8 @@ shop
 
 keeper_of() { pgrep -P "$DAEMON_PID"; }
 field() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status" | tr '\t' ' ' | sed 's/ *$//'; } # PID NAME
-nobody=$(id -u nobody)
-group=$(id -g nobody)
+own=$(id -u "$DAEMON_USER")
+group=$(id -g "$DAEMON_USER")
 
 daemon_start
 keeper=$(keeper_of)
@@ -15,7 +15,7 @@ keeper=$(keeper_of)
 
 for process in "planner $DAEMON_PID 0000000000000000" "keeper $keeper 0000000000001000"; do
 	read -r name pid capabilities <<<"$process"
-	equal "$name: an ordinary user" "$nobody $nobody $nobody $nobody" "$(field "$pid" Uid)"
+	equal "$name: an ordinary user" "$own $own $own $own" "$(field "$pid" Uid)"
 	equal "$name: an ordinary group" "$group $group $group $group" "$(field "$pid" Gid)"
 	for set in CapPrm CapEff; do
 		equal "$name: $set" "$capabilities" "$(field "$pid" $set)"
@@ -51,9 +51,9 @@ mv -T "$WORK/turned" "$POLICY"
 other_revision() { [ "$(status | jq -r .revision)" != "$1" ]; }
 check "a link that is turned is followed" await 10 other_revision "$revision"
 allowed web1 db1 5432 tcp "under the policy behind the link"
+revision=$(status | jq -r .revision)
 rm "$POLICY"
 mv "$WORK/policy.kept" "$POLICY"
-revision=$(status | jq -r .revision)
 check "and the directory in its place" await 10 other_revision "$revision"
 denied web1 db1 5432 tcp "under the policy of the directory"
 
@@ -100,13 +100,13 @@ fails() { # TEXT REGEX COMMAND...
 sed 's/^user: .*/user: no-such-user/' "$WORK/ringfenced.yaml" >"$WORK/wrong.yaml"
 fails "a user that is not there" 'no-such-user: there is none; make it' on node "$RINGFENCED" --config "$WORK/wrong.yaml"
 fails "no capability" 'CAP_NET_ADMIN is needed' \
-	on node setpriv --reuid=nobody --regid="$group" --clear-groups "$RINGFENCED" --config "$WORK/ringfenced.yaml"
+	on node setpriv --reuid="$DAEMON_USER" --regid="$group" --clear-groups "$RINGFENCED" --config "$WORK/ringfenced.yaml"
 sed 's/^user: .*/user: root/' "$WORK/ringfenced.yaml" >"$WORK/wrong.yaml"
 fails "another user without being root" 'only root can become another user' \
-	on node setpriv --reuid=nobody --regid="$group" --clear-groups "$RINGFENCED" --config "$WORK/wrong.yaml"
+	on node setpriv --reuid="$DAEMON_USER" --regid="$group" --clear-groups "$RINGFENCED" --config "$WORK/wrong.yaml"
 
 # Under systemd an ordinary user gets just the capability.
-become node setpriv --reuid=nobody --regid="$group" --clear-groups --inh-caps=+net_admin --ambient-caps=+net_admin \
+become node setpriv --reuid="$DAEMON_USER" --regid="$group" --clear-groups --inh-caps=+net_admin --ambient-caps=+net_admin \
 	--bounding-set=-all,+net_admin "$RINGFENCED" --config "$WORK/ringfenced.yaml" >>"$WORK/daemon.log" 2>&1 &
 DAEMON_PID=$!
 STARTED+=("$DAEMON_PID")

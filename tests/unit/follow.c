@@ -11,7 +11,7 @@ static bool same_text(const char *a, const char *b)
 static bool same_workload(const struct workload *a, const struct workload *b)
 {
 	bool same = a->labels.count == b->labels.count && a->address_count == b->address_count &&
-		    a->port_count == b->port_count && a->conflict == b->conflict &&
+		    a->port_count == b->port_count && a->conflict == b->conflict && a->quarantine == b->quarantine &&
 		    same_text(a->interface, b->interface) && same_text(a->node, b->node);
 	for (size_t i = 0; same && i < a->labels.count; i++)
 		same = strcmp(a->labels.items[i].key, b->labels.items[i].key) == 0 &&

@@ -1,5 +1,6 @@
 /* The control socket, asked by real peers: the loop runs in a child, the peers here. */
 #include "compiler/report/control_client.h"
+#include "enforcer/service/audit.h"
 #include "enforcer/service/control.h"
 
 #include <setjmp.h>
@@ -9,6 +10,8 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -25,28 +28,49 @@
 
 #define LARGE (4 * 1024 * 1024)
 
+/* A group that nobody of this machine is in. */
+enum { READERS = 4000001, OPERATORS = 4000002, STRANGER = 65534 };
+
 struct fixture {
 	char root[64], path[96];
 	pid_t server;
+	bool groups; /* readers and operators may come in */
 };
 
-static json_t *answer(void *context, const char *command, json_t *request)
+static json_t *status(void *context, const struct access_peer *peer, json_t *request)
 {
-	char *large;
+	(void)context;
+	return json_pack("{s:i,s:s,s:i,s:O}", "version", 1, "state", "enforcing", "uid", (int)peer->uid, "request",
+			 request);
+}
+
+static json_t *large(void *context, const struct access_peer *peer, json_t *request)
+{
+	char *text = malloc(LARGE + 1);
 	json_t *made;
 
-	(void)context;
-	if (strcmp(command, "status") == 0)
-		return json_pack("{s:i,s:s,s:O}", "version", 1, "state", "enforcing", "request", request);
-	if (strcmp(command, "large") != 0)
-		return NULL;
-	large = malloc(LARGE + 1);
-	memset(large, 'x', LARGE);
-	large[LARGE] = '\0';
-	made = json_pack("{s:i,s:s}", "version", 1, "text", large);
-	free(large);
+	(void)context, (void)peer, (void)request;
+	memset(text, 'x', LARGE);
+	text[LARGE] = '\0';
+	made = json_pack("{s:i,s:s}", "version", 1, "text", text);
+	free(text);
 	return made;
 }
+
+/* What an operator does; asked for "fail" it does not. */
+static json_t *act(void *context, const struct access_peer *peer, json_t *request)
+{
+	(void)context;
+	if (json_object_get(request, "fail") != NULL)
+		return control_refusal("it failed");
+	return json_pack("{s:i,s:s}", "version", 1, "by", peer->user);
+}
+
+static const struct control_command commands[] = {
+    {"status", ACCESS_READER, status},
+    {"large", ACCESS_READER, large},
+    {"act", ACCESS_OPERATOR, act},
+};
 
 static int on_term(sd_event_source *source, const struct signalfd_siginfo *info, void *context)
 {
@@ -54,9 +78,17 @@ static int on_term(sd_event_source *source, const struct signalfd_siginfo *info,
 	return sd_event_exit(sd_event_source_get_event(source), 0);
 }
 
-/* The server's whole life; `started` gets its first error, or 0. */
-static int serve(const char *path, int started)
+static struct control_setup setup_of(const char *path, const struct access_rules *rules, struct audit *audit)
 {
+	return (struct control_setup){path, commands, sizeof commands / sizeof *commands, rules, audit, NULL};
+}
+
+/* The server's whole life; `started` gets its first error, or 0. The audit log is beside the socket's directory. */
+static int serve(const struct fixture *fixture, int started)
+{
+	struct access_group readers = {"readers", READERS}, operators = {"operators", OPERATORS};
+	const struct access_rules groups = {{&readers, 1}, {&operators, 1}}, none = {0};
+	struct control_setup setup = setup_of(fixture->path, fixture->groups ? &groups : &none, NULL);
 	struct control *control;
 	sd_event *event;
 	sigset_t set;
@@ -68,12 +100,17 @@ static int serve(const char *path, int started)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	if (sd_event_new(&event) < 0 || sd_event_add_signal(event, NULL, SIGTERM, on_term, NULL) < 0)
 		return 1;
-	error = control_create(&control, event, path, answer, NULL);
+	error = audit_open(&setup.audit, open(fixture->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	if (error == 0)
+		error = control_create(&control, event, &setup);
+	else
+		control = NULL;
 	if (write(started, &error, sizeof error) != sizeof error)
 		return 1;
 	if (error == 0)
 		error = sd_event_loop(event);
 	control_destroy(control);
+	audit_close(setup.audit);
 	sd_event_unref(event);
 	return error == 0 ? 0 : 1;
 }
@@ -88,7 +125,7 @@ static int start(struct fixture *fixture)
 	assert_true(fixture->server >= 0);
 	if (fixture->server == 0) {
 		close(pipe_fds[0]);
-		exit(serve(fixture->path, pipe_fds[1]));
+		exit(serve(fixture, pipe_fds[1]));
 	}
 	close(pipe_fds[1]);
 	assert_int_equal(read(pipe_fds[0], &error, sizeof error), sizeof error);
@@ -128,7 +165,11 @@ static int end(void **state)
 	unlink(fixture->path);
 	snprintf(parent, sizeof parent, "%s/run", fixture->root);
 	rmdir(parent);
-	rmdir(fixture->root);
+	snprintf(parent, sizeof parent, "%s/" AUDIT_FILE, fixture->root);
+	unlink(parent);
+	snprintf(parent, sizeof parent, "%s/" AUDIT_FILE ".1", fixture->root);
+	unlink(parent);
+	failed = rmdir(fixture->root) != 0 || failed;
 	free(fixture);
 	return failed ? -1 : 0;
 }
@@ -309,6 +350,244 @@ static void stranger_is_closed_without_a_word(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* ---- roles ---- */
+
+/* Runs `call` as another user, whose only groups are these; returns its exit status. */
+static int as_user(uid_t uid, gid_t gid, gid_t more, int (*call)(const struct fixture *), const struct fixture *fixture)
+{
+	int status;
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (child == 0) {
+		if (setgroups(more != 0, &more) != 0 || setgid(gid) != 0 || setuid(uid) != 0)
+			_exit(99);
+		_exit(call(fixture));
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* 0: answered; 1: refused as no operator; 2: closed; 3: anything else. */
+static int ask_for(const struct fixture *fixture, const char *command)
+{
+	char error[1024] = "";
+	json_t *answer = control_ask(fixture->path, command, error, sizeof error);
+
+	json_decref(answer);
+	if (answer != NULL)
+		return 0;
+	if (strstr(error, "needs an operator: root or a member of operators; you are") != NULL)
+		return 1;
+	return strstr(error, "closed the connection") != NULL ? 2 : 3;
+}
+
+static int ask_status(const struct fixture *fixture)
+{
+	return ask_for(fixture, "status");
+}
+
+static int ask_act(const struct fixture *fixture)
+{
+	return ask_for(fixture, "act");
+}
+
+static void restart_with_groups(struct fixture *fixture)
+{
+	if (geteuid() != 0) {
+		print_message("skipped: only root can become others\n");
+		skip();
+	}
+	assert_int_equal(chmod(fixture->root, 0755), 0);
+	stop(fixture, SIGTERM);
+	fixture->groups = true;
+	assert_int_equal(start(fixture), 0);
+}
+
+static void readers_may_ask_operators_may_act_others_get_nothing(void **state)
+{
+	static const struct {
+		uid_t uid;
+		gid_t gid, more;
+		int status, act;
+	} cases[] = {
+	    {0, 0, 0, 0, 0},
+	    {STRANGER, STRANGER, 0, 2, 2},
+	    {STRANGER, READERS, 0, 0, 1},	 /* the primary group */
+	    {STRANGER, STRANGER, READERS, 0, 1}, /* another one */
+	    {STRANGER, STRANGER, OPERATORS, 0, 0},
+	    {STRANGER, OPERATORS, READERS, 0, 0},
+	    {STRANGER, STRANGER, READERS + 100, 2, 2},
+	};
+	struct fixture *fixture = *state;
+
+	restart_with_groups(fixture);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		assert_int_equal(as_user(cases[i].uid, cases[i].gid, cases[i].more, ask_status, fixture),
+				 cases[i].status);
+		assert_int_equal(as_user(cases[i].uid, cases[i].gid, cases[i].more, ask_act, fixture), cases[i].act);
+	}
+}
+
+/* Takes as many places as it gets, keeps them, and returns how many. */
+static int take_places(const struct fixture *fixture)
+{
+	int open = 0, fds[CONTROL_CONNECTIONS_MAX];
+
+	for (int i = 0; i < CONTROL_CONNECTIONS_MAX; i++)
+		fds[i] = connect_to(fixture);
+	usleep(200000);
+	for (int i = 0; i < CONTROL_CONNECTIONS_MAX; i++) {
+		char byte;
+		open += recv(fds[i], &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN;
+	}
+	if (fork() == 0) {
+		sleep(2); /* and holds them */
+		_exit(0);
+	}
+	return open;
+}
+
+static void no_user_takes_all_places(void **state)
+{
+	struct fixture *fixture = *state;
+	char error[1024] = "";
+	json_t *got;
+
+	restart_with_groups(fixture);
+	for (uid_t i = 0; i < 5; i++) /* 8, 8, 8, and no more for all of them */
+		assert_int_equal(as_user(STRANGER - i, READERS, 0, take_places, fixture),
+				 i < 3 ? CONTROL_CONNECTIONS_USER : 0);
+	got = control_ask(fixture->path, "status", error, sizeof error);
+	assert_string_equal(error, "");
+	json_decref(got);
+}
+
+/* ---- the audit log ---- */
+
+/* The lines of the log; the caller drops them. */
+static json_t *audit_lines(const struct fixture *fixture, const char *name)
+{
+	char path[128], line[AUDIT_LINE_MAX];
+	json_t *lines = json_array();
+	FILE *file;
+
+	snprintf(path, sizeof path, "%s/%s", fixture->root, name);
+	file = fopen(path, "r");
+	while (file != NULL && fgets(line, sizeof line, file) != NULL)
+		assert_int_equal(json_array_append_new(lines, json_loads(line, JSON_REJECT_DUPLICATES, NULL)), 0);
+	if (file != NULL)
+		fclose(file);
+	return lines;
+}
+
+static const char *said(const json_t *lines, size_t line, const char *key)
+{
+	const char *text = json_string_value(json_object_get(json_array_get(lines, line), key));
+
+	return text != NULL ? text : "";
+}
+
+static void every_act_is_in_the_log_with_who_what_and_outcome(void **state)
+{
+	struct fixture *fixture = *state;
+	const char done[] = "{\"command\":\"act\",\"workload\":\"a\\nb\\u001b[2J\xc3\xa9\"}\n",
+		   failed[] = "{\"command\":\"act\",\"fail\":1}\n";
+	char got[1024];
+	json_t *lines;
+
+	restart_with_groups(fixture);
+	raw(fixture, done, sizeof done - 1, got, sizeof got);
+	raw(fixture, failed, sizeof failed - 1, got, sizeof got);
+	assert_string_equal(got, "{\"version\":1,\"error\":\"it failed\"}\n");
+	assert_int_equal(as_user(STRANGER, READERS, 0, ask_act, fixture), 1);
+	assert_int_equal(as_user(STRANGER, READERS, 0, ask_status, fixture), 0); /* is no act */
+	lines = audit_lines(fixture, AUDIT_FILE);
+	assert_int_equal(json_array_size(lines), 3);
+	assert_string_equal(said(lines, 0, "outcome"), "done");
+	assert_string_equal(said(lines, 0, "command"), "act");
+	assert_string_equal(said(lines, 0, "user"), "root");
+	assert_string_equal(
+	    json_string_value(json_object_get(json_object_get(json_array_get(lines, 0), "arguments"), "workload")),
+	    "a\nb\x1b[2J\xc3\xa9");
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(lines, 0), "pid")), getpid());
+	assert_string_equal(said(lines, 1, "outcome"), "failed");
+	assert_string_equal(said(lines, 1, "error"), "it failed");
+	assert_string_equal(said(lines, 2, "outcome"), "refused");
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(lines, 2), "uid")), STRANGER);
+	json_decref(lines);
+}
+
+static void the_log_begins_anew_when_it_is_long(void **state)
+{
+	struct fixture *fixture = *state;
+	char path[128];
+	json_t *lines;
+
+	snprintf(path, sizeof path, "%s/" AUDIT_FILE, fixture->root);
+	assert_int_equal(truncate(path, AUDIT_BYTES_MAX), 0);
+	assert_int_equal(ask_act(fixture), 0);
+	lines = audit_lines(fixture, AUDIT_FILE);
+	assert_int_equal(json_array_size(lines), 1);
+	json_decref(lines);
+	snprintf(path, sizeof path, "%s/" AUDIT_FILE ".1", fixture->root);
+	struct stat status;
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_size, AUDIT_BYTES_MAX);
+}
+
+/* Somebody took the log away: there is another, and nothing is written to where nobody looks. */
+static void a_log_that_was_removed_is_made_again(void **state)
+{
+	struct fixture *fixture = *state;
+	char path[128];
+	json_t *lines;
+
+	snprintf(path, sizeof path, "%s/" AUDIT_FILE, fixture->root);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(ask_act(fixture), 0);
+	lines = audit_lines(fixture, AUDIT_FILE);
+	assert_int_equal(json_array_size(lines), 1);
+	json_decref(lines);
+}
+
+static void what_cannot_be_logged_is_not_done(void **state)
+{
+	struct fixture *fixture = *state;
+	char path[128], error[1024] = "";
+
+	snprintf(path, sizeof path, "%s/" AUDIT_FILE, fixture->root);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkdir(path, 0700), 0); /* also root cannot write to that */
+	assert_null(control_ask(fixture->path, "act", error, sizeof error));
+	assert_non_null(strstr(error, "nothing was done, since audit.log cannot be written"));
+	assert_int_equal(ask_status(fixture), 0);
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(ask_act(fixture), 0);
+}
+
+/* Who may not act cannot fill the log with that. */
+static void refusals_are_written_so_often_and_counted(void **state)
+{
+	struct fixture *fixture = *state;
+	enum { MORE = 5 };
+	json_t *lines;
+	long long left_out = 0;
+	size_t count;
+
+	restart_with_groups(fixture);
+	for (int i = 0; i < AUDIT_REFUSED_A_MINUTE + MORE; i++)
+		assert_int_equal(as_user(STRANGER, READERS, 0, ask_act, fixture), 1);
+	assert_int_equal(ask_act(fixture), 0);
+	lines = audit_lines(fixture, AUDIT_FILE);
+	count = json_array_size(lines);
+	for (size_t i = 0; i < count; i++)
+		left_out += json_integer_value(json_object_get(json_array_get(lines, i), "left_out"));
+	json_decref(lines);
+	assert_int_equal(count - 1 + (size_t)left_out, AUDIT_REFUSED_A_MINUTE + MORE);
+	assert_in_range(count, AUDIT_REFUSED_A_MINUTE, AUDIT_REFUSED_A_MINUTE + MORE); /* a minute may begin */
+}
+
 static void silent_peers_are_closed_and_others_wait_for_their_turn(void **state)
 {
 	struct fixture *fixture = *state;
@@ -407,8 +686,11 @@ static void long_paths_are_refused(void **state)
 	path[0] = '/';
 	path[sizeof path - 1] = '\0';
 	assert_true(sd_event_new(&event) >= 0);
-	assert_int_equal(control_create(&control, event, path, answer, NULL), -ENAMETOOLONG);
-	assert_int_equal(control_create(&control, event, "", answer, NULL), -EINVAL);
+	const struct access_rules none = {0};
+	struct control_setup setup = setup_of(path, &none, NULL);
+	assert_int_equal(control_create(&control, event, &setup), -ENAMETOOLONG);
+	setup.path = "";
+	assert_int_equal(control_create(&control, event, &setup), -EINVAL);
 	sd_event_unref(event);
 	assert_null(control_ask(path, "status", error, sizeof error));
 	control_destroy(NULL);
@@ -480,6 +762,13 @@ int main(void)
 	    CASE(only_the_first_line_is_answered),
 	    CASE(socket_is_for_its_owner_in_a_directory_made_for_it),
 	    CASE(stranger_is_closed_without_a_word),
+	    CASE(readers_may_ask_operators_may_act_others_get_nothing),
+	    CASE(no_user_takes_all_places),
+	    CASE(every_act_is_in_the_log_with_who_what_and_outcome),
+	    CASE(the_log_begins_anew_when_it_is_long),
+	    CASE(a_log_that_was_removed_is_made_again),
+	    CASE(what_cannot_be_logged_is_not_done),
+	    CASE(refusals_are_written_so_often_and_counted),
 	    CASE(silent_peers_are_closed_and_others_wait_for_their_turn),
 	    CASE(peer_that_reads_nothing_holds_up_nobody),
 	    CASE(second_daemon_is_refused),

@@ -59,6 +59,15 @@ static void claim(struct trial *trial, struct workload *to, const struct address
 				       trial->conflict, to->name_space, to->name, address_format(address, text));
 }
 
+/* Puts a workload in quarantine as an operator of its node does. */
+static void isolate(struct trial *trial, struct workload *workload)
+{
+	static const struct quarantine by_operator;
+	workload->quarantine = &by_operator;
+	trial->conflict = arena_printf(trial->reading.arena, "%s# %s/%s is in quarantine by an operator\n",
+				       trial->conflict, workload->name_space, workload->name);
+}
+
 static struct endpoint endpoint_at(const struct world *world, const struct address *address)
 {
 	return (struct endpoint){
@@ -135,7 +144,7 @@ static bool agree(struct trial *trial, const struct address *source, const struc
 static void random_worlds_agree(void **state)
 {
 	(void)state;
-	size_t allowed = 0, judged = 0, conflicts = 0;
+	size_t allowed = 0, judged = 0, conflicts = 0, isolated = 0;
 	for (unsigned i = 0; i < WORLDS; i++) {
 		char *text = NULL;
 		size_t size = 0;
@@ -158,6 +167,8 @@ static void random_worlds_agree(void **state)
 				conflicts++;
 			}
 		}
+		for (; roll(3) == 0; isolated++)
+			isolate(&trial, trial.reading.frontend.inventory.workloads[roll(WORKLOADS)]);
 		lower(&trial, roll(2) ? "n0" : "n1", 1);
 		bool agreed = true;
 		for (unsigned j = 0; j < FLOWS && agreed; j++) {
@@ -171,10 +182,11 @@ static void random_worlds_agree(void **state)
 		if (!agreed)
 			fail_msg("seed %u, world %u", SEED, i);
 	}
-	print_message("# seed %u: %d worlds, %zu conflicts, %zu flows judged on a node, %zu of them allowed\n", SEED,
-		      WORLDS, conflicts, judged, allowed);
+	print_message(
+	    "# seed %u: %d worlds, %zu conflicts, %zu in quarantine, %zu flows judged on a node, %zu of them allowed\n",
+	    SEED, WORLDS, conflicts, isolated, judged, allowed);
 	assert_in_range(allowed, judged / 10, judged * 9 / 10); /* or the comparison says little */
-	assert_true(conflicts > WORLDS / 10);
+	assert_true(conflicts > WORLDS / 10 && isolated > WORLDS / 10);
 }
 
 /* ---- corners: one world each ---- */

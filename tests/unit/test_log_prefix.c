@@ -26,6 +26,8 @@ static const struct {
     {"ringfence audit egress unmatched by default ", "audit unmatched egress"},
     {"ringfence deny ingress unmatched shop.yaml:3 ", "deny unmatched ingress shop.yaml 3"},
     {"ringfence deny ingress quarantine q.yaml:9 ", "deny quarantine ingress q.yaml 9"},
+    {"ringfence deny egress quarantine by an operator ", "deny quarantine-by-operator egress"},
+    {"ringfence deny egress quarantine by an operator:9 ", "deny quarantine egress by an operator 9"},
     {"ringfence deny egress conflict two workloads with one address ", "deny conflict egress"},
     {"ringfence deny ingress rate shop.yaml:20 ", "deny rate ingress shop.yaml 20"},
     {"ringfence allow egress /etc/rate shop.yaml:20 ", "allow allow egress /etc/rate shop.yaml 20"},

@@ -101,9 +101,12 @@ static bool has_name(const struct fleet *fleet, const char *name)
 	return false;
 }
 
-enum kind { ADD, REMOVE, RELABEL, MOVE, SHIFT, WIRE, SERVE, SWAP, TAKE, KINDS };
+enum kind { ADD, REMOVE, RELABEL, MOVE, SHIFT, WIRE, SERVE, SWAP, TAKE, ISOLATE, KINDS };
 static const char *const kind_names[KINDS] = {"add",	   "remove", "relabel", "move to another node", "move",
-					      "interface", "ports",  "swap",	"take an address"};
+					      "interface", "ports",  "swap",	"take an address",	"quarantine"};
+
+/* Of two operators, which are one to the kernel. */
+static const struct quarantine operators[2];
 
 static bool add_one(const struct trial *trial, struct fleet *fleet)
 {
@@ -143,6 +146,10 @@ static bool vary(const struct trial *trial, struct fleet *fleet, enum kind kind)
 	} else if (kind == SERVE) {
 		workload->ports = from->ports;
 		workload->port_count = from->port_count;
+	} else if (kind == ISOLATE) {
+		workload->quarantine = workload->quarantine == NULL ? &operators[roll(2)]
+				       : roll(4) == 0		    ? &operators[roll(2)]
+								    : NULL;
 	} else if (kind == SWAP) {
 		struct workload *second = touch(trial, fleet, other);
 		struct labels labels = second->labels;
@@ -329,9 +336,9 @@ static void print_fleet(const struct inventory *inventory)
 	for (size_t i = 0; i < inventory->workload_count; i++) {
 		const struct workload *w = inventory->workloads[i];
 		char text[ADDRESS_TEXT_SIZE];
-		fprintf(stderr, "  %s/%s on %s, interface %s%s,", w->name_space, w->name,
+		fprintf(stderr, "  %s/%s on %s, interface %s%s%s,", w->name_space, w->name,
 			w->node != NULL ? w->node : "no node", w->interface != NULL ? w->interface : "none",
-			w->conflict ? ", in conflict" : "");
+			w->conflict ? ", in conflict" : "", w->quarantine != NULL ? ", in quarantine" : "");
 		for (size_t j = 0; j < w->labels.count; j++)
 			fprintf(stderr, " %s=%s", w->labels.items[j].key, w->labels.items[j].value);
 		for (size_t j = 0; j < w->port_count; j++)
@@ -540,7 +547,7 @@ static void following_is_lowering_anew(void **state)
 		      SEED, sum.changes, sum.plans, sum.transactions, sum.packets, sum.alike, sum.outlasted);
 	for (size_t i = 0; i < KINDS; i++)
 		print_message("# %s: %zu of %zu need another generation\n", kind_names[i], sum.refused[i], sum.made[i]);
-	static const enum kind kinds[] = {ADD, REMOVE, RELABEL, WIRE, SERVE};
+	static const enum kind kinds[] = {ADD, REMOVE, RELABEL, WIRE, SERVE, ISOLATE};
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
 		assert_true(sum.made[kinds[i]] > TRIALS / 10);
 		assert_in_range(sum.refused[kinds[i]], 0, sum.made[kinds[i]] / 20);
@@ -683,18 +690,20 @@ static void restore(const struct workload *first, size_t count, struct fleet *fl
 	}
 }
 
-/* The world of a trial goes back to what it was, and so must the memory in use. */
+/* The world of a trial goes back to what it was, and so must the memory in use, but for the room that tables keep: that
+ * varies by a tenth and does not add up, so the least of later times is compared with the most of earlier ones. */
 static void following_does_not_grow(void **state)
 {
 	(void)state;
 	struct trial trial;
-	size_t used[2] = {0};
+	enum { PERIODS = 8 };
+	size_t most = 0, least = SIZE_MAX;
 	begin(&trial, SEED);
 	struct workload first[WORKLOADS];
 	size_t count = trial.fleet.count;
 	for (size_t i = 0; i < count; i++)
 		first[i] = *trial.fleet.items[i];
-	for (unsigned round = 0; round < 2; round++) {
+	for (unsigned round = 0; round < PERIODS; round++) {
 		for (unsigned i = 0; i < ROUNDS; i++) {
 			struct arena *arena = arena_create();
 			struct change change = {.fleet = trial.fleet};
@@ -709,12 +718,17 @@ static void following_does_not_grow(void **state)
 		}
 		for (unsigned i = 0; i < 2; i++)
 			lowering_sweep(trial.lowering, trial.now);
-		used[round] = bytes_in_use();
-		assert_true(used[round] > 0);
+		size_t used = bytes_in_use();
+		assert_true(used > 0);
+		if (round < PERIODS / 2)
+			most = used > most ? used : most;
+		else
+			least = used < least ? used : least;
 	}
 	end(&trial);
-	print_message("# %zu bytes in use after %d changes, %zu after %d\n", used[0], ROUNDS, used[1], 2 * ROUNDS);
-	assert_in_range(used[1], 0, used[0] + used[0] / 50);
+	print_message("# at most %zu bytes in use in the first half of %d changes, at least %zu in the second\n", most,
+		      PERIODS * ROUNDS, least);
+	assert_in_range(least, 0, most);
 }
 
 int main(void)

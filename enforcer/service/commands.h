@@ -1,0 +1,21 @@
+/* What the control socket answers: the table of commands. */
+#ifndef ENFORCER_SERVICE_COMMANDS_H
+#define ENFORCER_SERVICE_COMMANDS_H
+
+#include "enforcer/service/control.h"
+#include "enforcer/service/daemon.h"
+#include "enforcer/service/observing.h"
+
+/* What answers are made of; the context of each. */
+struct commands {
+	struct daemon *daemon;
+	struct observing *observing;
+	int directory;			/* of what must outlive the daemon; -1: none */
+	void (*changed)(void *context); /* called after an operator's command */
+	void *context;
+};
+
+extern const struct control_command control_commands[];
+extern const size_t control_command_count;
+
+#endif
