@@ -115,5 +115,6 @@ int apply_run(const struct arguments *arguments);
 int status_run(const struct arguments *arguments);
 int drift_run(const struct arguments *arguments);
 int observe_run(const struct arguments *arguments);
+int rollback_run(const struct arguments *arguments);
 
 #endif

@@ -93,6 +93,13 @@ const struct subcommand subcommands[] = {
      "count.\n"
      "Exit status 2 means that the daemon does not answer, or hears nothing.",
      "LlxyFGpfs", TEXT_OR_JSON, observe_run},
+    {"rollback", "[--socket PATH] [REVISION | previous]", "puts a policy in force again that was so before",
+     "Without REVISION it lists the last 10 policies of this node; REVISION may be as short as its first 4 "
+     "characters.\n"
+     "The policy of the directory is then not taken again until it changes. Exit status 1 means that it is in force, "
+     "and\n"
+     "that the daemon could not keep it for its next start.",
+     "fs", TEXT_OR_JSON, rollback_run},
 };
 const size_t subcommand_count = sizeof subcommands / sizeof *subcommands;
 

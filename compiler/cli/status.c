@@ -85,6 +85,21 @@ static void print_observe(const json_t *observe)
 	putchar('\n');
 }
 
+static void print_rollback(const json_t *rollback)
+{
+	if (!json_is_object(rollback))
+		return;
+	printf("rolled back from ");
+	print(text_of(rollback, "from"));
+	printf(" to ");
+	print(text_of(rollback, "to"));
+	printf(" at ");
+	print(text_of(rollback, "at"));
+	printf("; the directory's ");
+	print(text_of(rollback, "passed_over"));
+	puts(" is not taken until it changes");
+}
+
 int status_run(const struct arguments *arguments)
 {
 	json_t *answer = ask(arguments, "status");
@@ -94,7 +109,9 @@ int status_run(const struct arguments *arguments)
 	bool policy_ok = json_is_true(json_object_get(policy, "ok")),
 	     differs = json_is_true(json_object_get(drift, "differs"));
 	bool ready = json_is_true(json_object_get(answer, "ready"));
-	bool fine = ready && policy_ok && !differs && json_is_null(json_object_get(answer, "error"));
+	const json_t *rollback = json_object_get(answer, "rollback");
+	bool fine = ready && policy_ok && !differs && !json_is_object(rollback) &&
+		    json_is_null(json_object_get(answer, "error"));
 	if (!print_json(arguments, answer)) {
 		printf("node        %s\n", text_of(answer, "node"));
 		printf("in force    %s\n", !ready ? "no" : fine ? "yes" : "the last that could be");
@@ -108,6 +125,8 @@ int status_run(const struct arguments *arguments)
 		       (long long)json_integer_value(json_object_get(drift, "events")),
 		       (long long)json_integer_value(json_object_get(drift, "repaired")), text_of(drift, "mode"));
 		print_observe(json_object_get(answer, "observe"));
+		print_rollback(rollback);
+		print_list("not kept   ", json_object_get(json_object_get(answer, "state"), "problems"), NULL, NULL);
 		print_list("conflict   ", json_object_get(answer, "conflicts"), NULL, NULL);
 		print_list("bad file   ", json_object_get(answer, "workload_files"), "file", "error");
 		print_list("refused    ", json_object_get(policy, "errors"), NULL, NULL);

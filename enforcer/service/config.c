@@ -144,11 +144,16 @@ static void log_read(struct frontend *frontend, const struct yaml_node *node, vo
 	KEYS_READ(frontend, node, log_keys, "`log`", object);
 }
 
+static void state_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	path_read(frontend, node, &((struct config *)object)->state_directory);
+}
+
 static const struct key config_keys[] = {
     UNTYPED_KEY("node", false, node_name_read),	   UNTYPED_KEY("policy", true, policy_read),
     UNTYPED_KEY("workloads", false, sources_read), UNTYPED_KEY("drift", false, drift_read),
     UNTYPED_KEY("control", false, control_read),   UNTYPED_KEY("metrics", false, metrics_read),
-    UNTYPED_KEY("log", false, log_read),
+    UNTYPED_KEY("log", false, log_read),	   UNTYPED_KEY("state", false, state_read),
 };
 
 /* Reads the file's text, or returns NULL after adding why not. */

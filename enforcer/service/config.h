@@ -19,6 +19,7 @@ struct config {
 	struct listen_address metrics; /* its `text` is NULL: nowhere */
 	bool log_denied;	       /* denials go to the journal (default) */
 	unsigned log_rate;	       /* events that are observed in a second, at most */
+	const char *state_directory;   /* where what must outlive the daemon is kept; NULL: nothing is */
 };
 
 /* Reads the file at `path` into `config`, in `arena`. Returns false after printing every problem to stderr. */

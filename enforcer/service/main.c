@@ -2,11 +2,14 @@
  *
  * Ending the daemon, in whatever way, leaves the table in force. */
 #include "enforcer/kernel/monitor.h"
+#include "enforcer/service/boot.h"
 #include "enforcer/service/control.h"
 #include "enforcer/service/daemon.h"
+#include "enforcer/service/keeping.h"
 #include "enforcer/service/observing.h"
 #include "enforcer/service/pages.h"
 #include "enforcer/service/privileges.h"
+#include "enforcer/service/removal.h"
 #include "enforcer/sources/directory.h"
 
 #include <ringfence/arena.h>
@@ -51,6 +54,7 @@ struct loop {
 	struct control *control;
 	struct pages *pages;
 	struct observing *observing;
+	struct keeping *keeping;
 	struct watch *watches;
 	size_t watch_count;
 	sd_event_source *policy_timer, *expiry_timer, *tick, *check;
@@ -99,6 +103,7 @@ static void read_policy(struct loop *loop)
 {
 	loop->policy_first = 0;
 	daemon_read_policy(&loop->daemon);
+	keeping_follow(loop->keeping);
 	tell(loop);
 }
 
@@ -326,6 +331,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *context)
 		try_again(loop);
 	else
 		loop->retry_after = 0;
+	keeping_tick(loop->keeping);
 	tell(loop);
 	sd_event_source_set_time(source, usec + REOPEN_SECONDS * 1000000);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
@@ -349,6 +355,15 @@ static json_t *status(struct loop *loop)
 {
 	json_t *object = daemon_status(&loop->daemon);
 	json_object_set_new(object, "observe", observing_status(loop->observing));
+	json_object_set_new(object, "state", keeping_status(loop->keeping));
+	json_object_set_new(object, "rollback", keeping_rollback_status(loop->keeping));
+	return object;
+}
+
+static json_t *roll_back(struct loop *loop, const json_t *request)
+{
+	json_t *object = keeping_answer_rollback(loop->keeping, request);
+	after_change(loop);
 	return object;
 }
 
@@ -361,6 +376,8 @@ static json_t *answer(void *context, const char *command, json_t *request)
 		return observing_answer(loop->observing, request);
 	if (strcmp(command, "drift") == 0)
 		return daemon_drift(&loop->daemon);
+	if (strcmp(command, "rollback") == 0)
+		return roll_back(loop, request);
 	return NULL;
 }
 
@@ -423,6 +440,9 @@ static int start(struct loop *loop)
 	daemon->state = state_create(daemon->config.node);
 	if ((error = observing_create(&loop->observing, loop->events, &daemon->config, world_of, loop)) < 0)
 		return fail("cannot observe denied connections", error);
+	if ((error = keeping_create(&loop->keeping, loop->events, daemon)) < 0)
+		return fail(daemon->config.state_directory, error);
+	keeping_start(loop->keeping);
 	loop->watch_count = daemon->config.workload_directory_count + 1;
 	loop->watches = arena_alloc(loop->arena, loop->watch_count * sizeof *loop->watches);
 	for (size_t i = 0; i < loop->watch_count; i++) {
@@ -435,6 +455,11 @@ static int start(struct loop *loop)
 	}
 	note_sources(loop);
 	read_policy(loop);
+	if (daemon->enforced == NULL) { /* the directory's is refused, or the one that was kept */
+		daemon_enforce(daemon);
+		keeping_follow(loop->keeping);
+		tell(loop);
+	}
 	return 0;
 }
 
@@ -445,6 +470,7 @@ static void finish(struct loop *loop)
 		sd_event_source_unref(loop->watches[i].source);
 		directory_destroy(loop->watches[i].directory);
 	}
+	keeping_destroy(loop->keeping);
 	control_destroy(loop->control);
 	pages_destroy(loop->pages);
 	observing_destroy(loop->observing);
@@ -461,25 +487,43 @@ static void finish(struct loop *loop)
 	arena_free(loop->arena);
 }
 
+static int config_is_sound(const struct config *config)
+{
+	(void)config; /* it was read */
+	return EXIT_SUCCESS;
+}
+
 static int usage(FILE *stream)
 {
-	fputs("usage: ringfenced [--config FILE] [--check]\n\n"
-	      "  -c, --config FILE  the configuration (/etc/ringfence/ringfenced.yaml)\n"
-	      "      --check        say whether the configuration is sound, and end\n"
-	      "      --version      the version\n",
+	fputs("usage: ringfenced [--config FILE] [--check | --enforce-saved | --remove-enforcement]\n\n"
+	      "  -c, --config FILE         the configuration (/etc/ringfence/ringfenced.yaml)\n"
+	      "      --check               say whether the configuration is sound, and end\n"
+	      "      --enforce-saved       put the ruleset in force that was so last, where the kernel has none, and "
+	      "end:\n"
+	      "                            for boot. Exit status 1: nothing is saved\n"
+	      "      --remove-enforcement  delete the kernel's table and the saved ruleset, after asking twice\n"
+	      "      --version             the version\n",
 	      stream);
 	return stream == stdout ? EXIT_SUCCESS : 2;
 }
+
+/* What is done instead of running, by its option's letter. */
+static const struct {
+	int letter;
+	int (*run)(const struct config *config);
+} tasks[] = {{'k', config_is_sound}, {'e', boot_enforce_saved}, {'r', removal_run}};
 
 int main(int count, char **words)
 {
 	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
 						{"check", no_argument, NULL, 'k'},
+						{"enforce-saved", no_argument, NULL, 'e'},
+						{"remove-enforcement", no_argument, NULL, 'r'},
 						{"version", no_argument, NULL, 'V'},
 						{"help", no_argument, NULL, 'h'},
 						{NULL, 0, NULL, 0}};
 	const char *path = "/etc/ringfence/ringfenced.yaml";
-	bool check = false;
+	int (*task)(const struct config *config) = NULL;
 	int letter;
 	while ((letter = getopt_long(count, words, "c:h", options, NULL)) != -1) {
 		if (letter == 'h')
@@ -490,15 +534,25 @@ int main(int count, char **words)
 			return usage(stderr);
 		if (letter == 'c')
 			path = optarg;
-		check = check || letter == 'k';
+		for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++) {
+			if (letter != tasks[i].letter)
+				continue;
+			if (task != NULL && task != tasks[i].run)
+				return usage(stderr);
+			task = tasks[i].run;
+		}
 	}
 	if (optind < count)
 		return usage(stderr);
 	static struct loop loop;
 	loop.arena = arena_create();
 	int status = 2;
-	if (config_read(&loop.daemon.config, loop.arena, path) && (check || start(&loop) == 0))
-		status = check ? EXIT_SUCCESS : sd_event_loop(loop.events) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	if (config_read(&loop.daemon.config, loop.arena, path)) {
+		if (task != NULL)
+			status = task(&loop.daemon.config);
+		else if (start(&loop) == 0)
+			status = sd_event_loop(loop.events) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	}
 	finish(&loop);
 	return status;
 }

@@ -1,0 +1,11 @@
+/* What ringfenced does instead of running: enforcing what is saved, at boot, and ending all enforcement. */
+#ifndef ENFORCER_SERVICE_BOOT_H
+#define ENFORCER_SERVICE_BOOT_H
+
+#include "enforcer/service/config.h"
+
+/* `ringfenced --enforce-saved`: what boot runs before the network is up. Returns the exit status: 0 when a ruleset is
+ * in force, 1 when nothing is saved, 2 on errors, after saying so. */
+int boot_enforce_saved(const struct config *config);
+
+#endif

@@ -1,0 +1,39 @@
+/* What the daemon keeps over restarts, in the directory that `state` names: the ruleset in force, and the last policies
+ * that were. */
+#ifndef ENFORCER_SERVICE_KEEPING_H
+#define ENFORCER_SERVICE_KEEPING_H
+
+#include "enforcer/service/daemon.h"
+#include "enforcer/service/snapshots.h"
+
+#include <systemd/sd-event.h>
+
+struct keeping;
+
+/* Without a state directory in the configuration nothing is kept, which it says. One that cannot be used is said, too,
+ * and told by daemon_status: what is enforced does not depend on it. Returns 0 or a negative errno. */
+int keeping_create(struct keeping **keeping, sd_event *event, struct daemon *daemon);
+
+/* Saves once more what is in force, and ends. NULL is allowed. */
+void keeping_destroy(struct keeping *keeping);
+
+/* Before any source is read: where the kernel has no table, puts the saved ruleset in force; then takes the policy that
+ * was in force last as the state's, for as long as the directory has no better one. */
+void keeping_start(struct keeping *keeping);
+
+/* After each change: keeps the policy in force, where it is another. Quick where it is the same. */
+void keeping_follow(struct keeping *keeping);
+
+/* Each second: begins to save the ruleset, where it changed and it is time. */
+void keeping_tick(struct keeping *keeping);
+
+/* The answer to `rollback`: the policies that were kept, or, where the request names one, whether it is in force by
+ * now. The caller's. */
+json_t *keeping_answer_rollback(struct keeping *keeping, const json_t *request);
+
+/* For `status`: where things are kept, and what is wrong with that; and the rollback in force, or null. The caller's.
+ */
+json_t *keeping_status(const struct keeping *keeping);
+json_t *keeping_rollback_status(const struct keeping *keeping);
+
+#endif
