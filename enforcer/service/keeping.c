@@ -14,9 +14,12 @@
 #include <string.h>
 #include <time.h>
 
+/* Making the bytes of a large ruleset takes the loop's time, and changes may come without end: so a moment without one
+ * is waited for, though not for ever. */
 enum {
 	SAVE_SECONDS = 5,     /* between two savings, at least, */
 	SAVE_COST_MOST = 100, /* and so many times what the last took of the loop: no more than a hundredth of it */
+	SAVE_WAIT = 25,	      /* seconds after that until a second without changes is waited for no more */
 	REVISION_LEAST = 4,   /* characters that name a revision */
 };
 
@@ -26,18 +29,28 @@ struct keeping {
 	struct snapshots snapshots;
 	struct saving *saving; /* NULL: nothing is kept */
 	uint64_t saved;	       /* the daemon's `bytes` when what was saved last, or is being saved, was in force */
-	double next;	       /* monotonic seconds, when it may be saved again */
+	uint64_t seen;	       /* the same at the last tick */
+	double next;	       /* monotonic seconds, when it may be saved again; 0: at once */
 	/* What is wrong; NULL: nothing. Of the ruleset's file, and of the policies'. */
 	char *ruleset_problem, *policy_problem;
 };
 
+/* What the metric tells. */
+static void count_problems(struct keeping *keeping)
+{
+	keeping->daemon->state_problems = (keeping->ruleset_problem != NULL) + (keeping->policy_problem != NULL);
+	for (size_t i = 0; i < keeping->snapshots.count; i++)
+		keeping->daemon->state_problems += keeping->snapshots.items[i].problem != NULL;
+}
+
 /* Replaces what was wrong, which `text` is the end of when it is NULL, and says it when it is new. */
-static void note(char **problem, char *text)
+static void note(struct keeping *keeping, char **problem, char *text)
 {
 	if (text != NULL && (*problem == NULL || strcmp(*problem, text) != 0))
 		fprintf(stderr, "ringfenced: %s\n", text);
 	free(*problem);
 	*problem = text;
+	count_problems(keeping);
 }
 
 static void on_saved(void *context, char *error)
@@ -45,7 +58,7 @@ static void on_saved(void *context, char *error)
 	struct keeping *keeping = context;
 	if (error != NULL)
 		keeping->saved = UINT64_MAX; /* so that it is tried again */
-	note(&keeping->ruleset_problem, error);
+	note(keeping, &keeping->ruleset_problem, error);
 	malloc_trim(0);
 }
 
@@ -63,10 +76,13 @@ int keeping_create(struct keeping **keeping, sd_event *event, struct daemon *dae
 		      stderr);
 		return 0;
 	}
-	note(&made->policy_problem, state_directory_open(&made->directory, path, true));
+	note(made, &made->policy_problem, state_directory_open(&made->directory, path, true));
 	if (made->policy_problem != NULL)
 		return 0;
-	note(&made->policy_problem, snapshots_open(&made->snapshots, &made->directory));
+	note(made, &made->policy_problem, snapshots_open(&made->snapshots, &made->directory));
+	for (size_t i = 0; i < made->snapshots.count; i++)
+		if (made->snapshots.items[i].problem != NULL)
+			fprintf(stderr, "ringfenced: %s\n", made->snapshots.items[i].problem);
 	return saving_create(&made->saving, event, &made->directory, SAVED_RULESET, STATE_RULESET, on_saved, made);
 }
 
@@ -98,7 +114,10 @@ static bool is_unsaved(const struct keeping *keeping)
 void keeping_tick(struct keeping *keeping)
 {
 	keeping_follow(keeping);
-	if (is_unsaved(keeping) && !saving_is_busy(keeping->saving) && monotonic_seconds() >= keeping->next)
+	bool quiet = keeping->daemon->bytes == keeping->seen;
+	keeping->seen = keeping->daemon->bytes;
+	if (is_unsaved(keeping) && !saving_is_busy(keeping->saving) &&
+	    monotonic_seconds() >= keeping->next + (quiet || keeping->next == 0 ? 0 : SAVE_WAIT))
 		save(keeping);
 }
 
@@ -145,7 +164,7 @@ static void take_newest(struct keeping *keeping)
 	if (error != NULL) {
 		if (asprintf(&text, "the policy that was in force last cannot be had: %s", error) < 0)
 			abort();
-		note(&keeping->policy_problem, text);
+		note(keeping, &keeping->policy_problem, text);
 		free(error);
 	}
 }
@@ -161,7 +180,7 @@ void keeping_start(struct keeping *keeping)
 		fputs("ringfenced: the kernel had no table; the saved ruleset is in force\n", stderr);
 		break;
 	case SAVED_FAILED:
-		note(&keeping->ruleset_problem, error);
+		note(keeping, &keeping->ruleset_problem, error);
 		break;
 	case SAVED_UNNEEDED:
 	case SAVED_NOTHING:
@@ -180,7 +199,7 @@ static void keep(struct keeping *keeping, enum snapshot_cause cause, const char 
 	snprintf(snapshot.revision, sizeof snapshot.revision, "%s", daemon->revision);
 	snprintf(snapshot.left, sizeof snapshot.left, "%s", left);
 	snprintf(snapshot.passed_over, sizeof snapshot.passed_over, "%s", state_passed_over(daemon->state));
-	note(&keeping->policy_problem, snapshots_add(&keeping->snapshots, &snapshot, &texts));
+	note(keeping, &keeping->policy_problem, snapshots_add(&keeping->snapshots, &snapshot, &texts));
 	arena_free(arena);
 }
 
@@ -194,7 +213,7 @@ void keeping_follow(struct keeping *keeping)
 	if (newest == NULL || strcmp(newest->revision, daemon->revision) != 0 ||
 	    strcmp(newest->passed_over, state_passed_over(daemon->state)) != 0) {
 		keep(keeping, CAUSE_DIRECTORY, "");
-		keeping->next = 0; /* the ruleset with it */
+		keeping->next = 0; /* the ruleset at once */
 	}
 }
 
@@ -328,6 +347,9 @@ json_t *keeping_status(const struct keeping *keeping)
 		json_array_append_new(problems, json_string(keeping->ruleset_problem));
 	if (keeping->policy_problem != NULL)
 		json_array_append_new(problems, json_string(keeping->policy_problem));
+	for (size_t i = 0; i < keeping->snapshots.count; i++)
+		if (keeping->snapshots.items[i].problem != NULL)
+			json_array_append_new(problems, json_string(keeping->snapshots.items[i].problem));
 	return json_pack("{s:s?, s:o}", "directory", keeping->daemon->config.state_directory, "problems", problems);
 }
 

@@ -28,6 +28,7 @@ ROUTER=
 MAC=02:00:00:00:00:01 # of every interface of the router
 DAEMON_PID=
 METRICS= # where the daemon listens for HTTP; empty: nowhere
+STATE=   # where the daemon keeps what must outlive it; empty: nowhere
 STARTED=()
 NAMESPACES=()
 declare -A ADDRESS4 ADDRESS6 SERVER
@@ -280,6 +281,7 @@ daemon_config() { # DRIFT
 		drift: $1
 		control: {socket: $WORK/control.sock}
 		$([ -z "$METRICS" ] || echo "metrics: {listen: \"$METRICS\"}")
+		$([ -z "$STATE" ] || echo "state: $STATE")
 	END
 }
 
@@ -384,6 +386,24 @@ family_of() { case $1 in *:*) echo IPv6 ;; *) echo IPv4 ;; esac; }
 
 allowed() { TRY_MS=2000 expect 0 allowed "$@"; } # FROM TO PORT PROTOCOL [TEXT [BYTES]]
 denied() { expect 1 denied "$@"; }
+
+# ---- streams that were logged ----
+
+# Datagrams of a namespace that came and found no room in their socket.
+no_room() { # NAME
+	on "$1" awk '$1 == "Udp:" && $6 ~ /[0-9]/ { sum += $6 } $1 == "Udp6RcvbufErrors" { sum += $2 } END { print sum + 0 }' \
+		/proc/self/net/snmp /proc/self/net/snmp6
+}
+
+gaps() { # FILE ADDRESS; messages from there that are missing between those that came
+	awk -v address="$2" '
+		$1 != "in" || $3 != address { next }
+		seen && $4 > last + 1 { lost += $4 - last - 1 }
+		{ last = $4; seen = 1 }
+		END { print lost + 0 }' "$1"
+}
+
+arrived() { grep -c "^in udp $2 " "$1" || true; } # FILE ADDRESS
 
 # ---- the kernel's table ----
 
