@@ -1,4 +1,4 @@
-/* What ringfenced does instead of running: enforcing what is saved, at boot, and ending all enforcement. */
+/* What ringfenced does at boot, instead of running: enforces what is saved. */
 #ifndef ENFORCER_SERVICE_BOOT_H
 #define ENFORCER_SERVICE_BOOT_H
 
