@@ -116,5 +116,6 @@ int status_run(const struct arguments *arguments);
 int drift_run(const struct arguments *arguments);
 int observe_run(const struct arguments *arguments);
 int rollback_run(const struct arguments *arguments);
+int confirm_run(const struct arguments *arguments);
 
 #endif

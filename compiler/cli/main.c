@@ -100,6 +100,11 @@ const struct subcommand subcommands[] = {
      "and\n"
      "that the daemon could not keep it for its next start.",
      "fs", TEXT_OR_JSON, rollback_run},
+    {"confirm", "[--socket PATH]", "says that the newest policy is good, before it is rolled back",
+     "Where the daemon's configuration has `policy: {confirm: SECONDS}`, or `apply --confirm SECONDS` waits. Exit "
+     "status 2\n"
+     "means that nothing waits to be confirmed.",
+     "fs", TEXT_OR_JSON, confirm_run},
 };
 const size_t subcommand_count = sizeof subcommands / sizeof *subcommands;
 

@@ -1,4 +1,5 @@
-/* ringfence rollback: which policies were in force on this node, and back to one of them. */
+/* ringfence rollback: which policies were in force on this node, and back to one of them; and ringfence confirm: that
+ * the newest one stays. */
 #include "compiler/cli/cli.h"
 #include "compiler/report/control_client.h"
 
@@ -31,8 +32,9 @@ static void print_policy(const json_t *policy)
 	printf("  since ");
 	print(policy, "since");
 	if (text_of(policy, "left")[0] != 0) {
-		printf("  by a rollback from ");
+		printf("  after ");
 		print(policy, "left");
+		printf(" was rolled back");
 	}
 	putchar('\n');
 }
@@ -61,6 +63,26 @@ static void print_done(const json_t *answer)
 		print(answer, "problem");
 		putchar('\n');
 	}
+}
+
+int confirm_run(const struct arguments *arguments)
+{
+	char error[512] = "";
+	if (arguments->word_count > 0)
+		return problem("confirm takes no arguments");
+	json_t *answer = control_ask(arguments->socket, "confirm", error, sizeof error);
+	if (answer == NULL)
+		return problem("%s", error);
+	if (format_is(arguments, "json")) {
+		json_dumpf(answer, stdout, JSON_COMPACT);
+		putchar('\n');
+	} else {
+		printf("confirmed: ");
+		print(answer, "confirmed");
+		puts(" stays in force");
+	}
+	json_decref(answer);
+	return EXIT_YES;
 }
 
 int rollback_run(const struct arguments *arguments)

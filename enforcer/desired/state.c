@@ -140,9 +140,8 @@ int state_read_policy(struct state *state, const char *directory, struct changes
 	return 1;
 }
 
-int state_take_policy(struct state *state, const struct policy_texts *texts, struct changes *changes, char **errors)
+struct frontend *policy_texts_read(const struct policy_texts *texts)
 {
-	*changes = (struct changes){0};
 	struct frontend *frontend = reading_create();
 	struct arena *arena = frontend->arena;
 	frontend->root_length = texts->root_length;
@@ -152,10 +151,17 @@ int state_take_policy(struct state *state, const struct policy_texts *texts, str
 				  arena_copy(arena, file->text, file->length), file->length);
 	}
 	reading_finish(frontend, "a policy that was kept");
+	return frontend;
+}
+
+int state_take_policy(struct state *state, const struct policy_texts *texts, struct changes *changes, char **errors)
+{
+	*changes = (struct changes){0};
+	struct frontend *frontend = policy_texts_read(texts);
 	*errors = errors_text(frontend->diagnostics);
 	bool same = is_same(state, frontend);
 	if (*errors != NULL || same) {
-		arena_free(arena);
+		arena_free(frontend->arena);
 		return *errors == NULL ? 0 : -1;
 	}
 	*changes = take(state, frontend);

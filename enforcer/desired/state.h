@@ -33,6 +33,9 @@ struct policy_texts {
 	size_t count;
 };
 
+/* Reads such texts anew; the caller frees the `arena` of what is returned. Its diagnostics say what is wrong. */
+struct frontend *policy_texts_read(const struct policy_texts *texts);
+
 /* Reads the policy directory. A policy that does not check, or says nothing, is refused whole: the last good one stays,
  * and state_policy_errors tells why. Returns 1 when another policy holds now, 0 when it is the same, -1 when it was
  * refused. The directory may speak of workloads, too: `*changes` says what is different now, nothing but with 1. A

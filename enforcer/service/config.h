@@ -9,9 +9,12 @@
 
 struct arena;
 
+enum { CONFIRM_SECONDS_MOST = 86400 };
+
 struct config {
 	const char *node; /* default: the host name */
 	const char *policy_directory;
+	unsigned confirm_seconds; /* in which another policy of the directory is to be confirmed; 0: it need not be */
 	const char **workload_directories;
 	size_t workload_directory_count;
 	bool repair; /* drift: repair (default), or only report */

@@ -27,10 +27,12 @@ struct keeping {
 	struct daemon *daemon;
 	struct state_directory directory;
 	struct snapshots snapshots;
-	struct saving *saving; /* NULL: nothing is kept */
-	uint64_t saved;	       /* the daemon's `bytes` when what was saved last, or is being saved, was in force */
-	uint64_t seen;	       /* the same at the last tick */
-	double next;	       /* monotonic seconds, when it may be saved again; 0: at once */
+	struct saving *saving;	   /* NULL: nothing is kept */
+	uint64_t saved;		   /* the daemon's `bytes` when what was saved last, or is being saved, was in force */
+	uint64_t seen;		   /* the same at the last tick */
+	double next;		   /* monotonic seconds, when it may be saved again; 0: at once */
+	enum snapshot_cause cause; /* of the last rollback, and what was in force before it */
+	char left[17];
 	/* What is wrong; NULL: nothing. Of the ruleset's file, and of the policies'. */
 	char *ruleset_problem, *policy_problem;
 };
@@ -201,20 +203,54 @@ static void keep(struct keeping *keeping, enum snapshot_cause cause, const char 
 	snprintf(snapshot.passed_over, sizeof snapshot.passed_over, "%s", state_passed_over(daemon->state));
 	note(keeping, &keeping->policy_problem, snapshots_add(&keeping->snapshots, &snapshot, &texts));
 	arena_free(arena);
+	keeping->next = 0; /* the ruleset at once */
+}
+
+/* Whether what is in force is what the state says, so that its texts are at hand. */
+static bool is_settled(const struct keeping *keeping)
+{
+	const struct daemon *daemon = keeping->daemon;
+	return keeping->saving != NULL && daemon->enforced != NULL &&
+	       strcmp(daemon->revision, state_revision(daemon->state)) == 0;
+}
+
+const char *keeping_unconfirmed(const struct keeping *keeping)
+{
+	const struct daemon *daemon = keeping->daemon;
+	const struct snapshot *newest = snapshots_newest(&keeping->snapshots);
+	bool waits = daemon->config.confirm_seconds > 0 && is_settled(keeping) && newest != NULL &&
+		     newest->problem == NULL && strcmp(newest->revision, daemon->revision) != 0;
+	return waits ? daemon->revision : NULL;
 }
 
 void keeping_follow(struct keeping *keeping)
 {
 	const struct daemon *daemon = keeping->daemon;
 	const struct snapshot *newest = snapshots_newest(&keeping->snapshots);
-	if (keeping->saving == NULL || daemon->enforced == NULL ||
-	    strcmp(daemon->revision, state_revision(daemon->state)) != 0)
+	if (!is_settled(keeping) || keeping_unconfirmed(keeping) != NULL)
 		return;
 	if (newest == NULL || strcmp(newest->revision, daemon->revision) != 0 ||
-	    strcmp(newest->passed_over, state_passed_over(daemon->state)) != 0) {
-		keep(keeping, CAUSE_DIRECTORY, "");
-		keeping->next = 0; /* the ruleset at once */
-	}
+	    strcmp(newest->passed_over, state_passed_over(daemon->state)) != 0)
+		keeping_confirm(keeping);
+}
+
+const char *keeping_confirm(struct keeping *keeping)
+{
+	bool rolled_back = state_passed_over(keeping->daemon->state)[0] != 0; /* and that could not be kept then */
+	keep(keeping, rolled_back ? keeping->cause : BY_DIRECTORY, rolled_back ? keeping->left : "");
+	return keeping->policy_problem;
+}
+
+struct frontend *keeping_read_kept(const struct keeping *keeping)
+{
+	const struct snapshot *newest = snapshots_newest(&keeping->snapshots);
+	struct policy_texts texts;
+	struct arena *arena = arena_create();
+	char *error = newest != NULL ? snapshot_read(&keeping->snapshots, newest, arena, &texts) : strdup("");
+	struct frontend *frontend = error == NULL ? policy_texts_read(&texts) : NULL;
+	free(error);
+	arena_free(arena);
+	return frontend;
 }
 
 /* ---- rollback ---- */
@@ -261,8 +297,9 @@ static const struct snapshot *find(const struct keeping *keeping, const char *wo
 	const struct snapshots *snapshots = &keeping->snapshots;
 	size_t length = strlen(word), count = 0;
 	if (strcmp(word, "previous") == 0) {
-		if (snapshots->count >= 2)
-			return &snapshots->items[snapshots->count - 2];
+		size_t back = keeping_unconfirmed(keeping) != NULL ? 1 : 2;
+		if (snapshots->count >= back)
+			return &snapshots->items[snapshots->count - back];
 		*error = strdup("there is no policy before the one in force");
 		return NULL;
 	}
@@ -290,7 +327,7 @@ static char *hindrance(const struct keeping *keeping)
 }
 
 /* Puts `target` in force, in place of what is. Returns NULL, or why that cannot be; then what is in force still is. */
-static char *roll_back(struct keeping *keeping, const struct snapshot *target)
+static char *roll_back(struct keeping *keeping, const struct snapshot *target, enum snapshot_cause cause)
 {
 	struct daemon *daemon = keeping->daemon;
 	struct state *state = daemon->state;
@@ -310,10 +347,17 @@ static char *roll_back(struct keeping *keeping, const struct snapshot *target)
 		state_pass_over(state, before);
 		return words("it cannot be enforced: %s", state_policy_errors(state));
 	}
-	keep(keeping, CAUSE_ROLLBACK, left);
-	keeping->next = 0;
+	keeping->cause = cause;
+	memcpy(keeping->left, left, sizeof left);
+	keep(keeping, cause, left);
 	fprintf(stderr, "ringfenced: rolled back from policy %s to %s, generation %u\n", left, to, daemon->generation);
 	return NULL;
+}
+
+char *keeping_revert(struct keeping *keeping, enum snapshot_cause cause)
+{
+	char *error = hindrance(keeping);
+	return error != NULL ? error : roll_back(keeping, snapshots_newest(&keeping->snapshots), cause);
 }
 
 json_t *keeping_answer_rollback(struct keeping *keeping, const json_t *request)
@@ -333,7 +377,7 @@ json_t *keeping_answer_rollback(struct keeping *keeping, const json_t *request)
 		return refusal(words("policy %s is in force already", target->revision));
 	char left[sizeof target->revision];
 	snprintf(left, sizeof left, "%s", keeping->daemon->revision);
-	error = roll_back(keeping, target);
+	error = roll_back(keeping, target, BY_ROLLBACK);
 	if (error != NULL)
 		return refusal(error);
 	return json_pack("{s:i, s:s, s:s, s:s, s:s?}", "version", 1, "from", left, "to", keeping->daemon->revision,
@@ -358,8 +402,9 @@ json_t *keeping_rollback_status(const struct keeping *keeping)
 	const struct snapshot *newest = snapshots_newest(&keeping->snapshots);
 	const char *passed_over = state_passed_over(keeping->daemon->state);
 	char at[32];
-	if (newest == NULL || passed_over[0] == 0 || newest->cause != CAUSE_ROLLBACK)
+	if (newest == NULL || passed_over[0] == 0 || newest->cause == BY_DIRECTORY)
 		return json_null();
-	return json_pack("{s:s, s:s, s:s, s:s}", "from", newest->left, "to", newest->revision, "at",
-			 time_print(newest->since, at), "passed_over", passed_over);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s}", "from", newest->left, "to", newest->revision, "at",
+			 time_print(newest->since, at), "passed_over", passed_over, "cause",
+			 snapshot_causes[newest->cause]);
 }

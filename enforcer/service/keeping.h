@@ -24,6 +24,20 @@ void keeping_start(struct keeping *keeping);
 /* After each change: keeps the policy in force, where it is another. Quick where it is the same. */
 void keeping_follow(struct keeping *keeping);
 
+/* The revision in force where that waits to be confirmed, and so is not kept; else NULL. Where `confirm` is set, that
+ * is another policy of the directory than the one that was kept last. */
+const char *keeping_unconfirmed(const struct keeping *keeping);
+
+/* Keeps the policy that waits. Returns NULL, or why that cannot be: it waits still. Borrowed until the next call. */
+const char *keeping_confirm(struct keeping *keeping);
+
+/* Puts the policy that was kept last in force in place of the one that waits. Returns NULL, or why that cannot be,
+ * which the caller frees. */
+char *keeping_revert(struct keeping *keeping, enum snapshot_cause cause);
+
+/* The policy that was kept last, read anew; the caller frees its arena. NULL: it cannot be read. */
+struct frontend *keeping_read_kept(const struct keeping *keeping);
+
 /* Each second: begins to save the ruleset, where it changed and it is time. */
 void keeping_tick(struct keeping *keeping);
 

@@ -3,9 +3,9 @@
  * Ending the daemon, in whatever way, leaves the table in force. */
 #include "enforcer/kernel/monitor.h"
 #include "enforcer/service/boot.h"
+#include "enforcer/service/confirming.h"
 #include "enforcer/service/control.h"
 #include "enforcer/service/daemon.h"
-#include "enforcer/service/keeping.h"
 #include "enforcer/service/observing.h"
 #include "enforcer/service/pages.h"
 #include "enforcer/service/privileges.h"
@@ -55,6 +55,7 @@ struct loop {
 	struct pages *pages;
 	struct observing *observing;
 	struct keeping *keeping;
+	struct confirming *confirming;
 	struct watch *watches;
 	size_t watch_count;
 	sd_event_source *policy_timer, *expiry_timer, *tick, *check;
@@ -99,12 +100,20 @@ static void after_change(struct loop *loop)
 	tell(loop);
 }
 
+/* The same where another policy may be in force. */
+static void after_policy(void *context)
+{
+	struct loop *loop = context;
+	keeping_follow(loop->keeping);
+	confirming_follow(loop->confirming);
+	tell(loop);
+}
+
 static void read_policy(struct loop *loop)
 {
 	loop->policy_first = 0;
 	daemon_read_policy(&loop->daemon);
-	keeping_follow(loop->keeping);
-	tell(loop);
+	after_policy(loop);
 }
 
 static int on_policy_timer(sd_event_source *source, uint64_t usec, void *context)
@@ -332,7 +341,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *context)
 	else
 		loop->retry_after = 0;
 	keeping_tick(loop->keeping);
-	tell(loop);
+	after_policy(loop);
 	sd_event_source_set_time(source, usec + REOPEN_SECONDS * 1000000);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
@@ -357,13 +366,14 @@ static json_t *status(struct loop *loop)
 	json_object_set_new(object, "observe", observing_status(loop->observing));
 	json_object_set_new(object, "state", keeping_status(loop->keeping));
 	json_object_set_new(object, "rollback", keeping_rollback_status(loop->keeping));
+	json_object_set_new(object, "confirm", confirming_status(loop->confirming));
 	return object;
 }
 
 static json_t *roll_back(struct loop *loop, const json_t *request)
 {
 	json_t *object = keeping_answer_rollback(loop->keeping, request);
-	after_change(loop);
+	after_policy(loop);
 	return object;
 }
 
@@ -378,7 +388,14 @@ static json_t *answer(void *context, const char *command, json_t *request)
 		return daemon_drift(&loop->daemon);
 	if (strcmp(command, "rollback") == 0)
 		return roll_back(loop, request);
+	if (strcmp(command, "confirm") == 0)
+		return confirming_answer(loop->confirming);
 	return NULL;
+}
+
+static void hear_record(void *context, const struct event *event)
+{
+	confirming_hear(((struct loop *)context)->confirming, event);
 }
 
 /* ---- start and end ---- */
@@ -442,6 +459,9 @@ static int start(struct loop *loop)
 		return fail("cannot observe denied connections", error);
 	if ((error = keeping_create(&loop->keeping, loop->events, daemon)) < 0)
 		return fail(daemon->config.state_directory, error);
+	if ((error = confirming_create(&loop->confirming, loop->events, daemon, loop->keeping, after_policy, loop)) < 0)
+		return fail("cannot make the event loop", error);
+	observing_tell_records(loop->observing, hear_record, loop);
 	keeping_start(loop->keeping);
 	loop->watch_count = daemon->config.workload_directory_count + 1;
 	loop->watches = arena_alloc(loop->arena, loop->watch_count * sizeof *loop->watches);
@@ -457,8 +477,7 @@ static int start(struct loop *loop)
 	read_policy(loop);
 	if (daemon->enforced == NULL) { /* the directory's is refused, or the one that was kept */
 		daemon_enforce(daemon);
-		keeping_follow(loop->keeping);
-		tell(loop);
+		after_policy(loop);
 	}
 	return 0;
 }
@@ -470,6 +489,7 @@ static void finish(struct loop *loop)
 		sd_event_source_unref(loop->watches[i].source);
 		directory_destroy(loop->watches[i].directory);
 	}
+	confirming_destroy(loop->confirming);
 	keeping_destroy(loop->keeping);
 	control_destroy(loop->control);
 	pages_destroy(loop->pages);

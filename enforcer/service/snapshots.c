@@ -17,9 +17,11 @@
 #define NAME_PREFIX "policy-"
 #define REVISION_MOST (sizeof(((struct snapshot *)NULL)->revision) - 1)
 
-const char *const snapshot_causes[CAUSE_CAUSES] = {
-    [CAUSE_DIRECTORY] = "directory",
-    [CAUSE_ROLLBACK] = "rollback",
+const char *const snapshot_causes[SNAPSHOT_CAUSES] = {
+    [BY_DIRECTORY] = "directory",
+    [BY_ROLLBACK] = "rollback",
+    [BY_NO_CONFIRMATION] = "unconfirmed",
+    [BY_DENIALS] = "denials",
 };
 
 /* ---- bytes ---- */
@@ -93,8 +95,8 @@ static void get_head(struct reading *from, struct snapshot *snapshot)
 	get_revision(from, snapshot->passed_over);
 	snapshot->since = (int64_t)get_number(from, 8);
 	uint64_t cause = get_number(from, 1);
-	from->wrong = from->wrong || cause >= CAUSE_CAUSES;
-	snapshot->cause = from->wrong ? CAUSE_DIRECTORY : (enum snapshot_cause)cause;
+	from->wrong = from->wrong || cause >= SNAPSHOT_CAUSES;
+	snapshot->cause = from->wrong ? BY_DIRECTORY : (enum snapshot_cause)cause;
 }
 
 static void get_texts(struct reading *from, struct arena *arena, struct policy_texts *texts)

@@ -10,11 +10,13 @@ enum { SNAPSHOTS_MOST = 10 };
 
 /* Why a policy came in force. */
 enum snapshot_cause {
-	CAUSE_DIRECTORY, /* it was there */
-	CAUSE_ROLLBACK,	 /* somebody asked for it */
-	CAUSE_CAUSES
+	BY_DIRECTORY,	    /* it was there */
+	BY_ROLLBACK,	    /* somebody asked for it */
+	BY_NO_CONFIRMATION, /* nobody confirmed the one after it in time */
+	BY_DENIALS,	    /* the one after it denied what this one allows */
+	SNAPSHOT_CAUSES
 };
-extern const char *const snapshot_causes[CAUSE_CAUSES];
+extern const char *const snapshot_causes[SNAPSHOT_CAUSES];
 
 struct snapshot {
 	unsigned number;   /* of its file; the newest has the largest */

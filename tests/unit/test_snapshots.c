@@ -88,7 +88,7 @@ static void keep(struct fixture *f, const char *passed_over)
 {
 	struct arena *arena = arena_create();
 	const struct policy_texts texts = state_policy_texts(f->state, arena);
-	struct snapshot snapshot = {.since = 1800000000, .cause = CAUSE_DIRECTORY};
+	struct snapshot snapshot = {.since = 1800000000, .cause = BY_DIRECTORY};
 	strcpy(snapshot.revision, state_revision(f->state));
 	strcpy(snapshot.passed_over, passed_over);
 	assert_null(snapshots_add(&f->snapshots, &snapshot, &texts));
@@ -123,7 +123,7 @@ static void comes_back_with_its_places(void **state)
 	const struct snapshot *newest = snapshots_newest(&f->snapshots);
 	assert_int_equal(f->snapshots.count, 1);
 	assert_int_equal(newest->since, 1800000000);
-	assert_int_equal(newest->cause, CAUSE_DIRECTORY);
+	assert_int_equal(newest->cause, BY_DIRECTORY);
 	struct state *other = state_create("node-a");
 	assert_int_equal(take(f, other, newest), 1);
 	assert_string_equal(state_revision(other), state_revision(f->state));
