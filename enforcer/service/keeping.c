@@ -107,15 +107,16 @@ static void save(struct keeping *keeping)
 	saving_begin(keeping->saving, bytes);
 }
 
-/* Nothing but what was sent to the kernel changes what is in force. */
+/* Nothing but what was sent to the kernel changes what is in force. What waits to be confirmed must not outlive a
+ * crash. */
 static bool is_unsaved(const struct keeping *keeping)
 {
-	return keeping->saving != NULL && keeping->daemon->enforced != NULL && keeping->daemon->bytes != keeping->saved;
+	return keeping->saving != NULL && keeping->daemon->enforced != NULL &&
+	       keeping->daemon->bytes != keeping->saved && keeping_unconfirmed(keeping) == NULL;
 }
 
 void keeping_tick(struct keeping *keeping)
 {
-	keeping_follow(keeping);
 	bool quiet = keeping->daemon->bytes == keeping->seen;
 	keeping->seen = keeping->daemon->bytes;
 	if (is_unsaved(keeping) && !saving_is_busy(keeping->saving) &&
@@ -344,8 +345,10 @@ static char *roll_back(struct keeping *keeping, const struct snapshot *target, e
 	if (result > 0)
 		daemon_follow_policy(daemon, &changes);
 	if (strcmp(daemon->revision, to) != 0) {
+		error = words("it cannot be enforced: %s", state_policy_errors(state));
 		state_pass_over(state, before);
-		return words("it cannot be enforced: %s", state_policy_errors(state));
+		daemon_read_policy(daemon); /* so that no more is said of this one than that */
+		return error;
 	}
 	keeping->cause = cause;
 	memcpy(keeping->left, left, sizeof left);

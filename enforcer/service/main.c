@@ -340,8 +340,8 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *context)
 		try_again(loop);
 	else
 		loop->retry_after = 0;
-	keeping_tick(loop->keeping);
 	after_policy(loop);
+	keeping_tick(loop->keeping);
 	sd_event_source_set_time(source, usec + REOPEN_SECONDS * 1000000);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }

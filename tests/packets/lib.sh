@@ -29,6 +29,7 @@ MAC=02:00:00:00:00:01 # of every interface of the router
 DAEMON_PID=
 METRICS= # where the daemon listens for HTTP; empty: nowhere
 STATE=   # where the daemon keeps what must outlive it; empty: nowhere
+CONFIRM= # seconds in which another policy is to be confirmed; empty: it need not be
 STARTED=()
 NAMESPACES=()
 declare -A ADDRESS4 ADDRESS6 SERVER
@@ -275,7 +276,7 @@ ready() { status_has '"ready":true'; }
 daemon_config() { # DRIFT
 	cat >"$WORK/ringfenced.yaml" <<-END
 		node: node-a
-		policy: {directory: $POLICY}
+		policy: {directory: $POLICY${CONFIRM:+, confirm: $CONFIRM}}
 		workloads:
 		  - {source: files, directory: $WORKLOADS}
 		drift: $1
