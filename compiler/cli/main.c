@@ -75,8 +75,12 @@ const struct subcommand subcommands[] = {
      "policy:\n"
      "`# yaml-language-server: $schema=../ringfence.schema.json` in a document's first line names it.",
      "o", NULL, schema_run},
-    {"apply", "[--node NAME] [--dry-run] " POLICY, "loads a node's ruleset into the kernel once",
-     "Exit status 1 with --dry-run means that there is a difference.", "indDft", TEXT_OR_JSON, apply_run},
+    {"apply", "[--node NAME] [--dry-run | --confirm SECONDS] " POLICY, "loads a node's ruleset into the kernel once",
+     "Exit status 1 with --dry-run means that there is a difference. With --confirm it stays and waits, also when the\n"
+     "terminal goes away, for `ringfence confirm` from elsewhere; else, and when it is ended by a signal, the kernel "
+     "has\n"
+     "again what it had, and the exit status is 1.",
+     "indkDfts", TEXT_OR_JSON, apply_run},
     {"status", "[--socket PATH]", "asks the local daemon what it enforces",
      "Exit status 1 means that it is not in force.", "fs", TEXT_OR_JSON, status_run},
     {"drift", "[--socket PATH]", "asks the local daemon what others changed in its table",

@@ -65,26 +65,6 @@ static void print_done(const json_t *answer)
 	}
 }
 
-int confirm_run(const struct arguments *arguments)
-{
-	char error[512] = "";
-	if (arguments->word_count > 0)
-		return problem("confirm takes no arguments");
-	json_t *answer = control_ask(arguments->socket, "confirm", error, sizeof error);
-	if (answer == NULL)
-		return problem("%s", error);
-	if (format_is(arguments, "json")) {
-		json_dumpf(answer, stdout, JSON_COMPACT);
-		putchar('\n');
-	} else {
-		printf("confirmed: ");
-		print(answer, "confirmed");
-		puts(" stays in force");
-	}
-	json_decref(answer);
-	return EXIT_YES;
-}
-
 int rollback_run(const struct arguments *arguments)
 {
 	char error[512] = "";

@@ -1,6 +1,6 @@
 /* One batch of one message, NFT_MSG_DELTABLE; the kernel works inside sendmsg, so its answer is there after that (as in
  * batch.c). */
-#include "enforcer/kernel/remove.h"
+#include <ringfence/remove.h>
 
 #include "enforcer/kernel/socket.h"
 

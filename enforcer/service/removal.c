@@ -2,10 +2,10 @@
  * command meant for another node change nothing. A script that means it writes both lines. */
 #include "enforcer/service/removal.h"
 
-#include "enforcer/kernel/remove.h"
 #include "enforcer/service/saved_ruleset.h"
 
 #include <ringfence/diagnostic.h>
+#include <ringfence/remove.h>
 
 #include <errno.h>
 #include <stdio.h>

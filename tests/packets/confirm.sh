@@ -49,7 +49,7 @@ equal "and is not taken again while it is the same" "$first" "$(revision)"
 policy_shop '{from: web, to: api}' '{from: web, to: db, ports: [sql]}'
 check "the next one waits" await 5 waiting
 third=$(revision)
-answers 0 "it is confirmed" "confirmed: $third" confirm
+answers 0 "it is confirmed" "confirmed: policy $third" confirm
 answers 2 "once" 'no policy waits' confirm
 sleep 3.5
 equal "and stays" "$third" "$(revision)"

@@ -1,6 +1,6 @@
 /* The one thing that no plan can say: that the table goes. Not for the daemon, which never removes enforcement. */
-#ifndef ENFORCER_KERNEL_REMOVE_H
-#define ENFORCER_KERNEL_REMOVE_H
+#ifndef RINGFENCE_REMOVE_H
+#define RINGFENCE_REMOVE_H
 
 #include <ringfence/plan.h>
 
