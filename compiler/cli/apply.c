@@ -1,13 +1,16 @@
 /* ringfence apply: loads a node's ruleset into the kernel once, or says what that would change. */
 #include "compiler/cli/cli.h"
+#include "compiler/report/control_client.h"
 
 #include <ringfence/difference.h>
 #include <ringfence/reconcile.h>
+#include <ringfence/remove.h>
 
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 enum { LINES_MOST = 1000 };
 
@@ -37,6 +40,42 @@ static int report(const struct arguments *arguments, const struct plan *plan, co
 	return EXIT_YES;
 }
 
+/* The kernel has again what it had. */
+static int go_back(struct input *input, struct kernel *kernel, struct ruleset *before)
+{
+	struct ruleset *actual = NULL;
+	bool none = before->chain_count + before->set_count == 0; /* not even a table */
+	int error =
+	    none ? kernel_remove_table(kernel) : kernel_read(kernel, input->arena, (int64_t)time(NULL), &actual);
+	if (error == 0 && !none) {
+		actual->at = before->at = (int64_t)time(NULL);
+		error = kernel_apply(kernel, plan_make(input->arena, actual, before), actual->at).error;
+	}
+	if (error < 0)
+		return input_problem(input, "cannot go back to what was loaded: %s; the new rules are in force",
+				     strerror(-error));
+	fprintf(stderr, "ringfence: not confirmed: the kernel has again what it had%s\n",
+		none ? ", which was no table" : "");
+	return EXIT_NO;
+}
+
+/* Waits, and goes back where nobody confirms. */
+static int settle(const struct arguments *arguments, struct input *input, struct kernel *kernel,
+		  struct confirmation *confirmation, struct ruleset *before)
+{
+	fflush(stdout);
+	fprintf(stderr, "ringfence: this is undone in %zu seconds, unless `ringfence confirm` comes before\n",
+		arguments->confirm);
+	if (confirmation_wait((unsigned)arguments->confirm)) {
+		confirmation_close(confirmation, true);
+		fputs("ringfence: confirmed\n", stderr);
+		return EXIT_YES;
+	}
+	int status = go_back(input, kernel, before);
+	confirmation_close(confirmation, false);
+	return status;
+}
+
 static int apply(const struct arguments *arguments, struct input *input, struct kernel *kernel)
 {
 	struct ruleset *actual = NULL;
@@ -54,18 +93,43 @@ static int apply(const struct arguments *arguments, struct input *input, struct 
 		return input_report(input);
 	if (arguments->dry_run)
 		return report(arguments, plan, desired, false);
+	struct confirmation confirmation;
+	bool confirm = arguments->confirm > 0;
+	if (confirm && confirmation_open(&confirmation, input->arena, arguments->socket) != 0)
+		return EXIT_PROBLEM;
 	struct answer answer = kernel_apply(kernel, plan, input->world.at);
 	if (answer.error < 0)
 		return input_problem(input, "the kernel refused %s: %s; the rules that were in force still are",
 				     answer.object, strerror(-answer.error));
-	return report(arguments, plan, desired, true);
+	int status = report(arguments, plan, desired, true);
+	return confirm && plan->count > 0 ? settle(arguments, input, kernel, &confirmation, actual) : status;
+}
+
+/* Whether --confirm can keep what it promises. */
+static int check_confirm(const struct arguments *arguments)
+{
+	char why[512];
+	if (arguments->confirm_text == NULL)
+		return 0;
+	if (arguments->confirm == 0 || arguments->dry_run)
+		return problem(arguments->dry_run ? "--dry-run changes nothing that --confirm could undo"
+						  : "--confirm is a number of seconds from 1 on");
+	json_t *answer = control_ask(arguments->socket, "status", why, sizeof why);
+	json_decref(answer);
+	return answer == NULL ? 0
+			      : problem("a daemon enforces its own policy here (%s), and would undo this; "
+					"its configuration has `policy: {confirm: SECONDS}`",
+					arguments->socket);
 }
 
 int apply_run(const struct arguments *arguments)
 {
 	struct input input = {0};
 	struct kernel *kernel = NULL;
-	int status = input_read(&input, arguments, arguments->words, arguments->word_count);
+	int status = check_confirm(arguments);
+	if (status != 0)
+		return status;
+	status = input_read(&input, arguments, arguments->words, arguments->word_count);
 	if (status == 0)
 		status = node_check(&input, arguments->node);
 	if (status == 0)

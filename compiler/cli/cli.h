@@ -18,7 +18,8 @@ enum {
 	RADIUS_MOST = 1000000,
 	LAST_MOST = 1000,
 	EXCEPT_MOST = 64,
-	TIMEOUT_MOST = 86400
+	TIMEOUT_MOST = 86400,
+	CONFIRM_MOST = 86400
 };
 
 /* The command line, read by the option table. */
@@ -28,11 +29,12 @@ struct arguments {
 	const char *inventories[PATHS_MAX];
 	size_t inventory_count;
 	const char *node, *output, *format, *color, *at, *socket, *nearest_text, *diagnostics, *from, *radius_text,
-	    *budget, *against, *to, *port, *last_text, *until, *why, *timeout_text;
+	    *budget, *against, *to, *port, *last_text, *until, *why, *timeout_text, *confirm_text;
 	const char *excepts[EXCEPT_MOST];
 	size_t except_count;
 	bool all_nodes, dry_run, workloads, verbose, transitive, coverage, follow, denied, allowed, end;
 	size_t nearest, most_radius, last, timeout;
+	size_t confirm; /* seconds; 0: at once */
 };
 
 /* Which options a subcommand takes; the letters are those of the table in options.c. */
@@ -108,6 +110,23 @@ int problem(const char *format, ...) __attribute__((format(printf, 1, 2)));
 const char *output_write(struct arena *arena, const char *path, void (*print)(FILE *stream, const void *object),
 			 const void *object);
 
+/* What `apply --confirm` waits for, and `confirm` says: two processes that meet at a lock beside the control socket. */
+struct confirmation {
+	int fd;
+	const char *path;
+};
+
+/* Takes the lock, so that no two wait, and has signals wait for confirmation_wait, but for SIGHUP and SIGPIPE, which
+ * mean nothing from now on: a terminal that goes away must not end the waiting. Returns 0, or EXIT_PROBLEM after saying
+ * what is wrong. */
+int confirmation_open(struct confirmation *confirmation, struct arena *arena, const char *socket);
+
+/* Waits. Returns whether it was confirmed; false after `seconds`, or at a signal that ends programs. */
+bool confirmation_wait(unsigned seconds);
+
+/* Says what became of it to who confirmed, and lets the lock go. */
+void confirmation_close(struct confirmation *confirmation, bool confirmed);
+
 /* Whether the inventory knows `node` (NULL: all). Returns 0, or EXIT_PROBLEM after saying so. */
 int node_check(struct input *input, const char *node);
 
@@ -128,5 +147,7 @@ int quarantine_run(const struct arguments *arguments);
 int release_run(const struct arguments *arguments);
 int panic_run(const struct arguments *arguments);
 int wait_run(const struct arguments *arguments);
+int rollback_run(const struct arguments *arguments);
+int confirm_run(const struct arguments *arguments);
 
 #endif

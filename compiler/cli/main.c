@@ -75,8 +75,12 @@ const struct subcommand subcommands[] = {
      "policy:\n"
      "`# yaml-language-server: $schema=../ringfence.schema.json` in a document's first line names it.",
      "o", NULL, schema_run},
-    {"apply", "[--node NAME] [--dry-run] " POLICY, "loads a node's ruleset into the kernel once",
-     "Exit status 1 with --dry-run means that there is a difference.", "indDft", TEXT_OR_JSON, apply_run},
+    {"apply", "[--node NAME] [--dry-run | --confirm SECONDS] " POLICY, "loads a node's ruleset into the kernel once",
+     "Exit status 1 with --dry-run means that there is a difference. With --confirm it stays and waits, also when the\n"
+     "terminal goes away, for `ringfence confirm` from elsewhere; else, and when it is ended by a signal, the kernel "
+     "has\n"
+     "again what it had, and the exit status is 1.",
+     "indkDfts", TEXT_OR_JSON, apply_run},
     {"status", "[--socket PATH]", "asks the local daemon what it enforces",
      "Exit status 1 means that it is not in force.", "fs", TEXT_OR_JSON, status_run},
     {"drift", "[--socket PATH]", "asks the local daemon what others changed in its table",
@@ -115,6 +119,18 @@ const struct subcommand subcommands[] = {
      "not\n"
      "run yet. Exit status 1 means that the time is over.",
      "mfs", TEXT_OR_JSON, wait_run},
+    {"rollback", "[--socket PATH] [REVISION | previous]", "puts a policy in force again that was so before",
+     "Without REVISION it lists the last 10 policies of this node; REVISION may be as short as its first 4 "
+     "characters.\n"
+     "The policy of the directory is then not taken again until it changes. Exit status 1 means that it is in force, "
+     "and\n"
+     "that the daemon could not keep it for its next start.",
+     "fs", TEXT_OR_JSON, rollback_run},
+    {"confirm", "[--socket PATH]", "says that the newest policy is good, before it is rolled back",
+     "Where the daemon's configuration has `policy: {confirm: SECONDS}`, or `apply --confirm SECONDS` waits. Exit "
+     "status 2\n"
+     "means that nothing waits to be confirmed.",
+     "fs", TEXT_OR_JSON, confirm_run},
 };
 const size_t subcommand_count = sizeof subcommands / sizeof *subcommands;
 

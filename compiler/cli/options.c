@@ -19,6 +19,7 @@ static const struct {
     {'a', "all-nodes", NULL, "one ruleset for each node, as DIR/NODE.nft with -o DIR"},
     {'f', "format", "FORMAT", NULL}, /* the help lists the formats of the subcommand */
     {'d', "dry-run", NULL, "print the difference with what is loaded and change nothing"},
+    {'k', "confirm", "SECONDS", "go back to what was loaded, unless `ringfence confirm` comes within SECONDS"},
     {'w', "workloads", NULL, "workloads one by one and not services"},
     {'t', "at", "TIME", "judge expiries at TIME and not now"},
     {'D', "diagnostics", "FORM", "what is wrong with the input, as " DIAGNOSTICS_FORMS},
@@ -132,6 +133,7 @@ static int store(struct arguments *arguments, char letter, const char *value)
 	    {'x', NULL, &arguments->denied},	   {'y', NULL, &arguments->allowed},
 	    {'W', &arguments->why, NULL},	   {'u', &arguments->until, NULL},
 	    {'m', &arguments->timeout_text, NULL}, {'e', NULL, &arguments->end},
+	    {'k', &arguments->confirm_text, NULL},
 	};
 	if (letter == 'i') {
 		if (arguments->inventory_count == PATHS_MAX)
@@ -195,6 +197,7 @@ static int read_numbers(struct arguments *arguments)
 	    {"max-blast-radius", arguments->radius_text, "0", RADIUS_MOST, &arguments->most_radius},
 	    {"last", arguments->last_text, "100", LAST_MOST, &arguments->last},
 	    {"timeout", arguments->timeout_text, "60", TIMEOUT_MOST, &arguments->timeout},
+	    {"confirm", arguments->confirm_text, "0", CONFIRM_MOST, &arguments->confirm},
 	};
 	int status = 0;
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers && status == 0; i++)

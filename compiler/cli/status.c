@@ -118,6 +118,40 @@ static void print_observe(const json_t *observe)
 	putchar('\n');
 }
 
+static void print_rollback(const json_t *rollback)
+{
+	static const struct {
+		const char *cause, *text;
+	} causes[] = {{"rollback", "by an operator"},
+		      {"unconfirmed", "since it was not confirmed in time"},
+		      {"denials", "since it denied flows that were allowed before"}};
+	if (!json_is_object(rollback))
+		return;
+	printf("rolled back from ");
+	print(text_of(rollback, "from"));
+	printf(" to ");
+	print(text_of(rollback, "to"));
+	printf(" at ");
+	print(text_of(rollback, "at"));
+	for (size_t i = 0; i < sizeof causes / sizeof *causes; i++)
+		if (strcmp(text_of(rollback, "cause"), causes[i].cause) == 0)
+			printf(", %s", causes[i].text);
+	printf("; the directory's ");
+	print(text_of(rollback, "passed_over"));
+	puts(" is not taken until it changes");
+}
+
+static void print_confirm(const json_t *confirm)
+{
+	if (!json_is_object(confirm))
+		return;
+	printf("waits       ");
+	print(text_of(confirm, "revision"));
+	printf(" is rolled back in %lld s, unless `ringfence confirm` comes before; it denied %lld flows that were "
+	       "allowed\n",
+	       number_of(confirm, "seconds_left"), number_of(confirm, "denied_flows"));
+}
+
 int status_run(const struct arguments *arguments)
 {
 	json_t *answer = ask(arguments, "status");
@@ -127,7 +161,9 @@ int status_run(const struct arguments *arguments)
 	bool policy_ok = json_is_true(json_object_get(policy, "ok")),
 	     differs = json_is_true(json_object_get(drift, "differs"));
 	bool ready = json_is_true(json_object_get(answer, "ready"));
-	bool fine = ready && policy_ok && !differs && json_is_null(json_object_get(answer, "error"));
+	const json_t *rollback = json_object_get(answer, "rollback");
+	bool fine = ready && policy_ok && !differs && !json_is_object(rollback) &&
+		    json_is_null(json_object_get(answer, "error"));
 	if (!print_json(arguments, answer)) {
 		printf("node        %s\n", text_of(answer, "node"));
 		printf("in force    %s\n", !ready ? "no" : fine ? "yes" : "the last that could be");
@@ -142,6 +178,9 @@ int status_run(const struct arguments *arguments)
 		       (long long)json_integer_value(json_object_get(drift, "repaired")), text_of(drift, "mode"));
 		print_observe(json_object_get(answer, "observe"));
 		print_incidents(answer);
+		print_rollback(rollback);
+		print_confirm(json_object_get(answer, "confirm"));
+		print_list("not kept   ", json_object_get(json_object_get(answer, "state"), "problems"), NULL, NULL);
 		print_list("conflict   ", json_object_get(answer, "conflicts"), NULL, NULL);
 		print_list("bad file   ", json_object_get(answer, "workload_files"), "file", "error");
 		print_list("refused    ", json_object_get(policy, "errors"), NULL, NULL);

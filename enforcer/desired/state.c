@@ -6,6 +6,7 @@
 #include <ringfence/arena.h>
 #include <ringfence/invariants.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -22,6 +23,8 @@ struct state {
 	    *proven_arena; /* of the policy that the kernel took last, while `policy` is a newer one; or NULL */
 	const struct frontend *proven;
 	char *policy_errors;
+	char directory_revision[17]; /* of the directory's policy, as last read well */
+	char passed_over[17];	     /* is not taken from the directory */
 };
 
 static const struct quarantine *quarantine_by_operator(void *context, const struct workload *workload)
@@ -82,45 +85,136 @@ static struct changes take_inventory(struct state *state)
 	return live_settle(&state->live);
 }
 
-int state_read_policy(struct state *state, const char *directory, struct changes *changes)
+/* A reading in an arena of its own, which the frontend that is returned lives in. */
+static struct frontend *reading_create(void)
 {
-	*changes = (struct changes){0};
 	struct arena *arena = arena_create();
 	struct diagnostics *diagnostics = arena_alloc(arena, sizeof *diagnostics);
 	struct frontend *frontend = arena_alloc(arena, sizeof *frontend);
 	diagnostics_init(diagnostics, arena);
 	frontend_init(frontend, arena, diagnostics);
-	frontend_add_path(frontend, directory);
+	return frontend;
+}
+
+/* Ends the reading; `where` it was read from is told where nothing is there. */
+static void reading_finish(struct frontend *frontend, const char *where)
+{
+	struct diagnostics *diagnostics = frontend->diagnostics;
 	frontend_finish(frontend);
 	if (diagnostics->errors == 0 && frontend->policy.isolation_count + frontend->policy.allow_count == 0 &&
 	    frontend->policy.unmatched == UNMATCHED_DEFAULT)
 		diagnostics_error(diagnostics, (struct span){0},
-				  "%s: no policy there; an empty directory changes nothing", directory);
+				  "%s: no policy there; an empty directory changes nothing", where);
 	if (diagnostics->errors == 0)
 		prove(frontend, diagnostics);
-	free(state->policy_errors);
-	state->policy_errors = errors_text(diagnostics);
-	bool same = state->policy_arena != NULL && strcmp(state->policy->revision, frontend->revision) == 0;
-	if (state->policy_errors != NULL || same) {
-		arena_free(arena);
-		return same && state->policy_errors == NULL ? 0 : -1;
-	}
+}
+
+/* Whether the policy is this one, read from files of the same names. */
+static bool is_same(const struct state *state, const struct frontend *read)
+{
+	const struct diagnostics *ours, *theirs = read->diagnostics;
+	if (state->policy_arena == NULL || strcmp(state->policy->revision, read->revision) != 0)
+		return false;
+	ours = state->policy->diagnostics;
+	return ours->source_count == theirs->source_count &&
+	       (ours->source_count == 0 || strcmp(ours->sources[0]->file, theirs->sources[0]->file) == 0);
+}
+
+/* What was read well is the policy from now on. */
+static struct changes take(struct state *state, struct frontend *frontend)
+{
 	if (state->proven_arena == NULL) { /* else the one in between was never in force */
 		state->proven_arena = state->policy_arena;
 		state->proven = state->policy;
 	} else {
 		arena_free(state->policy_arena);
 	}
-	state->policy_arena = arena;
+	state->policy_arena = frontend->arena;
 	state->policy = frontend;
-	*changes = take_inventory(state);
+	return take_inventory(state);
+}
+
+int state_read_policy(struct state *state, const char *directory, struct changes *changes)
+{
+	*changes = (struct changes){0};
+	struct frontend *frontend = reading_create();
+	frontend_add_path(frontend, directory);
+	reading_finish(frontend, directory);
+	free(state->policy_errors);
+	state->policy_errors = errors_text(frontend->diagnostics);
+	if (state->policy_errors == NULL)
+		memcpy(state->directory_revision, frontend->revision, sizeof frontend->revision);
+	bool same = is_same(state, frontend);
+	if (same)
+		state->passed_over[0] = 0; /* it is in force, so there is nothing to pass over */
+	if (state->policy_errors != NULL || same || strcmp(frontend->revision, state->passed_over) == 0) {
+		arena_free(frontend->arena);
+		return state->policy_errors == NULL ? 0 : -1;
+	}
+	*changes = take(state, frontend);
 	return 1;
+}
+
+struct frontend *policy_texts_read(const struct policy_texts *texts)
+{
+	struct frontend *frontend = reading_create();
+	struct arena *arena = frontend->arena;
+	frontend->root_length = texts->root_length;
+	for (size_t i = 0; i < texts->count; i++) {
+		const struct source *file = &texts->files[i];
+		frontend_add_text(frontend, arena_copy(arena, file->file, strlen(file->file)),
+				  arena_copy(arena, file->text, file->length), file->length);
+	}
+	reading_finish(frontend, "a policy that was kept");
+	return frontend;
+}
+
+int state_take_policy(struct state *state, const struct policy_texts *texts, struct changes *changes, char **errors)
+{
+	*changes = (struct changes){0};
+	struct frontend *frontend = policy_texts_read(texts);
+	*errors = errors_text(frontend->diagnostics);
+	bool same = is_same(state, frontend);
+	if (*errors != NULL || same) {
+		arena_free(frontend->arena);
+		return *errors == NULL ? 0 : -1;
+	}
+	*changes = take(state, frontend);
+	return 1;
+}
+
+struct policy_texts state_policy_texts(const struct state *state, struct arena *arena)
+{
+	const struct diagnostics *diagnostics = state->policy->diagnostics;
+	size_t count = diagnostics != NULL ? diagnostics->source_count : 0;
+	struct policy_texts texts = {state->policy->root_length, arena_alloc(arena, (count + 1) * sizeof *texts.files),
+				     count};
+	for (size_t i = 0; i < count; i++)
+		texts.files[i] = *diagnostics->sources[i];
+	return texts;
+}
+
+void state_pass_over(struct state *state, const char *revision)
+{
+	snprintf(state->passed_over, sizeof state->passed_over, "%s", revision);
+}
+
+const char *state_passed_over(const struct state *state)
+{
+	return state->passed_over;
+}
+
+const char *state_directory_revision(const struct state *state)
+{
+	return state->directory_revision;
 }
 
 void state_keep_policy(struct state *state)
 {
 	arena_free(state->proven_arena);
 	state->proven_arena = NULL;
+	if (strcmp(state_revision(state), state->directory_revision) == 0)
+		state->passed_over[0] = 0;
 }
 
 bool state_revert_policy(struct state *state, const char *why)

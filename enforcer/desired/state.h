@@ -28,10 +28,34 @@ struct changes {
 	bool wide; /* nodes, their addresses or pools, or namespaces are others: that may concern every workload */
 };
 
+/* The files that a policy was read from, in order. */
+struct policy_texts {
+	size_t root_length; /* of each name, up to the slash behind which it counts for the revision */
+	struct source *files;
+	size_t count;
+};
+
+/* Reads such texts anew; the caller frees the `arena` of what is returned. Its diagnostics say what is wrong. */
+struct frontend *policy_texts_read(const struct policy_texts *texts);
+
 /* Reads the policy directory. A policy that does not check, or says nothing, is refused whole: the last good one stays,
  * and state_policy_errors tells why. Returns 1 when another policy holds now, 0 when it is the same, -1 when it was
- * refused. The directory may speak of workloads, too: `*changes` says what is different now, nothing but with 1. */
+ * refused. The directory may speak of workloads, too: `*changes` says what is different now, nothing but with 1. A
+ * revision that is passed over is read and not taken (0). */
 int state_read_policy(struct state *state, const char *directory, struct changes *changes);
+
+/* The same from texts that a policy was read from once, copied; `*errors` says why it was refused, the caller's to
+ * free, and state_policy_errors stays what it is. */
+int state_take_policy(struct state *state, const struct policy_texts *texts, struct changes *changes, char **errors);
+
+/* The texts of the policy, all in `arena` but for the bytes, which are the policy's. */
+struct policy_texts state_policy_texts(const struct state *state, struct arena *arena);
+
+/* Has the policy directory's policy of this revision not be taken (empty: none), until one of the directory is in force
+ * again. And which that is, and which revision the directory had when it was last read well; empty: none. */
+void state_pass_over(struct state *state, const char *revision);
+const char *state_passed_over(const struct state *state);
+const char *state_directory_revision(const struct state *state);
 
 /* The kernel took the policy: there is no way back to the one before. */
 void state_keep_policy(struct state *state);

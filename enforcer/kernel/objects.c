@@ -13,6 +13,7 @@
 #include <libnftnl/chain.h>
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
+#include <libnftnl/udata.h>
 #include <libnftnl/set.h>
 
 #include <errno.h>
@@ -369,6 +370,21 @@ static void drop_checks(struct arena *arena, struct rule *rule)
 	}
 }
 
+/* The comment in the user data: attributes of a byte for the type, one for the length, and the value. Anybody may have
+ * written them. */
+static const char *comment_of(struct arena *arena, const struct nftnl_rule *object)
+{
+	uint32_t length = 0;
+	const uint8_t *data = nftnl_rule_get_data(object, NFTNL_RULE_USERDATA, &length);
+	for (size_t i = 0; data != NULL && i + 2 <= length && i + 2 + data[i + 1] <= length;
+	     i += 2 + (size_t)data[i + 1]) {
+		const char *text = (const char *)data + i + 2;
+		if (data[i] == NFTNL_UDATA_RULE_COMMENT)
+			return arena_copy(arena, text, strnlen(text, data[i + 1]));
+	}
+	return NULL;
+}
+
 static void add_rule(struct arena *arena, struct chain *chain, struct nftnl_rule *object)
 {
 	struct folding folding = {.arena = arena};
@@ -376,8 +392,10 @@ static void add_rule(struct arena *arena, struct chain *chain, struct nftnl_rule
 	nftnl_expr_foreach(object, fold_expression, &folding);
 	if (folding.unknown || folding.load_count > 0 || folding.waiting != NULL || !is_checked(folding.rule))
 		*folding.rule = (struct rule){.comment = "unknown"};
-	else
+	else {
+		folding.rule->comment = comment_of(arena, object);
 		drop_checks(arena, folding.rule);
+	}
 }
 
 /* Rules come chain by chain, in the order of the chains: the one is tried that the last rule was of, and those behind.

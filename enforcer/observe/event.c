@@ -123,7 +123,7 @@ static struct endpoint endpoint_of(const struct event_end *end, const struct wor
 	    .workload = inventory_at(world->inventory, &end->address), .has_address = true, .address = end->address};
 }
 
-static struct flow flow_of(const struct event *event, const struct world *world)
+struct flow event_flow(const struct event *event, const struct world *world)
 {
 	return (struct flow){.from = endpoint_of(&event->ends[EGRESS], world),
 			     .to = endpoint_of(&event->ends[INGRESS], world),
@@ -142,7 +142,7 @@ static bool is_place(const struct log_reason *reason, const struct span *span)
 /* The prefix has the end of the path; the statement that decides now is most often the one that did. */
 static void find_file(struct event *event, const struct world *world)
 {
-	const struct flow flow = flow_of(event, world);
+	const struct flow flow = event_flow(event, world);
 	const struct verdict verdict = verdict_of(world, &flow);
 	const struct side *side = event->reason.direction == EGRESS ? &verdict.egress : &verdict.ingress;
 	struct span span;
@@ -204,7 +204,7 @@ void event_find_nearest(struct event *event, const struct world *world)
 	if (world->policy == NULL || !could_open || !says_flow(&event->key.packet))
 		return;
 	struct arena *arena = arena_create();
-	const struct flow flow = flow_of(event, world);
+	const struct flow flow = event_flow(event, world);
 	const struct verdict verdict = verdict_of(world, &flow);
 	const struct nearest nearest = nearest_find(arena, world, &flow, &verdict, 1);
 	put_nearest(&event->nearest, &nearest);

@@ -74,6 +74,9 @@ void event_name(struct event *event, const struct world *world);
 /* Finds the nearest allow of a denial. Costs a look at every allow of the policy. */
 void event_find_nearest(struct event *event, const struct world *world);
 
+/* The flow between what has its addresses in `world` by now. */
+struct flow event_flow(const struct event *event, const struct world *world);
+
 /* The port of the flow: the destination's, also where the packet was an answer. */
 uint16_t event_flow_port(const struct event *event);
 bool event_is_icmp(const struct event *event);

@@ -32,6 +32,8 @@ struct observer {
 	unsigned rate;
 	void (*changed)(void *context, const struct event *event);
 	void *context;
+	void (*heard)(void *context, const struct event *event); /* of each record; NULL: nobody */
+	void *heard_context;
 	const struct world *world; /* while records are read */
 	struct second second;
 	struct observed counts; /* but left_lost, and heard without these */
@@ -71,6 +73,13 @@ int observer_create(struct observer **observer, struct kernel *kernel, unsigned 
 	made->error = nflog_bind(made->nflog);
 	*observer = made;
 	return 0;
+}
+
+void observer_tell_records(struct observer *observer, void (*heard)(void *context, const struct event *event),
+			   void *context)
+{
+	observer->heard = heard;
+	observer->heard_context = context;
 }
 
 void observer_destroy(struct observer *observer)
@@ -132,8 +141,8 @@ static void explain(struct observer *observer, struct event *event)
 	second->nearest += microseconds(CLOCK_MONOTONIC) - begun;
 }
 
-static void make_event(struct observer *observer, const struct event_key *key, const struct log_reason *reason,
-		       uint16_t source_port, struct moment now)
+static const struct event *make_event(struct observer *observer, const struct event_key *key,
+				      const struct log_reason *reason, uint16_t source_port, struct moment now)
 {
 	struct event *event = ring_add(&observer->ring, key, now);
 	const struct observed counts = observer_counts(observer);
@@ -146,6 +155,7 @@ static void make_event(struct observer *observer, const struct event_key *key, c
 	explain(observer, event);
 	if (observer->changed != NULL)
 		observer->changed(observer->context, event);
+	return event;
 }
 
 static void on_record(void *context, const struct nflog_record *record)
@@ -165,14 +175,16 @@ static void on_record(void *context, const struct nflog_record *record)
 	memcpy(key.prefix, record->prefix, strnlen(record->prefix, record->prefix_length));
 	uint16_t source_port = key.packet.source_port;
 	key.packet.source_port = 0;
-	bool folded = ring_fold(&observer->ring, &key, now) != NULL;
-	if (!folded && observer->second.events >= observer->rate) {
+	const struct event *event = ring_fold(&observer->ring, &key, now);
+	if (event == NULL && observer->second.events >= observer->rate) {
 		observer->counts.left_rate++;
 		return;
 	}
 	observer->counts.reported++;
-	if (!folded)
-		make_event(observer, &key, &reason, source_port, now);
+	if (event == NULL)
+		event = make_event(observer, &key, &reason, source_port, now);
+	if (observer->heard != NULL)
+		observer->heard(observer->heard_context, event);
 }
 
 bool observer_read(struct observer *observer, const struct world *world)

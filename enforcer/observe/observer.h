@@ -34,6 +34,10 @@ struct kernel;
 int observer_create(struct observer **observer, struct kernel *kernel, unsigned rate,
 		    void (*changed)(void *context, const struct event *event), void *context);
 
+/* Has `heard` be told of each record that is in an event, with that; NULL: nobody is. */
+void observer_tell_records(struct observer *observer, void (*heard)(void *context, const struct event *event),
+			   void *context);
+
 /* NULL is allowed. */
 void observer_destroy(struct observer *observer);
 

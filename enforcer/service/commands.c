@@ -16,6 +16,9 @@ static json_t *status(void *context, const struct access_peer *peer, json_t *req
 	(void)request;
 	json_t *object = daemon_status(commands->daemon);
 	json_object_set_new(object, "observe", observing_status(commands->observing));
+	json_object_set_new(object, "state", keeping_status(commands->keeping));
+	json_object_set_new(object, "rollback", keeping_rollback_status(commands->keeping));
+	json_object_set_new(object, "confirm", confirming_status(commands->confirming));
 	incident_status(commands->daemon, object);
 	return object;
 }
@@ -172,13 +175,35 @@ static json_t *panic(void *context, const struct access_peer *peer, json_t *requ
 	return tell(commands, incident_panic(commands->daemon, commands->directory, peer, request));
 }
 
+/* Which policies there are to go back to. */
+static json_t *policies(void *context, const struct access_peer *peer, json_t *request)
+{
+	const struct commands *commands = context;
+	(void)peer;
+	(void)request;
+	return keeping_policies(commands->keeping);
+}
+
+static json_t *rollback(void *context, const struct access_peer *peer, json_t *request)
+{
+	const struct commands *commands = context;
+	(void)peer;
+	return tell(commands, keeping_answer_rollback(commands->keeping, request));
+}
+
+static json_t *confirm(void *context, const struct access_peer *peer, json_t *request)
+{
+	const struct commands *commands = context;
+	(void)peer;
+	(void)request;
+	return tell(commands, confirming_answer(commands->confirming));
+}
+
 const struct control_command control_commands[] = {
-    {"status", ACCESS_READER, status},
-    {"observe", ACCESS_READER, observe},
-    {"drift", ACCESS_READER, drift},
-    {"wait", ACCESS_READER, wait_for},
-    {"quarantine", ACCESS_OPERATOR, quarantine},
-    {"release", ACCESS_OPERATOR, release},
-    {"panic", ACCESS_OPERATOR, panic},
+    {"status", ACCESS_READER, status},	   {"observe", ACCESS_READER, observe},
+    {"drift", ACCESS_READER, drift},	   {"wait", ACCESS_READER, wait_for},
+    {"policies", ACCESS_READER, policies}, {"rollback", ACCESS_OPERATOR, rollback},
+    {"confirm", ACCESS_OPERATOR, confirm}, {"quarantine", ACCESS_OPERATOR, quarantine},
+    {"release", ACCESS_OPERATOR, release}, {"panic", ACCESS_OPERATOR, panic},
 };
 const size_t control_command_count = sizeof control_commands / sizeof *control_commands;

@@ -2,6 +2,7 @@
 #ifndef ENFORCER_SERVICE_COMMANDS_H
 #define ENFORCER_SERVICE_COMMANDS_H
 
+#include "enforcer/service/confirming.h"
 #include "enforcer/service/control.h"
 #include "enforcer/service/daemon.h"
 #include "enforcer/service/observing.h"
@@ -10,6 +11,8 @@
 struct commands {
 	struct daemon *daemon;
 	struct observing *observing;
+	struct keeping *keeping;
+	struct confirming *confirming;
 	int directory;			/* of what must outlive the daemon; -1: none */
 	void (*changed)(void *context); /* called after an operator's command */
 	void *context;

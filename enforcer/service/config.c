@@ -40,7 +40,23 @@ static void policy_directory_read(struct frontend *frontend, const struct yaml_n
 	path_read(frontend, node, &((struct config *)object)->policy_directory);
 }
 
-static const struct key policy_keys[] = {UNTYPED_KEY("directory", true, policy_directory_read)};
+static void confirm_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	const char *text = scalar_read(frontend, node, "`confirm`");
+	size_t length = text != NULL ? strlen(text) : 0;
+	unsigned long seconds =
+	    length > 0 && length <= 5 && strspn(text, "0123456789") == length ? strtoul(text, NULL, 10) : 0;
+	if (text != NULL && (seconds == 0 || seconds > CONFIRM_SECONDS_MOST))
+		diagnostics_error(frontend->diagnostics, node->span, "`confirm` is a number of seconds from 1 to %d",
+				  CONFIRM_SECONDS_MOST);
+	else
+		((struct config *)object)->confirm_seconds = (unsigned)seconds;
+}
+
+static const struct key policy_keys[] = {
+    UNTYPED_KEY("directory", true, policy_directory_read),
+    UNTYPED_KEY("confirm", false, confirm_read),
+};
 
 static void policy_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
@@ -139,11 +155,6 @@ static void control_read(struct frontend *frontend, const struct yaml_node *node
 	KEYS_READ(frontend, node, control_keys, "`control`", object);
 }
 
-static void state_read(struct frontend *frontend, const struct yaml_node *node, void *object)
-{
-	path_read(frontend, node, &((struct config *)object)->state_directory);
-}
-
 static void listen_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
 	const char *text = scalar_read(frontend, node, "`listen`");
@@ -186,6 +197,11 @@ static const struct key log_keys[] = {
 static void log_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
 	KEYS_READ(frontend, node, log_keys, "`log`", object);
+}
+
+static void state_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	path_read(frontend, node, &((struct config *)object)->state_directory);
 }
 
 static const struct key config_keys[] = {
@@ -234,7 +250,10 @@ bool config_read(struct config *config, struct arena *arena, const char *path)
 		struct yaml_node **roots = yaml_read(arena, source, &diagnostics, &count);
 		if (count == 1)
 			KEYS_READ(&frontend, roots[0], config_keys, "the configuration", config);
-		else if (diagnostics.errors == 0)
+		if (count == 1 && config->confirm_seconds > 0 && config->state_directory == NULL)
+			diagnostics_error(&diagnostics, roots[0]->span,
+					  "`confirm` needs `state`, where the policy before is kept");
+		if (count != 1 && diagnostics.errors == 0)
 			diagnostics_error(&diagnostics, (struct span){path, 1, 1, 1, 1}, "expected one document");
 	}
 	if (config->node == NULL) {

@@ -10,19 +10,22 @@
 
 struct arena;
 
+enum { CONFIRM_SECONDS_MOST = 86400 };
+
 struct config {
 	const char *node; /* default: the host name */
 	const char *user; /* to run as, where root starts it; NULL: `ringfence` */
 	const char *policy_directory;
+	unsigned confirm_seconds; /* in which another policy of the directory is to be confirmed; 0: it need not be */
 	const char **workload_directories;
 	size_t workload_directory_count;
 	bool repair; /* drift: repair (default), or only report */
 	const char *control_socket;
 	struct access_rules access;
-	const char *state_directory;   /* what must outlive the daemon; NULL: nowhere */
 	struct listen_address metrics; /* its `text` is NULL: nowhere */
 	bool log_denied;	       /* denials go to the journal (default) */
 	unsigned log_rate;	       /* events that are observed in a second, at most */
+	const char *state_directory;   /* where what must outlive the daemon is kept; NULL: nothing is */
 };
 
 /* Reads the file at `path` into `config`, in `arena`. Returns false after printing every problem to stderr. */

@@ -513,6 +513,8 @@ static const char *lack(const struct daemon *daemon)
 		return errors;
 	if (!state_has_policy(daemon->state))
 		return "no policy has been read yet";
+	if (state_passed_over(daemon->state)[0] != 0)
+		return "an earlier policy is in force, by a rollback";
 	if (!daemon->sources_read)
 		return "a directory of workloads is not there yet";
 	if (daemon->error != NULL)

@@ -31,6 +31,8 @@ struct daemon {
 	uint64_t changes;    /* of workloads, enforced element by element */
 	uint64_t bytes;	     /* of netlink, sent */
 	struct counters counters;
+	/* With files that must outlive the daemon; keeping.c counts them. */
+	size_t state_problems;
 	struct drift_log drift;
 	struct checking {
 		bool due;

@@ -7,9 +7,12 @@
 #include "enforcer/sandbox/sanitized.h"
 #include "enforcer/service/confinement.h"
 #include "enforcer/service/audit.h"
+#include "enforcer/service/boot.h"
 #include "enforcer/service/commands.h"
+#include "enforcer/service/confirming.h"
 #include "enforcer/service/incident.h"
 #include "enforcer/service/pages.h"
+#include "enforcer/service/removal.h"
 #include "enforcer/sources/directory.h"
 
 #include <ringfence/arena.h>
@@ -59,6 +62,8 @@ struct loop {
 	struct observing *observing;
 	struct commands commands;
 	struct audit *audit;
+	struct keeping *keeping;
+	struct confirming *confirming;
 	struct watch *watches;
 	size_t watch_count;
 	sd_event_source *policy_timer, *expiry_timer, *incident_timer, *tick, *check;
@@ -103,11 +108,20 @@ static void after_change(struct loop *loop)
 	tell(loop);
 }
 
+/* The same where another policy may be in force. */
+static void after_policy(void *context)
+{
+	struct loop *loop = context;
+	keeping_follow(loop->keeping);
+	confirming_follow(loop->confirming);
+	tell(loop);
+}
+
 static void read_policy(struct loop *loop)
 {
 	loop->policy_first = 0;
 	daemon_read_policy(&loop->daemon);
-	tell(loop);
+	after_policy(loop);
 }
 
 static int on_policy_timer(sd_event_source *source, uint64_t usec, void *context)
@@ -334,7 +348,8 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *context)
 		try_again(loop);
 	else
 		loop->retry_after = 0;
-	tell(loop);
+	after_policy(loop);
+	keeping_tick(loop->keeping);
 	sd_event_source_set_time(source, usec + REOPEN_SECONDS * 1000000);
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
@@ -363,7 +378,7 @@ static void await_incident(struct loop *loop)
 
 static void after_command(void *context)
 {
-	after_change(context);
+	after_policy(context);
 	await_incident(context);
 }
 
@@ -387,6 +402,11 @@ static int on_keeper_gone(sd_event_source *source, int fd, uint32_t revents, voi
 	(void)revents;
 	fprintf(stderr, "ringfenced: the keeper has ended; the rules that were in force still are\n");
 	return sd_event_exit(loop->events, EXIT_FAILURE);
+}
+
+static void hear_record(void *context, const struct event *event)
+{
+	confirming_hear(((struct loop *)context)->confirming, event);
 }
 
 /* ---- start and end ---- */
@@ -474,7 +494,8 @@ static int start_commands(struct loop *loop)
 {
 	struct daemon *daemon = &loop->daemon;
 	char why[256] = "";
-	loop->commands = (struct commands){daemon, NULL, -1, after_command, loop};
+	loop->commands =
+	    (struct commands){.daemon = daemon, .directory = -1, .changed = after_command, .context = loop};
 	if (daemon->config.state_directory != NULL &&
 	    (loop->commands.directory = open_state_directory(daemon->config.state_directory)) < 0)
 		return fail(daemon->config.state_directory, loop->commands.directory);
@@ -544,9 +565,17 @@ static int start(struct loop *loop)
 		return error;
 	if ((error = start_observing(loop)) < 0)
 		return error;
+	if ((error = keeping_create(&loop->keeping, loop->events, daemon)) < 0)
+		return fail(daemon->config.state_directory, error);
+	if ((error = confirming_create(&loop->confirming, loop->events, daemon, loop->keeping, after_policy, loop)) < 0)
+		return fail("cannot make the event loop", error);
+	loop->commands.observing = loop->observing;
+	loop->commands.keeping = loop->keeping;
+	loop->commands.confirming = loop->confirming;
+	observing_tell_records(loop->observing, hear_record, loop);
 	if ((error = confinement_close(&daemon->config)) < 0)
 		return fail("cannot confine itself", error);
-	loop->commands.observing = loop->observing;
+	keeping_start(loop->keeping);
 	loop->watch_count = daemon->config.workload_directory_count + 1;
 	loop->watches = arena_alloc(loop->arena, loop->watch_count * sizeof *loop->watches);
 	for (size_t i = 0; i < loop->watch_count; i++) {
@@ -559,6 +588,10 @@ static int start(struct loop *loop)
 	}
 	note_sources(loop);
 	read_policy(loop);
+	if (daemon->enforced == NULL) { /* the directory's is refused, or the one that was kept */
+		daemon_enforce(daemon);
+		after_policy(loop);
+	}
 	return 0;
 }
 
@@ -569,6 +602,8 @@ static void finish(struct loop *loop)
 		sd_event_source_unref(loop->watches[i].source);
 		directory_destroy(loop->watches[i].directory);
 	}
+	confirming_destroy(loop->confirming);
+	keeping_destroy(loop->keeping);
 	control_destroy(loop->control);
 	pages_destroy(loop->pages);
 	observing_destroy(loop->observing);
@@ -596,25 +631,43 @@ static void open_to_sanitizer(void)
 		prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 }
 
+static int config_is_sound(const struct config *config)
+{
+	(void)config; /* it was read */
+	return EXIT_SUCCESS;
+}
+
 static int usage(FILE *stream)
 {
-	fputs("usage: ringfenced [--config FILE] [--check]\n\n"
-	      "  -c, --config FILE  the configuration (/etc/ringfence/ringfenced.yaml)\n"
-	      "      --check        say whether the configuration is sound, and end\n"
-	      "      --version      the version\n",
+	fputs("usage: ringfenced [--config FILE] [--check | --enforce-saved | --remove-enforcement]\n\n"
+	      "  -c, --config FILE         the configuration (/etc/ringfence/ringfenced.yaml)\n"
+	      "      --check               say whether the configuration is sound, and end\n"
+	      "      --enforce-saved       put the ruleset in force that was so last, where the kernel has none, and "
+	      "end:\n"
+	      "                            for boot. Exit status 1: nothing is saved\n"
+	      "      --remove-enforcement  delete the kernel's table and the saved ruleset, after asking twice\n"
+	      "      --version             the version\n",
 	      stream);
 	return stream == stdout ? EXIT_SUCCESS : 2;
 }
+
+/* What is done instead of running, by its option's letter. */
+static const struct {
+	int letter;
+	int (*run)(const struct config *config);
+} tasks[] = {{'k', config_is_sound}, {'e', boot_enforce_saved}, {'r', removal_run}};
 
 int main(int count, char **words)
 {
 	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
 						{"check", no_argument, NULL, 'k'},
+						{"enforce-saved", no_argument, NULL, 'e'},
+						{"remove-enforcement", no_argument, NULL, 'r'},
 						{"version", no_argument, NULL, 'V'},
 						{"help", no_argument, NULL, 'h'},
 						{NULL, 0, NULL, 0}};
 	const char *path = "/etc/ringfence/ringfenced.yaml";
-	bool check = false;
+	int (*task)(const struct config *config) = NULL;
 	int letter;
 	while ((letter = getopt_long(count, words, "c:h", options, NULL)) != -1) {
 		if (letter == 'h')
@@ -625,15 +678,25 @@ int main(int count, char **words)
 			return usage(stderr);
 		if (letter == 'c')
 			path = optarg;
-		check = check || letter == 'k';
+		for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++) {
+			if (letter != tasks[i].letter)
+				continue;
+			if (task != NULL && task != tasks[i].run)
+				return usage(stderr);
+			task = tasks[i].run;
+		}
 	}
 	if (optind < count)
 		return usage(stderr);
 	static struct loop loop;
 	loop.arena = arena_create();
 	int status = 2;
-	if (config_read(&loop.daemon.config, loop.arena, path) && (check || start(&loop) == 0))
-		status = check ? EXIT_SUCCESS : sd_event_loop(loop.events) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	if (config_read(&loop.daemon.config, loop.arena, path)) {
+		if (task != NULL)
+			status = task(&loop.daemon.config);
+		else if (start(&loop) == 0)
+			status = sd_event_loop(loop.events) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	}
 	finish(&loop);
 	open_to_sanitizer();
 	return status;

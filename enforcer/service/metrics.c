@@ -64,6 +64,11 @@ static double elements(const struct daemon *daemon)
 	return (double)daemon_elements(daemon);
 }
 
+static double state_problems(const struct daemon *daemon)
+{
+	return (double)daemon->state_problems;
+}
+
 /* ---- what was done ---- */
 
 static const char *const kind_names[APPLY_KINDS] = {[APPLY_WORKLOADS] = "workloads",
@@ -192,7 +197,8 @@ const struct metric metrics[] = {
     VALUE(GAUGE, "ringfence_policy_since_timestamp_seconds", policy_since,
 	  "Unix time since which this revision and generation are in force."),
     VALUE(GAUGE, "ringfence_policy_ok", policy_ok,
-	  "1 when the newest policy that was read is in force; 0 when it was refused or could not be enforced."),
+	  "1 when the newest policy that was read is in force; 0 when it was refused, rolled back, or could not be "
+	  "enforced."),
     VALUE(GAUGE, "ringfence_policy_last_refused_timestamp_seconds", policy_refused_at,
 	  "Unix time when a policy was refused last; 0 when none was."),
     VALUE(GAUGE, "ringfence_workloads", workloads, "Workloads known, on every node."),
@@ -200,6 +206,8 @@ const struct metric metrics[] = {
 	  "Workloads that are closed since another has their name or address."),
     VALUE(GAUGE, "ringfence_workload_files_with_errors", file_errors,
 	  "Workload files that do not parse; what they said before holds."),
+    VALUE(GAUGE, "ringfence_state_problems", state_problems,
+	  "Files that must outlive the daemon and are damaged, or cannot be written; `status` names them."),
     VALUE(GAUGE, "ringfence_table_elements", elements, "Elements that the sets of the table should have."),
     VALUE(GAUGE, "ringfence_table_differs", differs,
 	  "1 when the table in the kernel is not as it should be, found by the last check and not repaired."),

@@ -207,6 +207,12 @@ void observing_destroy(struct observing *observing)
 	free(observing);
 }
 
+void observing_tell_records(struct observing *observing, void (*heard)(void *context, const struct event *event),
+			    void *context)
+{
+	observer_tell_records(observing->observer, heard, context);
+}
+
 json_t *observing_answer(struct observing *observing, const json_t *request)
 {
 	return observer_answer(observing->observer, request);

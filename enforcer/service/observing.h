@@ -2,6 +2,7 @@
 #ifndef ENFORCER_SERVICE_OBSERVING_H
 #define ENFORCER_SERVICE_OBSERVING_H
 
+#include "enforcer/observe/event.h"
 #include "enforcer/service/config.h"
 
 #include <jansson.h>
@@ -19,6 +20,10 @@ typedef struct world observing_world(void *context);
  * Returns 0 or a negative errno. */
 int observing_create(struct observing **observing, struct kernel *kernel, sd_event *event, const struct config *config,
 		     observing_world *world, void *context);
+
+/* As observer_tell_records. */
+void observing_tell_records(struct observing *observing, void (*heard)(void *context, const struct event *event),
+			    void *context);
 
 /* NULL is allowed. */
 void observing_destroy(struct observing *observing);

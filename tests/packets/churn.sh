@@ -15,22 +15,6 @@ rm "$POLICY/inventory.yaml" # the fleet's says what node-a is
 daemon_start
 check "all workloads are known" await 10 status_has "\"workloads\":$((WORKLOAD_COUNT + 3))[,}]"
 
-# Datagrams of a namespace that came and found no room in their socket.
-no_room() { # NAME
-	on "$1" awk '$1 == "Udp:" && $6 ~ /[0-9]/ { sum += $6 } $1 == "Udp6RcvbufErrors" { sum += $2 } END { print sum + 0 }' \
-		/proc/self/net/snmp /proc/self/net/snmp6
-}
-
-gaps() { # FILE ADDRESS; messages from there that are missing between those that came
-	awk -v address="$2" '
-		$1 != "in" || $3 != address { next }
-		seen && $4 > last + 1 { lost += $4 - last - 1 }
-		{ last = $4; seen = 1 }
-		END { print lost + 0 }' "$1"
-}
-
-arrived() { grep -c "^in udp $2 " "$1" || true; } # FILE ADDRESS
-
 pids=()
 stream() { # FILE TO_ADDRESS PORT; from web1
 	start "$WORK/$1" web1 "$PROBE" stream "$2" "$3" udp $((SECONDS_OF_CHURN + 1))

@@ -31,6 +31,7 @@ DAEMON_USER=daemon # any ordinary one that each Debian has
 CONTROL= # more keys of `control`, each with a comma before it
 STATE=   # the daemon's directory of what outlives it; empty: none
 METRICS= # where the daemon listens for HTTP; empty: nowhere
+CONFIRM= # seconds in which another policy is to be confirmed; empty: it need not be
 STARTED=()
 NAMESPACES=()
 declare -A ADDRESS4 ADDRESS6 SERVER
@@ -278,14 +279,14 @@ ready() { status_has '"ready":true'; }
 daemon_config() { # DRIFT
 	cat >"$WORK/ringfenced.yaml" <<-END
 		node: node-a
-		policy: {directory: $POLICY}
+		policy: {directory: $POLICY${CONFIRM:+, confirm: $CONFIRM}}
 		workloads:
 		  - {source: files, directory: $WORKLOADS}
 		user: $DAEMON_USER
 		drift: $1
 		control: {socket: $WORK/control.sock$CONTROL}
-		$([ -z "$STATE" ] || echo "state: $STATE")
 		$([ -z "$METRICS" ] || echo "metrics: {listen: \"$METRICS\"}")
+		$([ -z "$STATE" ] || echo "state: $STATE")
 	END
 }
 
@@ -402,6 +403,24 @@ family_of() { case $1 in *:*) echo IPv6 ;; *) echo IPv4 ;; esac; }
 
 allowed() { TRY_MS=2000 expect 0 allowed "$@"; } # FROM TO PORT PROTOCOL [TEXT [BYTES]]
 denied() { expect 1 denied "$@"; }
+
+# ---- streams that were logged ----
+
+# Datagrams of a namespace that came and found no room in their socket.
+no_room() { # NAME
+	on "$1" awk '$1 == "Udp:" && $6 ~ /[0-9]/ { sum += $6 } $1 == "Udp6RcvbufErrors" { sum += $2 } END { print sum + 0 }' \
+		/proc/self/net/snmp /proc/self/net/snmp6
+}
+
+gaps() { # FILE ADDRESS; messages from there that are missing between those that came
+	awk -v address="$2" '
+		$1 != "in" || $3 != address { next }
+		seen && $4 > last + 1 { lost += $4 - last - 1 }
+		{ last = $4; seen = 1 }
+		END { print lost + 0 }' "$1"
+}
+
+arrived() { grep -c "^in udp $2 " "$1" || true; } # FILE ADDRESS
 
 # ---- the kernel's table ----
 

@@ -13,6 +13,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -246,7 +247,19 @@ static int executable_memory(void)
 
 static int make_process(void)
 {
-	return syscall(SYS_clone3, NULL, 0) >= 0 ? 0 : errno;
+	return syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0) >= 0 ? 0 : errno;
+}
+
+static void *nothing(void *context)
+{
+	return context;
+}
+
+static int make_thread(void)
+{
+	pthread_t thread;
+	int error = pthread_create(&thread, NULL, nothing, NULL);
+	return error == 0 ? pthread_join(thread, NULL) : error;
 }
 
 static int load_module(void)
@@ -290,7 +303,7 @@ static void the_keeper_is_ended_by_what_is_not_its_work(void **state)
 	    {"a local socket", local_socket, KILLED},
 	    {"executable memory", executable_memory, KILLED},
 	    {"a program", execute, KILLED},
-	    {"a process", make_process, KILLED},
+	    {"a process", make_process, SANITIZED ? 0 : KILLED},
 	    {"a kernel module", load_module, KILLED},
 	    {"a program of BPF", load_program, KILLED},
 	    {"a namespace", enter_namespace, KILLED},
@@ -311,7 +324,8 @@ static void the_planner_is_refused_what_is_not_its_work(void **state)
 	    {"an internet socket", internet_socket, EPERM},
 	    {"executable memory", executable_memory, EPERM},
 	    {"a program", execute, EPERM},
-	    {"a process", make_process, EPERM},
+	    {"a thread", make_thread, 0},
+	    {"a process", make_process, SANITIZED ? 0 : EPERM},
 	    {"a kernel module", load_module, EPERM},
 	    {"a program of BPF", load_program, EPERM},
 	    {"a namespace", enter_namespace, EPERM},
