@@ -133,9 +133,9 @@ static int confirm_policy(const struct arguments *arguments)
 
 int confirm_run(const struct arguments *arguments)
 {
-	struct arena *arena = arena_create();
 	if (arguments->word_count > 0)
 		return problem("confirm takes no arguments");
+	struct arena *arena = arena_create();
 	int fd = open(lock_path(arena, arguments->socket), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	pid_t pid = fd >= 0 ? holder(fd) : 0;
 	int status = pid > 0 ? confirm_apply(arguments, fd, pid) : confirm_policy(arguments);

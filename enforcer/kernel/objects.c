@@ -390,9 +390,9 @@ static void add_rule(struct arena *arena, struct chain *chain, struct nftnl_rule
 	struct folding folding = {.arena = arena};
 	folding.rule = arena_push(arena, chain->rules, chain->rule_count);
 	nftnl_expr_foreach(object, fold_expression, &folding);
-	if (folding.unknown || folding.load_count > 0 || folding.waiting != NULL || !is_checked(folding.rule))
+	if (folding.unknown || folding.load_count > 0 || folding.waiting != NULL || !is_checked(folding.rule)) {
 		*folding.rule = (struct rule){.comment = "unknown"};
-	else {
+	} else {
 		folding.rule->comment = comment_of(arena, object);
 		drop_checks(arena, folding.rule);
 	}

@@ -104,5 +104,5 @@ void saving_begin(struct saving *saving, struct encoded bytes)
 	if (error == 0)
 		return;
 	saving->error = state_file_write(saving->directory, saving->name, saving->kind, bytes.bytes, bytes.length);
-	tell(saving); /* without a thread the loop waits */
+	tell(saving); /* where no thread may be made, the loop waits */
 }

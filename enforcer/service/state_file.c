@@ -79,7 +79,7 @@ char *state_directory_open(struct state_directory *directory, const char *path, 
 	*directory = (struct state_directory){.fd = -1, .path = path};
 	if (sodium_init() < 0)
 		return wrong(directory, "", "libsodium cannot be used");
-	if (make && mkdir(path, 0700) != 0 && errno != EEXIST)
+	if (make && mkdirat(AT_FDCWD, path, 0700) != 0 && errno != EEXIST)
 		return wrong(directory, "", "%s", strerror(errno));
 	directory->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (directory->fd < 0 || fstat(directory->fd, &status) != 0) {
