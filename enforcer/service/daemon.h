@@ -26,6 +26,7 @@ struct daemon {
 	bool ready;	     /* an apply was read back and found whole */
 	bool differs;	     /* the kernel's table is not what it should be */
 	char *difference;    /* in words, or NULL */
+	json_t *damages;     /* the same in the policy's terms, or NULL */
 	char *error;	     /* why the last apply failed, or NULL */
 	size_t resyncs;	     /* notifications lost, table read whole */
 	uint64_t changes;    /* of workloads, enforced element by element */
