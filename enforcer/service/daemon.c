@@ -556,29 +556,64 @@ void daemon_finish(struct daemon *daemon)
 	free(daemon->error);
 }
 
-/* The problem of the policy, of the kernel, or of time; NULL: none. */
-static const char *lack(const struct daemon *daemon)
+/* Why a policy that was given is not in force; NULL: it is, or there was none. */
+static const char *find_stale(const struct daemon *daemon)
 {
 	const char *errors = state_policy_errors(daemon->state);
 	if (errors[0] != 0)
 		return errors;
 	if (!state_has_policy(daemon->state))
-		return "no policy has been read yet";
+		return NULL;
 	if (!daemon->sources_read)
 		return "a directory of workloads is not there yet";
 	if (daemon->error != NULL)
 		return daemon->error;
 	if (daemon->enforced == NULL || strcmp(daemon->revision, state_revision(daemon->state)) != 0)
 		return "the newest policy is not in force yet";
+	return NULL;
+}
+
+/* The problem of the policy, of the kernel, or of time; NULL: none. */
+static const char *lack(const struct daemon *daemon)
+{
+	const char *stale = find_stale(daemon);
+	if (stale != NULL)
+		return stale;
+	if (!state_has_policy(daemon->state))
+		return "no policy has been read yet";
 	return daemon->ready ? NULL : "the table has not been read back and found whole yet";
+}
+
+/* One line. */
+static bool print_lack(const struct daemon *daemon, const char *why, char *text, size_t size)
+{
+	const char *intro = why != NULL && why == state_policy_errors(daemon->state) ? "the policy is refused: " : "";
+	snprintf(text, size, "%s%.*s", intro, why != NULL ? (int)strcspn(why, "\n") : 0, why != NULL ? why : "");
+	return why != NULL;
 }
 
 bool daemon_lacks(const struct daemon *daemon, char *text, size_t size)
 {
-	const char *why = lack(daemon);
-	const char *intro = why != NULL && why == state_policy_errors(daemon->state) ? "the policy is refused: " : "";
-	snprintf(text, size, "%s%.*s", intro, why != NULL ? (int)strcspn(why, "\n") : 0, why != NULL ? why : "");
-	return why != NULL;
+	return print_lack(daemon, lack(daemon), text, size);
+}
+
+bool daemon_is_stale(const struct daemon *daemon, char *text, size_t size)
+{
+	return print_lack(daemon, find_stale(daemon), text, size);
+}
+
+void daemon_note_stale(struct daemon *daemon)
+{
+	char why[512];
+	bool stale = daemon_is_stale(daemon, why, sizeof why);
+	if (stale == (daemon->stale_since != 0))
+		return;
+	daemon->stale_since = stale ? (int64_t)time(NULL) : 0;
+	if (stale)
+		fprintf(stderr, "ringfenced: drift: an older policy (%s) is enforced than was given: %s\n",
+			daemon->revision[0] != 0 ? daemon->revision : "of a daemon before this one", why);
+	else
+		fprintf(stderr, "ringfenced: drift: the newest policy is in force\n");
 }
 
 size_t daemon_elements(const struct daemon *daemon)
@@ -634,6 +669,6 @@ json_t *daemon_drift(struct daemon *daemon)
 	daemon_check(daemon);
 	while (daemon->checking.due) /* who asks waits for the answer */
 		daemon_check_step(daemon);
-	return json_pack("{s:i, s:b, s:s?, s:o}", "version", 1, "drift", daemon->differs, "difference",
-			 daemon->difference, "events", drift_log_json(&daemon->drift));
+	return json_pack("{s:i, s:b, s:s?, s:O?, s:o}", "version", 1, "drift", daemon->differs, "difference",
+			 daemon->difference, "changes", daemon->damages, "events", drift_log_json(&daemon->drift));
 }

@@ -40,7 +40,7 @@ struct drift_record *drift_log_add(struct drift_log *log, const struct monitor_c
 void drift_log_explain(struct drift_log *log, json_t *meaning)
 {
 	for (size_t i = 0; i < DRIFT_RECORDS_MAX && i < log->next; i++)
-		if (log->records[i].meaning == NULL)
+		if (log->records[i].meaning == NULL && log->records[i].repaired == 0)
 			log->records[i].meaning = json_incref(meaning);
 }
 

@@ -4,6 +4,7 @@
 #include "enforcer/kernel/monitor.h"
 #include "enforcer/service/control.h"
 #include "enforcer/service/daemon.h"
+#include "enforcer/service/findings.h"
 #include "enforcer/service/observing.h"
 #include "enforcer/service/pages.h"
 #include "enforcer/service/privileges.h"
@@ -51,6 +52,7 @@ struct loop {
 	struct control *control;
 	struct pages *pages;
 	struct observing *observing;
+	struct findings *findings;
 	struct watch *watches;
 	size_t watch_count;
 	sd_event_source *policy_timer, *expiry_timer, *tick, *check;
@@ -322,6 +324,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *context)
 		daemon_sweep(&loop->daemon);
 		daemon_check(&loop->daemon);
 	}
+	findings_tick(loop->findings);
 	if (loop->daemon.enforced == NULL || loop->daemon.error != NULL)
 		try_again(loop);
 	else
@@ -349,6 +352,14 @@ static json_t *status(struct loop *loop)
 {
 	json_t *object = daemon_status(&loop->daemon);
 	json_object_set_new(object, "observe", observing_status(loop->observing));
+	findings_add_status(loop->findings, object);
+	return object;
+}
+
+static json_t *drift(struct loop *loop)
+{
+	json_t *object = daemon_drift(&loop->daemon);
+	findings_add_drift(loop->findings, object);
 	return object;
 }
 
@@ -360,7 +371,7 @@ static json_t *answer(void *context, const char *command, json_t *request)
 	if (strcmp(command, "observe") == 0)
 		return observing_answer(loop->observing, request);
 	if (strcmp(command, "drift") == 0)
-		return daemon_drift(&loop->daemon);
+		return drift(loop);
 	return NULL;
 }
 
@@ -418,11 +429,15 @@ static int start(struct loop *loop)
 			strerror(-error));
 		return error;
 	}
+	if ((error = findings_create(&loop->findings, loop->events, daemon)) < 0)
+		return fail("cannot look at the neighbours", error);
+	monitor_hear_others(loop->monitor, findings_hear_other, loop->findings);
 	if ((error = privileges_drop()) < 0)
 		return fail("cannot give up privileges (CAP_NET_ADMIN is needed)", error);
 	daemon->state = state_create(daemon->config.node);
 	if ((error = observing_create(&loop->observing, loop->events, &daemon->config, world_of, loop)) < 0)
 		return fail("cannot observe denied connections", error);
+	observing_hear(loop->observing, findings_hear_denial, loop->findings);
 	loop->watch_count = daemon->config.workload_directory_count + 1;
 	loop->watches = arena_alloc(loop->arena, loop->watch_count * sizeof *loop->watches);
 	for (size_t i = 0; i < loop->watch_count; i++) {
@@ -448,6 +463,7 @@ static void finish(struct loop *loop)
 	control_destroy(loop->control);
 	pages_destroy(loop->pages);
 	observing_destroy(loop->observing);
+	findings_destroy(loop->findings);
 	sd_event_source_unref(loop->policy_timer);
 	sd_event_source_unref(loop->expiry_timer);
 	sd_event_source_unref(loop->tick);

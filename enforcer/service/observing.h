@@ -2,6 +2,7 @@
 #ifndef ENFORCER_SERVICE_OBSERVING_H
 #define ENFORCER_SERVICE_OBSERVING_H
 
+#include "enforcer/observe/event.h"
 #include "enforcer/service/config.h"
 
 #include <jansson.h>
@@ -18,6 +19,9 @@ typedef struct world observing_world(void *context);
  * Returns 0 or a negative errno. */
 int observing_create(struct observing **observing, sd_event *event, const struct config *config, observing_world *world,
 		     void *context);
+
+/* Calls `hear` of each event too, when it is made and when its count is final. */
+void observing_hear(struct observing *observing, void (*hear)(void *context, const struct event *event), void *context);
 
 /* NULL is allowed. */
 void observing_destroy(struct observing *observing);
