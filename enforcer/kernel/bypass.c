@@ -57,18 +57,23 @@ const char *const bypass_texts[BYPASS_KINDS] = {
     [BYPASS_SYNPROXY] = "handshakes are answered in place of the destination, before they are judged",
 };
 
-/* What base chains a table has. */
+/* Where packets meet a chain. */
+struct standing {
+	bool based; /* it is a base chain: without any, none of a table's rules is ever met */
+	bool ahead; /* in a hook of ours, before ours */
+	bool late;  /* behind conntrack */
+};
+
 struct table_of_others {
 	uint8_t family;
 	char name[TABLE_NAME_SIZE];
-	bool based; /* some: without, none of its rules is ever met */
-	bool ahead; /* one that packets meet in a hook of ours, before ours */
-	bool late;  /* one that packets meet behind conntrack */
+	struct standing places; /* of all its base chains: any of them may jump to a chain that is none */
 	struct chain_of_others *chains, **last;
 };
 
 struct chain_of_others {
 	struct chain_of_others *next;
+	struct standing place;
 	const char *name;
 };
 
@@ -186,16 +191,14 @@ static struct table_of_others *get_table(struct bypass *bypass, uint8_t family, 
 }
 
 /* Chains of equal priority are asked the newest first (nf_hook_entries_grow), so ours does not come before those. */
-static void place_base(struct table_of_others *table, uint32_t hook, int32_t priority)
+static struct standing place_of(uint8_t family, uint32_t hook, int32_t priority)
 {
-	bool netdev = table->family == NFPROTO_NETDEV, bridge = table->family == NFPROTO_BRIDGE;
+	bool netdev = family == NFPROTO_NETDEV, bridge = family == NFPROTO_BRIDGE;
 	bool ours = hook == NF_INET_LOCAL_IN || hook == NF_INET_FORWARD || hook == NF_INET_LOCAL_OUT;
 	bool tracked = hook == NF_INET_PRE_ROUTING || hook == NF_INET_LOCAL_OUT;
 	bool early =
 	    netdev ? hook != HOOK_NETDEV_EGRESS : hook == HOOK_INGRESS || (tracked && priority < CONNTRACK_PRIORITY);
-	table->based = true;
-	table->ahead = table->ahead || bridge || (!netdev && ours && priority <= OUR_PRIORITY);
-	table->late = table->late || !early;
+	return (struct standing){true, bridge || (!netdev && ours && priority <= OUR_PRIORITY), !early};
 }
 
 static void take_chain(struct bypass *bypass, uint8_t family, const struct nlmsghdr *message)
@@ -210,9 +213,13 @@ static void take_chain(struct bypass *bypass, uint8_t family, const struct nlmsg
 	chain->name = arena_copy(bypass->arena, name, strlen(name));
 	*table->last = chain;
 	table->last = &chain->next;
-	if (hook != NULL)
-		place_base(table, read_u32(find_nested(hook, NFTA_HOOK_HOOKNUM), 0),
-			   (int32_t)read_u32(find_nested(hook, NFTA_HOOK_PRIORITY), 0));
+	if (hook == NULL)
+		return;
+	chain->place = place_of(family, read_u32(find_nested(hook, NFTA_HOOK_HOOKNUM), 0),
+				(int32_t)read_u32(find_nested(hook, NFTA_HOOK_PRIORITY), 0));
+	table->places.based = true;
+	table->places.ahead = table->places.ahead || chain->place.ahead;
+	table->places.late = table->places.late || chain->place.late;
 }
 
 /* One in our own table is none of ours either, and drift of the table does not see it. */
@@ -288,17 +295,27 @@ static bool judge_expression(const struct nlattr *expression, uint8_t family, en
 	return false;
 }
 
-/* Whether it matters where the table's packets are. */
-static bool matters(const struct table_of_others *table, enum bypass_kind kind)
+/* Where packets meet the rules of a chain. */
+static const struct standing *find_place(const struct table_of_others *table, const char *name)
 {
+	const struct chain_of_others *chain = table->chains;
+	while (chain != NULL && strcmp(chain->name, name) != 0)
+		chain = chain->next;
+	return chain != NULL && chain->place.based ? &chain->place : &table->places;
+}
+
+/* Whether that matters. */
+static bool matters(const struct table_of_others *table, const char *chain, enum bypass_kind kind)
+{
+	const struct standing *place = find_place(table, chain);
 	switch (kind) {
 	case BYPASS_QUEUE:
 	case BYPASS_SYNPROXY:
-		return table->ahead;
+		return place->ahead;
 	case BYPASS_REDIRECT: /* a copy in ip and ip6 goes through our output chain */
 		return table->family == NFPROTO_NETDEV;
 	case BYPASS_REWRITE:
-		return table->late;
+		return place->late;
 	case BYPASS_NOTRACK:
 	case BYPASS_BRIDGE:
 	case BYPASS_FLOWTABLE:
@@ -320,7 +337,7 @@ static void take_rule(struct bypass *bypass, uint8_t family, const struct nlmsgh
 	mnl_attr_for_each_nested(expression, list)
 	{
 		enum bypass_kind kind;
-		if (judge_expression(expression, family, &kind) && matters(table, kind))
+		if (judge_expression(expression, family, &kind) && matters(table, chain, kind))
 			found[kind] = true;
 	}
 	for (int kind = 0; kind < BYPASS_KINDS; kind++)
@@ -390,7 +407,7 @@ static int read_rules(struct bypass *bypass, struct kernel *kernel)
 {
 	while (bypass->table < bypass->table_count && bypass->chain == NULL) {
 		const struct table_of_others *table = bypass->tables[bypass->table];
-		bypass->chain = table->based ? table->chains : NULL;
+		bypass->chain = table->places.based ? table->chains : NULL;
 		if (bypass->chain == NULL)
 			bypass->table++;
 	}

@@ -50,14 +50,15 @@ static void print_object(const struct bypassing *item, char *text, size_t size)
 
 static void tell(const struct bypassing *item, bool gone)
 {
-	char object[256];
+	char object[256], maker[MONITOR_PROCESS_SIZE + 32] = "";
 	print_object(item, object, sizeof object);
+	if (item->process[0] != 0)
+		snprintf(maker, sizeof maker, "; by %s (pid %u)", item->process, item->pid);
 	if (gone)
 		fprintf(stderr, "ringfenced: drift: gone: %s: %s\n", bypass_words[item->found.kind], object);
 	else
-		fprintf(stderr, "ringfenced: drift: %s: %s: %s%s%s (%s, pid %u)\n", bypass_words[item->found.kind],
-			object, bypass_texts[item->found.kind], item->detail[0] != 0 ? ": " : "", item->detail,
-			item->process[0] != 0 ? item->process : "by nobody known", item->pid);
+		fprintf(stderr, "ringfenced: drift: %s: %s: %s%s%s%s\n", bypass_words[item->found.kind], object,
+			bypass_texts[item->found.kind], item->detail[0] != 0 ? "; " : "", item->detail, maker);
 }
 
 static void attribute(const struct bypasses *bypasses, struct bypassing *item, int64_t at)

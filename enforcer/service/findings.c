@@ -145,15 +145,21 @@ static void around_sort(struct around *around)
 		qsort(around->own, around->own_count, sizeof *around->own, compare_own);
 }
 
+/* Whether this node has the address, as far as it is known: from one reading to the next. */
+static bool is_own(const struct around *around, const struct address *address)
+{
+	const struct own_address own = {.address = *address};
+	return around->ready && around->own_count > 0 &&
+	       bsearch(&own, around->own, around->own_count, sizeof own, compare_own) != NULL;
+}
+
 static void on_neighbour(void *context, const struct neighbour *neighbour)
 {
 	struct findings *findings = context;
 	struct around *around = &findings->around;
-	const struct own_address own = {.address = neighbour->address};
 	if (!around->ready)
 		around_sort(around);
-	if (!is_stranger(around->world.inventory, &neighbour->address) ||
-	    (around->own_count > 0 && bsearch(&own, around->own, around->own_count, sizeof own, compare_own) != NULL))
+	if (!is_stranger(around->world.inventory, &neighbour->address) || is_own(around, &neighbour->address))
 		return;
 	const struct watched *link = find_link(around, neighbour->link);
 	if (link != NULL && (link->guarded || in_pools(findings, &neighbour->address)))
@@ -216,11 +222,13 @@ static void around_end(struct findings *findings)
 	if (!around->ready)
 		around_sort(around);
 	judge_bridges(findings);
+	for (size_t i = 0; i < findings->strangers.count;
+	     i++) /* that were denied before their address was known here */
+		if (is_own(around, &findings->strangers.items[i].address))
+			findings->strangers.items[i].denied = 0;
 	strangers_end(&findings->strangers, around->world.inventory, around->world.at);
 	findings->daemon->counters.strangers = findings->strangers.count + findings->strangers.left_out;
 	around->due = around->going = false;
-	arena_free(around->arena);
-	around->arena = NULL;
 }
 
 /* Goes on with a reading of the neighbours. Returns 0 to go on, 1 at its end, or a negative errno. */
@@ -320,7 +328,8 @@ void findings_hear_denial(void *context, const struct event *event)
 		const struct event_end *end = &event->ends[i];
 		/* A spoofed source may be anything; what it speaks to is a workload, or none of our matter. */
 		bool source = event->reason.cause == CAUSE_SPOOF && i == (event->reply ? INGRESS : EGRESS);
-		if ((source || in_pools(findings, &end->address)) && is_stranger(inventory, &end->address))
+		if ((source || in_pools(findings, &end->address)) && is_stranger(inventory, &end->address) &&
+		    !is_own(&findings->around, &end->address))
 			strangers_deny(&findings->strangers, &end->address, event->last / 1000000);
 	}
 	findings->daemon->counters.strangers = findings->strangers.count + findings->strangers.left_out;

@@ -81,8 +81,6 @@ void strangers_see(struct strangers *strangers, const struct neighbour *neighbou
 	memcpy(stranger->hardware, neighbour->hardware, sizeof stranger->hardware);
 	if (stranger->last < at - (int64_t)neighbour->age || new)
 		stranger->last = at - (int64_t)neighbour->age;
-	if (stranger->first > stranger->last)
-		stranger->first = stranger->last;
 	if (new)
 		tell(stranger);
 }
