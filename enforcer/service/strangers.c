@@ -57,10 +57,10 @@ static struct stranger *get(struct strangers *strangers, const struct address *a
 void strangers_begin(struct strangers *strangers)
 {
 	strangers->scan++;
-	strangers->left_out = 0;
+	strangers->left_out = strangers->told = 0;
 }
 
-/* On stderr, once for each. */
+/* On stderr: the first of them, since addresses can be made up. */
 static void tell(const struct stranger *stranger)
 {
 	char text[ADDRESS_TEXT_SIZE];
@@ -81,7 +81,7 @@ void strangers_see(struct strangers *strangers, const struct neighbour *neighbou
 	memcpy(stranger->hardware, neighbour->hardware, sizeof stranger->hardware);
 	if (stranger->last < at - (int64_t)neighbour->age || new)
 		stranger->last = at - (int64_t)neighbour->age;
-	if (new)
+	if (new && strangers->told++ < STRANGERS_TOLD_MOST)
 		tell(stranger);
 }
 

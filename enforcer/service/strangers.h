@@ -12,6 +12,7 @@
 enum {
 	STRANGERS_MOST = 256,
 	STRANGERS_DENIED_MOST = 128, /* of these, known by denials alone: a workload can make up any source */
+	STRANGERS_TOLD_MOST = 10,    /* on stderr, in one reading */
 	STRANGER_SECONDS = 600,	     /* after its last denial, one that is no neighbour is forgotten */
 };
 
@@ -31,6 +32,7 @@ struct stranger {
 struct strangers {
 	struct stranger items[STRANGERS_MOST];
 	size_t count;
+	size_t told;	   /* on stderr, since the last reading began */
 	uint64_t left_out; /* since the last reading began: for want of room */
 	unsigned scan;
 };
