@@ -9,6 +9,7 @@ said() { [ "$(tail -n 1 "$WORK/owner")" = "$1" ] && [ "$(wc -l <"$WORK/owner")" 
 # Makes the table in the router and holds it, until the end of descriptor 7 or of the process.
 own() { # FLAG...
 	rm -f "$WORK/ask"
+	: >"$WORK/owner"
 	mkfifo "$WORK/ask"
 	exec 7<>"$WORK/ask"
 	become node "$OWNER" "$@" <&7 >"$WORK/owner" 7>&- &
