@@ -192,7 +192,7 @@ static void print_events(const json_t *answer)
 
 static void print_table(const json_t *answer)
 {
-	if (json_array_size(list_of(answer, "changes")) == 0)
+	if (text_of(answer, "difference")[0] == 0)
 		return;
 	puts("table: it differs from the policy now");
 	print_meaning(list_of(answer, "changes"));

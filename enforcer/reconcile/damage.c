@@ -653,7 +653,10 @@ static void tell_operation(struct telling *t, const struct operation *operation)
 	case OPERATION_DELETE_ELEMENTS:
 		tell_elements(t, operation);
 		break;
-	case OPERATION_ADD_SET:	     /* with its elements */
+	case OPERATION_ADD_SET: /* what stood in it is told by its elements */
+		if (operation->set->element_count == 0)
+			tell(t, DAMAGE_CHANGED, operation->name, "set %s is gone", operation->name);
+		break;
 	case OPERATION_ADD_RULES:    /* with its chain, or its flush */
 	case OPERATION_DELETE_CHAIN: /* the same */
 		break;

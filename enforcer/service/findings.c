@@ -222,8 +222,8 @@ static void around_end(struct findings *findings)
 	if (!around->ready)
 		around_sort(around);
 	judge_bridges(findings);
-	for (size_t i = 0; i < findings->strangers.count;
-	     i++) /* that were denied before their address was known here */
+	/* Some were denied before it was known that this node has them. */
+	for (size_t i = 0; i < findings->strangers.count; i++)
 		if (is_own(around, &findings->strangers.items[i].address))
 			findings->strangers.items[i].denied = 0;
 	strangers_end(&findings->strangers, around->world.inventory, around->world.at);
@@ -324,13 +324,15 @@ void findings_hear_denial(void *context, const struct event *event)
 	const struct inventory *inventory = state_world(findings->daemon->state, 0).inventory;
 	if (event->reason.cause != CAUSE_UNKNOWN && event->reason.cause != CAUSE_SPOOF)
 		return;
+	/* It is told of when it has one record, and again when all are counted. */
+	uint64_t count = event->open ? 1 : event->count - 1;
 	for (size_t i = 0; i < 2; i++) {
 		const struct event_end *end = &event->ends[i];
 		/* A spoofed source may be anything; what it speaks to is a workload, or none of our matter. */
 		bool source = event->reason.cause == CAUSE_SPOOF && i == (event->reply ? INGRESS : EGRESS);
 		if ((source || in_pools(findings, &end->address)) && is_stranger(inventory, &end->address) &&
 		    !is_own(&findings->around, &end->address))
-			strangers_deny(&findings->strangers, &end->address, event->last / 1000000);
+			strangers_deny(&findings->strangers, &end->address, count, event->last / 1000000);
 	}
 	findings->daemon->counters.strangers = findings->strangers.count + findings->strangers.left_out;
 }

@@ -98,7 +98,7 @@ void strangers_end(struct strangers *strangers, const struct inventory *inventor
 	strangers->count = kept;
 }
 
-void strangers_deny(struct strangers *strangers, const struct address *address, int64_t at)
+void strangers_deny(struct strangers *strangers, const struct address *address, uint64_t count, int64_t at)
 {
 	if (find(strangers, address) == NULL && count_denied(strangers) >= STRANGERS_DENIED_MOST) {
 		strangers->left_out++;
@@ -108,7 +108,7 @@ void strangers_deny(struct strangers *strangers, const struct address *address, 
 	if (stranger == NULL)
 		return;
 	stranger->last = stranger->denied = at;
-	stranger->denials++;
+	stranger->denials += count;
 }
 
 json_t *strangers_json(const struct strangers *strangers)

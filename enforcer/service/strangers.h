@@ -25,7 +25,7 @@ struct stranger {
 	unsigned scan;	     /* when it stood there last */
 	int64_t first, last; /* Unix time, when it was seen */
 	int64_t denied;	     /* Unix time of its last denial; 0: none */
-	uint64_t denials;    /* events of denials */
+	uint64_t denials;    /* packets of it, or to it, that were denied and logged */
 };
 
 /* Zeroed: none. */
@@ -46,8 +46,8 @@ void strangers_begin(struct strangers *strangers);
 void strangers_see(struct strangers *strangers, const struct neighbour *neighbour, const char *interface, int64_t at);
 void strangers_end(struct strangers *strangers, const struct inventory *inventory, int64_t at);
 
-/* Notes that a packet of the address, or to it, was denied. */
-void strangers_deny(struct strangers *strangers, const struct address *address, int64_t at);
+/* Notes that `count` packets of the address, or to it, were denied. */
+void strangers_deny(struct strangers *strangers, const struct address *address, uint64_t count, int64_t at);
 
 /* Those who are there, as an array; the caller's. */
 json_t *strangers_json(const struct strangers *strangers);

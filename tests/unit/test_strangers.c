@@ -64,7 +64,7 @@ static void one_goes_with_its_neighbour_or_ten_minutes_after_its_denial(void **s
 	strangers_begin(&strangers);
 	strangers_see(&strangers, &neighbour, "veth\033", NOW);
 	strangers_see(&strangers, &named, "veth1", NOW); /* named meanwhile */
-	strangers_deny(&strangers, &denied, NOW);
+	strangers_deny(&strangers, &denied, 1, NOW);
 	strangers_end(&strangers, world.inventory, NOW);
 	assert_int_equal(strangers.count, 2);
 	assert_int_equal(strangers.items[0].first, NOW);
@@ -91,7 +91,7 @@ static void denials_do_not_crowd_out_neighbours(void **state)
 	for (int i = 0; i < 1000; i++) {
 		snprintf(text, sizeof text, "198.51.%d.%d", i / 200, i % 200 + 1);
 		const struct address address = address_of(text);
-		strangers_deny(&strangers, &address, NOW);
+		strangers_deny(&strangers, &address, 1, NOW);
 	}
 	assert_int_equal(strangers.count, STRANGERS_DENIED_MOST);
 	assert_int_equal(strangers.left_out, 1000 - STRANGERS_DENIED_MOST);
