@@ -30,11 +30,11 @@ ALL_CFLAGS := $(filter-out -D_FORTIFY_SOURCE=2,$(ALL_CFLAGS))
 endif
 
 CLI_LIBS := -lyaml -ljansson -lnftnl -lmnl
-DAEMON_LIBS := $(CLI_LIBS) -lsystemd -lcap -lmicrohttpd -lm
+DAEMON_LIBS := $(CLI_LIBS) -lsystemd -lcap -lseccomp -lmicrohttpd -lm
 
 CLI_SOURCES := $(wildcard compiler/cli/*.c)
-# The daemon's own files: what needs libsystemd, libcap or libmicrohttpd, so that the command does not.
-DAEMON_SOURCES := $(wildcard enforcer/service/*.c enforcer/sources/*.c)
+# The daemon's own files: what needs libsystemd, libcap, libseccomp or libmicrohttpd, so that the command does not.
+DAEMON_SOURCES := $(wildcard enforcer/service/*.c enforcer/sources/*.c enforcer/keeper/*.c enforcer/sandbox/*.c)
 LIBRARY_SOURCES := $(filter-out $(CLI_SOURCES),$(wildcard compiler/*/*.c)) \
 	$(wildcard enforcer/desired/*.c enforcer/kernel/*.c enforcer/reconcile/*.c enforcer/observe/*.c)
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
@@ -173,6 +173,10 @@ demo:
 install: all
 	install -D -m 755 $(BUILD)/ringfence $(DESTDIR)$(PREFIX)/bin/ringfence
 	install -D -m 755 $(BUILD)/ringfenced $(DESTDIR)$(PREFIX)/sbin/ringfenced
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	for unit in deploy/systemd/*.service; do \
+		sed 's|/usr/local/sbin|$(PREFIX)/sbin|' $$unit >$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/}; done
+	install -D -m 644 deploy/systemd/ringfence.sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/ringfence.conf
 	install -D -m 644 $(PAGE)/node_modules/cytoscape/LICENSE $(DESTDIR)$(PREFIX)/share/doc/ringfence/LICENSE.cytoscape
 
 # Each public header compiles alone.

@@ -363,19 +363,24 @@ static int send_batch(struct kernel *kernel, struct batch *batch)
 	return error == 0 ? kernel_send(kernel, batch->chunks, batch->chunk_count) : error;
 }
 
-static void write_transaction(struct batch *batch, const struct transaction *transaction, int64_t at)
+/* No set has such a name. */
+static const struct operation impossible = {.kind = OPERATION_DELETE_SET, .name = "none such"};
+
+static void write_transaction(struct batch *batch, const struct transaction *transaction, int64_t at, bool trial)
 {
 	write_mark(batch, NFNL_MSG_BATCH_BEGIN);
 	for (size_t i = 0; i < transaction->count; i++)
 		write_operation(batch, &transaction->operations[i], at);
+	if (trial)
+		write_operation(batch, &impossible, at);
 	write_mark(batch, NFNL_MSG_BATCH_END);
 }
 
-static int apply_transaction(struct kernel *kernel, const struct transaction *transaction, int64_t at,
+static int apply_transaction(struct kernel *kernel, const struct transaction *transaction, int64_t at, bool trial,
 			     struct answer *answer)
 {
 	struct batch batch = {.first = kernel->sequence, .next = kernel->sequence};
-	write_transaction(&batch, transaction, at);
+	write_transaction(&batch, transaction, at, trial);
 	kernel->sequence = batch.next;
 	answer->error = send_batch(kernel, &batch);
 	if (answer->error != 0)
@@ -401,6 +406,8 @@ struct answer kernel_apply(struct kernel *kernel, const struct plan *plan, int64
 {
 	struct answer answer = {0};
 	size_t operations = 0;
+	if (kernel->agent != NULL)
+		return kernel->agent->apply(kernel->agent->context, plan, at);
 	for (size_t i = 0; i < plan->count; i++)
 		for (size_t j = 0; j < plan->transactions[i].count; j++)
 			operations += 1 + plan->transactions[i].operations[j].element_count;
@@ -413,8 +420,22 @@ struct answer kernel_apply(struct kernel *kernel, const struct plan *plan, int64
 		answer.transaction = i;
 		if (plan->transactions[i].settled)
 			wait_for_packets();
-		apply_transaction(kernel, &plan->transactions[i], at, &answer);
+		apply_transaction(kernel, &plan->transactions[i], at, false, &answer);
 	}
+	return answer;
+}
+
+/* Errors come in the order of messages, and the first counts: that of the impossible one, where all else is well. */
+struct answer kernel_try(struct kernel *kernel, const struct transaction *transaction, int64_t at)
+{
+	struct answer answer = {0};
+	if (kernel->agent != NULL)
+		return (struct answer){.error = -EOPNOTSUPP, .object = "a trial"};
+	apply_transaction(kernel, transaction, at, true, &answer);
+	if (answer.error == 0)
+		answer.error = -EPROTO;
+	else if (answer.error == -ENOENT && strstr(answer.object, impossible.name) != NULL)
+		answer.error = 0;
 	return answer;
 }
 
@@ -423,7 +444,7 @@ uint64_t plan_bytes(const struct plan *plan, int64_t at)
 	uint64_t bytes = 0;
 	for (size_t i = 0; i < plan->count; i++) {
 		struct batch batch = {0};
-		write_transaction(&batch, &plan->transactions[i], at);
+		write_transaction(&batch, &plan->transactions[i], at, false);
 		bytes += batch.size;
 		finish(&batch);
 	}

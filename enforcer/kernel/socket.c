@@ -5,13 +5,29 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { RECEIVE_BUFFER = 1 << 22 };
+
+static int take_socket(struct kernel *kernel)
+{
+	int fd, error = kernel->agent->open(kernel->agent->context, &fd);
+	if (error != 0)
+		return error;
+	kernel->socket = mnl_socket_fdopen(fd);
+	if (kernel->socket != NULL)
+		return 0;
+	error = -errno;
+	close(fd);
+	return error;
+}
 
 static int open_socket(struct kernel *kernel)
 {
 	int receive = RECEIVE_BUFFER, yes = 1;
 	kernel->send_buffer = 0;
+	if (kernel->agent != NULL)
+		return take_socket(kernel);
 	kernel->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
 	if (kernel->socket == NULL || mnl_socket_bind(kernel->socket, 0, MNL_SOCKET_AUTOPID) < 0)
 		return -errno;
@@ -22,12 +38,13 @@ static int open_socket(struct kernel *kernel)
 	return 0;
 }
 
-int kernel_open(struct kernel **result)
+int kernel_open_by(struct kernel **result, const struct kernel_agent *agent)
 {
 	struct kernel *kernel = calloc(1, sizeof *kernel);
 	*result = NULL;
 	if (kernel == NULL)
 		return -ENOMEM;
+	kernel->agent = agent;
 	int error = open_socket(kernel);
 	if (error != 0) {
 		kernel_close(kernel);
@@ -38,10 +55,16 @@ int kernel_open(struct kernel **result)
 	return 0;
 }
 
+int kernel_open(struct kernel **kernel)
+{
+	return kernel_open_by(kernel, NULL);
+}
+
 int kernel_reopen(struct kernel *kernel)
 {
 	if (kernel->socket != NULL)
 		mnl_socket_close(kernel->socket);
+	kernel->socket = NULL;
 	return open_socket(kernel);
 }
 
@@ -56,12 +79,14 @@ void kernel_close(struct kernel *kernel)
 
 uint32_t kernel_port(const struct kernel *kernel)
 {
-	return mnl_socket_get_portid(kernel->socket);
+	return kernel->agent != NULL ? kernel->agent->port : mnl_socket_get_portid(kernel->socket);
 }
 
 int kernel_send(struct kernel *kernel, struct iovec *pieces, size_t count)
 {
 	struct sockaddr_nl to = {.nl_family = AF_NETLINK};
+	if (kernel->agent != NULL)
+		return kernel->agent->send(kernel->agent->context, pieces, count);
 	const struct msghdr whole = {.msg_name = &to, .msg_namelen = sizeof to, .msg_iov = pieces, .msg_iovlen = count};
 	while (sendmsg(mnl_socket_get_fd(kernel->socket), &whole, 0) < 0)
 		if (errno != EINTR)

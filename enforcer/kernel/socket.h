@@ -1,15 +1,41 @@
-/* The netlink socket that batches are sent on and answers are read from. */
+/* The netlink socket that batches are sent on and answers are read from.
+ *
+ * The kernel asks for CAP_NET_ADMIN of whoever opened a socket and of whoever sends over it (netlink_net_capable in
+ * net/netlink/af_netlink.c), but of nobody who reads what comes back. So a process without it reads from a socket over
+ * which an agent, another process, sends. */
 #ifndef ENFORCER_KERNEL_SOCKET_H
 #define ENFORCER_KERNEL_SOCKET_H
+
+#include <ringfence/plan.h>
 
 #include <libmnl/libmnl.h>
 #include <sys/uio.h>
 
+/* Who may, for those who may not. Each function returns 0 or a negative errno, but apply. */
+struct kernel_agent {
+	void *context;
+
+	/* Opens a socket; the fd is the caller's. */
+	int (*open)(void *context, int *fd);
+
+	/* Sends over the socket opened last; as kernel_send. */
+	int (*send)(void *context, const struct iovec *pieces, size_t count);
+
+	/* As kernel_apply, over a socket of the agent's own. */
+	struct answer (*apply)(void *context, const struct plan *plan, int64_t at);
+
+	uint32_t port; /* of that socket */
+};
+
 struct kernel {
 	struct mnl_socket *socket;
+	const struct kernel_agent *agent; /* NULL: the process itself */
 	uint32_t sequence;
 	int send_buffer; /* bytes that it was made wide for */
 };
+
+/* As kernel_open, for a process that has `agent`, which must outlive it. */
+int kernel_open_by(struct kernel **kernel, const struct kernel_agent *agent);
 
 /* Gives `kernel` another socket, in the calling thread's network namespace: what was still to come over the old one is
  * gone. Returns 0 or a negative errno; `kernel` can then only be closed. */

@@ -5,6 +5,8 @@
  * (NFULNL_CFG_F_SEQ), which tells how many were dropped. */
 #include "enforcer/observe/nflog.h"
 
+#include "enforcer/kernel/socket.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
@@ -28,7 +30,7 @@ enum {
 };
 
 struct nflog {
-	struct mnl_socket *socket;
+	struct kernel *kernel;
 	uint16_t group;
 	uint32_t request; /* number of the last one */
 	uint32_t next;	  /* number of the record that should come */
@@ -41,7 +43,7 @@ struct nflog {
 
 int nflog_fd(const struct nflog *nflog)
 {
-	return mnl_socket_get_fd(nflog->socket);
+	return mnl_socket_get_fd(nflog->kernel->socket);
 }
 
 uint64_t nflog_lost(const struct nflog *nflog)
@@ -49,29 +51,20 @@ uint64_t nflog_lost(const struct nflog *nflog)
 	return nflog->lost;
 }
 
-static int open_socket(struct nflog *nflog)
+int nflog_create(struct nflog **nflog, struct kernel *kernel, uint16_t group)
 {
-	int size = RECEIVE_BUFFER;
-	nflog->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (nflog->socket == NULL || mnl_socket_bind(nflog->socket, 0, MNL_SOCKET_AUTOPID) != 0)
-		return -errno;
-	if (setsockopt(nflog_fd(nflog), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) != 0)
-		setsockopt(nflog_fd(nflog), SOL_SOCKET, SO_RCVBUF, &size, sizeof size); /* cut to net.core.rmem_max */
-	return 0;
-}
-
-int nflog_create(struct nflog **nflog, uint16_t group)
-{
+	const int size = RECEIVE_BUFFER; /* cut to net.core.rmem_max */
 	struct nflog *made = calloc(1, sizeof *made);
 	*nflog = NULL;
-	if (made == NULL)
-		return -ENOMEM;
-	made->group = group;
-	int error = open_socket(made);
-	if (error != 0) {
-		nflog_destroy(made);
+	if (made == NULL ||
+	    setsockopt(mnl_socket_get_fd(kernel->socket), SOL_SOCKET, SO_RCVBUF, &size, sizeof size) != 0) {
+		int error = made == NULL ? -ENOMEM : -errno;
+		free(made);
+		kernel_close(kernel);
 		return error;
 	}
+	made->kernel = kernel;
+	made->group = group;
 	*nflog = made;
 	return 0;
 }
@@ -80,26 +73,8 @@ void nflog_destroy(struct nflog *nflog)
 {
 	if (nflog == NULL)
 		return;
-	if (nflog->socket != NULL)
-		mnl_socket_close(nflog->socket);
+	kernel_close(nflog->kernel);
 	free(nflog);
-}
-
-/* Returns the length of a datagram of the kernel's, 0 for one of somebody else's, or a negative errno. */
-static ssize_t receive(struct nflog *nflog)
-{
-	for (;;) {
-		struct sockaddr_nl from = {0};
-		struct iovec space = {nflog->buffer.bytes, sizeof nflog->buffer.bytes};
-		struct msghdr header = {
-		    .msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &space, .msg_iovlen = 1};
-		ssize_t length = recvmsg(nflog_fd(nflog), &header, MSG_DONTWAIT);
-		if (length < 0 && errno == EINTR)
-			continue;
-		if (length < 0)
-			return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-		return from.nl_pid == 0 && (header.msg_flags & MSG_TRUNC) == 0 ? length : 0;
-	}
 }
 
 /* ---- taking the group ---- */
@@ -149,12 +124,14 @@ static bool find_answer(const struct nflog *nflog, int length, int *result)
 int nflog_bind(struct nflog *nflog)
 {
 	char buffer[512] __attribute__((aligned(NLMSG_ALIGNTO)));
-	const struct nlmsghdr *message = write_request(nflog, buffer);
-	int result = -EAGAIN;
-	if (mnl_socket_sendto(nflog->socket, message, message->nlmsg_len) < 0)
-		return -errno;
+	struct nlmsghdr *message = write_request(nflog, buffer);
+	struct iovec whole = {message, message->nlmsg_len};
+	int result = kernel_send(nflog->kernel, &whole, 1);
+	if (result != 0)
+		return result;
+	result = -EAGAIN;
 	for (size_t i = 0; i < ANSWERS_MOST; i++) {
-		ssize_t length = receive(nflog);
+		ssize_t length = kernel_receive(nflog->kernel, nflog->buffer.bytes, sizeof nflog->buffer.bytes);
 		if (length < 0 && length != -ENOBUFS)
 			return (int)length;
 		if (length > 0 && find_answer(nflog, (int)length, &result))
@@ -238,7 +215,7 @@ int nflog_read(struct nflog *nflog, size_t most, void (*call)(void *context, con
 	       void *context)
 {
 	for (size_t count = 0; count < most; count++) {
-		ssize_t length = receive(nflog);
+		ssize_t length = kernel_receive(nflog->kernel, nflog->buffer.bytes, sizeof nflog->buffer.bytes);
 		if (length == -EAGAIN)
 			return 0;
 		if (length < 0 && length != -ENOBUFS)

@@ -17,16 +17,17 @@ struct nflog_record {
 };
 
 struct nflog;
+struct kernel;
 
-/* Opens a socket with a receive buffer of a fixed size, which waits for records of `group` in the current network
- * namespace once nflog_bind was called. `*nflog` is the caller's to destroy. Returns 0 or a negative errno. */
-int nflog_create(struct nflog **nflog, uint16_t group);
+/* Waits for records of `group` over `kernel`, which is used for nothing else and closed with the nflog, once nflog_bind
+ * was called. `*nflog` is the caller's to destroy. Returns 0 or a negative errno; then `kernel` is closed, too. */
+int nflog_create(struct nflog **nflog, struct kernel *kernel, uint16_t group);
 
 /* NULL is allowed. */
 void nflog_destroy(struct nflog *nflog);
 
-/* Takes the group, of which only one process can be the reader. Needs CAP_NET_ADMIN. Returns 0, also where it
- * was taken before, -EBUSY while another process has it, or another negative errno; it may be called again then. */
+/* Takes the group, of which only one socket can be the reader. Needs CAP_NET_ADMIN, or an agent. Returns 0, also where
+ * it was taken before, -EBUSY while another process has it, or another negative errno; it may be called again then. */
 int nflog_bind(struct nflog *nflog);
 
 /* The socket to poll for reading; it stays the nflog's. */

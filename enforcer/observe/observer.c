@@ -5,6 +5,7 @@
  * there is free; and of the time for nearest allows, after which events have none. */
 #include "enforcer/observe/observer.h"
 
+#include "enforcer/kernel/socket.h"
 #include "enforcer/observe/filter.h"
 #include "enforcer/observe/nflog.h"
 
@@ -50,17 +51,19 @@ static struct moment moment(void)
 	return (struct moment){microseconds(CLOCK_REALTIME), microseconds(CLOCK_MONOTONIC)};
 }
 
-int observer_create(struct observer **observer, unsigned rate,
+int observer_create(struct observer **observer, struct kernel *kernel, unsigned rate,
 		    void (*changed)(void *context, const struct event *event), void *context)
 {
 	struct observer *made = calloc(1, sizeof *made);
 	*observer = NULL;
-	if (made == NULL)
+	if (made == NULL) {
+		kernel_close(kernel);
 		return -ENOMEM;
+	}
 	made->rate = rate;
 	made->changed = made->ring.closed = changed;
 	made->context = made->ring.context = context;
-	int error = nflog_create(&made->nflog, RULESET_LOG_GROUP);
+	int error = nflog_create(&made->nflog, kernel, RULESET_LOG_GROUP);
 	if (error != 0) {
 		observer_destroy(made);
 		return error;

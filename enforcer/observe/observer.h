@@ -25,12 +25,13 @@ struct observed {
 };
 
 struct observer;
+struct kernel;
 
-/* Makes an observer of the log group of our rules, in the current network namespace, of at most `rate` events in a
+/* Makes an observer of the log group of our rules over `kernel`, which becomes its own, of at most `rate` events in a
  * second. `changed` (NULL: nobody) is told of each event when it is made, and when its count is final. `*observer` is
  * the caller's to destroy. Returns 0 or a negative errno. That the group is another process's is no error:
  * observer_problem says so. */
-int observer_create(struct observer **observer, unsigned rate,
+int observer_create(struct observer **observer, struct kernel *kernel, unsigned rate,
 		    void (*changed)(void *context, const struct event *event), void *context);
 
 /* NULL is allowed. */

@@ -30,6 +30,11 @@ static void node_name_read(struct frontend *frontend, const struct yaml_node *no
 	((struct config *)object)->node = scalar_read(frontend, node, "`node`");
 }
 
+static void user_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	((struct config *)object)->user = scalar_read(frontend, node, "`user`");
+}
+
 static void policy_directory_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
 	path_read(frontend, node, &((struct config *)object)->policy_directory);
@@ -148,7 +153,7 @@ static const struct key config_keys[] = {
     UNTYPED_KEY("node", false, node_name_read),	   UNTYPED_KEY("policy", true, policy_read),
     UNTYPED_KEY("workloads", false, sources_read), UNTYPED_KEY("drift", false, drift_read),
     UNTYPED_KEY("control", false, control_read),   UNTYPED_KEY("metrics", false, metrics_read),
-    UNTYPED_KEY("log", false, log_read),
+    UNTYPED_KEY("log", false, log_read),	   UNTYPED_KEY("user", false, user_read),
 };
 
 /* Reads the file's text, or returns NULL after adding why not. */

@@ -11,6 +11,7 @@ struct arena;
 
 struct config {
 	const char *node; /* default: the host name */
+	const char *user; /* to run as, where root starts it; NULL: `ringfence` */
 	const char *policy_directory;
 	const char **workload_directories;
 	size_t workload_directory_count;

@@ -28,7 +28,7 @@ enum {
 
 static int read_table(struct daemon *daemon, struct arena *arena, int64_t now, struct ruleset **actual)
 {
-	int error = kernel_read(daemon->reader, arena, now, actual);
+	int error = kernel_read(daemon->kernel, arena, now, actual);
 	if (error == 0)
 		(*actual)->at = now;
 	else
@@ -47,7 +47,7 @@ static int read_objects(struct daemon *daemon, struct arena *arena, int64_t now,
 	static const char *const none[] = {NULL};
 	const struct scan_reader reader = {.context = actual, .keep = none, .objects = note_objects};
 	*actual = NULL;
-	struct scan *scan = kernel_scan_start(daemon->reader, arena, now, &reader);
+	struct scan *scan = kernel_scan_start(daemon->kernel, arena, now, &reader);
 	int step = scan != NULL ? 0 : -ENOMEM;
 	while (step == 0 && *actual == NULL)
 		step = kernel_scan_step(scan, 0);
@@ -475,7 +475,7 @@ static void check_begin(struct daemon *daemon)
 	checking->changes = daemon->changes;
 	checking->started = monotonic_seconds();
 	if (checking->wanted != NULL)
-		checking->check = check_start(daemon->reader, checking->arena, checking->wanted, (int64_t)time(NULL));
+		checking->check = check_start(daemon->kernel, checking->arena, checking->wanted, (int64_t)time(NULL));
 }
 
 /* Whether `wanted` still is what the lowering says; if not, it may point to classes that are gone. */

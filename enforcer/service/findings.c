@@ -267,7 +267,7 @@ static int bypass_go(struct findings *findings, uint64_t budget)
 		findings->bypass = bypass_start();
 		findings->bypass_begun = monotonic_seconds();
 	}
-	int step = findings->bypass != NULL ? bypass_step(findings->bypass, findings->daemon->reader, budget) : -ENOMEM;
+	int step = findings->bypass != NULL ? bypass_step(findings->bypass, findings->daemon->kernel, budget) : -ENOMEM;
 	if (step == 0)
 		return 0;
 	if (step > 0)

@@ -1,13 +1,16 @@
 /* ringfenced: the event loop. Sources, the kernel's notifications, timers, the control socket and HTTP meet here.
  *
  * Ending the daemon, in whatever way, leaves the table in force. */
+#include "enforcer/keeper/keeper.h"
 #include "enforcer/kernel/monitor.h"
+#include "enforcer/kernel/probe.h"
+#include "enforcer/sandbox/sanitized.h"
+#include "enforcer/service/confinement.h"
 #include "enforcer/service/control.h"
 #include "enforcer/service/daemon.h"
 #include "enforcer/service/findings.h"
 #include "enforcer/service/observing.h"
 #include "enforcer/service/pages.h"
-#include "enforcer/service/privileges.h"
 #include "enforcer/sources/directory.h"
 
 #include <ringfence/arena.h>
@@ -19,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 #include <time.h>
@@ -48,6 +52,7 @@ struct loop {
 	struct daemon daemon;
 	struct arena *arena;
 	sd_event *events;
+	struct keeper *keeper;
 	struct monitor *monitor;
 	struct control *control;
 	struct pages *pages;
@@ -375,6 +380,18 @@ static json_t *answer(void *context, const char *command, json_t *request)
 	return NULL;
 }
 
+/* Nothing can be applied any more: whoever started us shall start both again. Replies are read where they are waited
+ * for, so there are none here. */
+static int on_keeper_gone(sd_event_source *source, int fd, uint32_t revents, void *context)
+{
+	struct loop *loop = context;
+	(void)source;
+	(void)fd;
+	(void)revents;
+	fprintf(stderr, "ringfenced: the keeper has ended; the rules that were in force still are\n");
+	return sd_event_exit(loop->events, EXIT_FAILURE);
+}
+
 /* ---- start and end ---- */
 
 static int fail(const char *what, int error)
@@ -405,6 +422,7 @@ static int open_loop(struct loop *loop)
 	    sd_event_add_time(loop->events, &loop->tick, CLOCK_MONOTONIC, now + REOPEN_SECONDS * 1000000, 0, on_tick,
 			      loop),
 	    sd_event_add_io(loop->events, NULL, monitor_fd(loop->monitor), EPOLLIN, on_monitor, loop),
+	    sd_event_add_io(loop->events, NULL, keeper_fd(loop->keeper), EPOLLIN, on_keeper_gone, loop),
 	    sd_event_add_defer(loop->events, &loop->check, on_check, loop),
 	};
 	for (size_t i = 0; i < sizeof results / sizeof *results && error >= 0; i++)
@@ -412,14 +430,44 @@ static int open_loop(struct loop *loop)
 	return error < 0 ? error : 0;
 }
 
-static int start(struct loop *loop)
+/* Says what of the kernel is missing, if anything is: then nothing is tried, and what the kernel holds stays. */
+static int probe(void)
+{
+	struct kernel *kernel;
+	int error = kernel_open(&kernel);
+	if (error < 0)
+		return fail("cannot reach nf_tables", error);
+	const char *missing = kernel_probe(kernel, &error);
+	kernel_close(kernel);
+	if (missing == NULL)
+		return 0;
+	if (error == -EPERM)
+		return fail("cannot use nf_tables (CAP_NET_ADMIN is needed)", error);
+	fprintf(stderr, "ringfenced: this kernel lacks %s: %s\n", missing, strerror(-error));
+	return error;
+}
+
+/* What only root, or CAP_NET_ADMIN, can open; then the process that goes on holding it is split off. */
+static int open_privileged(struct loop *loop, const struct user *user)
+{
+	int error = probe();
+	if (error < 0)
+		return error;
+	if ((error = monitor_create(&loop->monitor)) < 0)
+		return fail("cannot subscribe to nf_tables", error);
+	if ((error = keeper_start(&loop->keeper, user)) < 0)
+		return fail("cannot start the keeper", error);
+	if ((error = confinement_become(&loop->daemon.config, user)) < 0)
+		return fail("cannot give up privileges", error);
+	return 0;
+}
+
+static int open_sockets(struct loop *loop)
 {
 	struct daemon *daemon = &loop->daemon;
 	int error;
-	if ((error = kernel_open(&daemon->kernel)) < 0 || (error = kernel_open(&daemon->reader)) < 0)
+	if ((error = keeper_open(loop->keeper, KEEPER_TABLES, &daemon->kernel)) < 0)
 		return fail("cannot reach nf_tables", error);
-	if ((error = monitor_create(&loop->monitor)) < 0)
-		return fail("cannot subscribe to nf_tables", error);
 	if ((error = open_loop(loop)) < 0)
 		return fail("cannot make the event loop", error);
 	if ((error = control_create(&loop->control, loop->events, daemon->config.control_socket, answer, loop)) < 0)
@@ -432,12 +480,33 @@ static int start(struct loop *loop)
 	if ((error = findings_create(&loop->findings, loop->events, daemon)) < 0)
 		return fail("cannot look at the neighbours", error);
 	monitor_hear_others(loop->monitor, findings_hear_other, loop->findings);
-	if ((error = privileges_drop()) < 0)
-		return fail("cannot give up privileges (CAP_NET_ADMIN is needed)", error);
+	return 0;
+}
+
+static int start_observing(struct loop *loop)
+{
+	struct kernel *kernel;
+	int error = keeper_open(loop->keeper, KEEPER_LOG, &kernel);
+	if (error == 0)
+		error = observing_create(&loop->observing, kernel, loop->events, &loop->daemon.config, world_of, loop);
+	return error < 0 ? fail("cannot observe denied connections", error) : 0;
+}
+
+static int start(struct loop *loop)
+{
+	struct daemon *daemon = &loop->daemon;
+	struct user user;
+	int error;
+	if (!confinement_user(&daemon->config, &user))
+		return -ENOENT;
+	if ((error = open_privileged(loop, &user)) < 0 || (error = open_sockets(loop)) < 0)
+		return error;
 	daemon->state = state_create(daemon->config.node);
-	if ((error = observing_create(&loop->observing, loop->events, &daemon->config, world_of, loop)) < 0)
-		return fail("cannot observe denied connections", error);
+	if ((error = start_observing(loop)) < 0)
+		return error;
 	observing_hear(loop->observing, findings_hear_denial, loop->findings);
+	if ((error = confinement_close(&daemon->config)) < 0)
+		return fail("cannot confine itself", error);
 	loop->watch_count = daemon->config.workload_directory_count + 1;
 	loop->watches = arena_alloc(loop->arena, loop->watch_count * sizeof *loop->watches);
 	for (size_t i = 0; i < loop->watch_count; i++) {
@@ -472,9 +541,16 @@ static void finish(struct loop *loop)
 	monitor_destroy(loop->monitor);
 	daemon_finish(daemon);
 	kernel_close(daemon->kernel);
-	kernel_close(daemon->reader);
+	keeper_stop(loop->keeper);
 	state_destroy(daemon->state);
 	arena_free(loop->arena);
+}
+
+/* LeakSanitizer looks at the process by /proc, which is closed to one that is not dumpable. */
+static void open_to_sanitizer(void)
+{
+	if (SANITIZED)
+		prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 }
 
 static int usage(FILE *stream)
@@ -514,7 +590,8 @@ int main(int count, char **words)
 	loop.arena = arena_create();
 	int status = 2;
 	if (config_read(&loop.daemon.config, loop.arena, path) && (check || start(&loop) == 0))
-		status = check ? EXIT_SUCCESS : sd_event_loop(loop.events) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+		status = check ? EXIT_SUCCESS : sd_event_loop(loop.events) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	finish(&loop);
+	open_to_sanitizer();
 	return status;
 }

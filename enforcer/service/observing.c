@@ -2,6 +2,7 @@
  * buffer, or are dropped and counted. */
 #include "enforcer/service/observing.h"
 
+#include "enforcer/kernel/socket.h"
 #include "enforcer/observe/observer.h"
 #include "enforcer/service/journal.h"
 
@@ -171,18 +172,20 @@ static int add_sources(struct observing *observing, sd_event *event)
 	return error < 0 ? error : 0;
 }
 
-int observing_create(struct observing **observing, sd_event *event, const struct config *config, observing_world *world,
-		     void *context)
+int observing_create(struct observing **observing, struct kernel *kernel, sd_event *event, const struct config *config,
+		     observing_world *world, void *context)
 {
 	struct observing *made = calloc(1, sizeof *made);
 	*observing = NULL;
-	if (made == NULL)
+	if (made == NULL) {
+		kernel_close(kernel);
 		return -ENOMEM;
+	}
 	made->world = world;
 	made->context = context;
 	made->denied = config->log_denied;
 	made->journal = -1;
-	int error = observer_create(&made->observer, config->log_rate, on_event, made);
+	int error = observer_create(&made->observer, kernel, config->log_rate, on_event, made);
 	if (error == 0)
 		error = add_sources(made, event);
 	if (error != 0) {

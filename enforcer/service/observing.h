@@ -10,15 +10,16 @@
 #include <systemd/sd-event.h>
 
 struct observing;
+struct kernel;
 
 /* Returns the world of the moment; its policy is NULL while there is none. */
 typedef struct world observing_world(void *context);
 
-/* Begins to observe in the current network namespace, from the loop `event`, which it references; needs CAP_NET_ADMIN.
+/* Begins to observe over `kernel`, which becomes its own, from the loop `event`, which it references.
  * That another process reads the log group is said on stderr and tried again. `*observing` is the caller's to destroy.
  * Returns 0 or a negative errno. */
-int observing_create(struct observing **observing, sd_event *event, const struct config *config, observing_world *world,
-		     void *context);
+int observing_create(struct observing **observing, struct kernel *kernel, sd_event *event, const struct config *config,
+		     observing_world *world, void *context);
 
 /* Calls `hear` of each event too, when it is made and when its count is final. */
 void observing_hear(struct observing *observing, void (*hear)(void *context, const struct event *event), void *context);

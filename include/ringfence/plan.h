@@ -87,6 +87,10 @@ uint32_t kernel_port(const struct kernel *kernel);
 /* Applies a plan, transaction by transaction; the first that is refused ends it. `at`: Unix time in seconds, now. */
 struct answer kernel_apply(struct kernel *kernel, const struct plan *plan, int64_t at);
 
+/* Whether the kernel would take a transaction: it is given all of it, and something that it refuses at the end, so that
+ * nothing is changed. For a process that has CAP_NET_ADMIN itself. */
+struct answer kernel_try(struct kernel *kernel, const struct transaction *transaction, int64_t at);
+
 /* The bytes of the netlink batches that kernel_apply would send for a plan. */
 uint64_t plan_bytes(const struct plan *plan, int64_t at);
 

@@ -327,7 +327,7 @@ static void start_daemon(struct enforcer *enforcer, const char *program, const c
 			give_up(path);
 	}
 	snprintf(text, sizeof text,
-		 "node: " NODE "\npolicy: {directory: %s/policy}\nworkloads:\n  - {source: files, directory: "
+		 "node: " NODE "\nuser: root\npolicy: {directory: %s/policy}\nworkloads:\n  - {source: files, directory: "
 		 "%s/workloads}\ncontrol: {socket: %s/control.sock}\n",
 		 enforcer->directory, enforcer->directory, enforcer->directory);
 	write_file(enforcer, "ringfenced.yaml", text);

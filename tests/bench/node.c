@@ -38,7 +38,7 @@ static bool write_config(const struct node *node)
 	if (file == NULL)
 		return fail(path);
 	fprintf(file,
-		"node: %s\npolicy: {directory: %s/policy}\nworkloads:\n  - {source: files, directory: %s}\n"
+		"node: %s\nuser: root\npolicy: {directory: %s/policy}\nworkloads:\n  - {source: files, directory: %s}\n"
 		"drift: repair\ncontrol: {socket: %s/control.sock}\n",
 		FLEET_NODE, node->directory, node->workloads, node->directory);
 	return fclose(file) == 0 || fail(path);
@@ -144,28 +144,53 @@ json_t *node_ask(const struct node *node, const char *command, double limit)
 
 static FILE *open_of(pid_t pid, const char *name)
 {
-	char path[64];
+	char path[128];
 	snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
 	return fopen(path, "re");
 }
 
-struct node_cpu node_cpu(const struct node *node)
+/* The process that the daemon has beside it; 0: none. */
+static pid_t keeper_of(pid_t daemon)
 {
-	struct node_cpu cpu = {0};
+	char name[64];
+	int pid = 0;
+	snprintf(name, sizeof name, "task/%d/children", daemon);
+	FILE *file = open_of(daemon, name);
+	if (file == NULL || fscanf(file, "%d", &pid) != 1)
+		pid = 0;
+	if (file != NULL)
+		fclose(file);
+	return pid;
+}
+
+static void add_cpu(struct node_cpu *cpu, pid_t pid)
+{
 	unsigned long user = 0, system = 0;
-	FILE *file = open_of(node->daemon, "schedstat");
-	if (file == NULL || fscanf(file, "%" SCNu64 " %" SCNu64, &cpu.run_ns, &cpu.wait_ns) != 2)
+	uint64_t run = 0, wait = 0;
+	FILE *file = open_of(pid, "schedstat");
+	if (file == NULL || fscanf(file, "%" SCNu64 " %" SCNu64, &run, &wait) != 2)
 		fail("schedstat");
 	if (file != NULL)
 		fclose(file);
-	file = open_of(node->daemon, "stat");
+	file = open_of(pid, "stat");
 	if (file == NULL ||
 	    fscanf(file, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) != 2)
 		fail("stat");
 	if (file != NULL)
 		fclose(file);
-	cpu.user = (double)user / (double)sysconf(_SC_CLK_TCK);
-	cpu.system = (double)system / (double)sysconf(_SC_CLK_TCK);
+	cpu->run_ns += run;
+	cpu->wait_ns += wait;
+	cpu->user += (double)user / (double)sysconf(_SC_CLK_TCK);
+	cpu->system += (double)system / (double)sysconf(_SC_CLK_TCK);
+}
+
+struct node_cpu node_cpu(const struct node *node)
+{
+	struct node_cpu cpu = {0};
+	pid_t keeper = keeper_of(node->daemon);
+	add_cpu(&cpu, node->daemon);
+	if (keeper > 0)
+		add_cpu(&cpu, keeper);
 	return cpu;
 }
 
@@ -181,21 +206,29 @@ static unsigned long number_in(FILE *file, const char *name)
 	return 0;
 }
 
+static void add_memory(struct node_memory *memory, pid_t pid)
+{
+	FILE *file = open_of(pid, "smaps_rollup");
+	if (file != NULL) {
+		memory->rss += number_in(file, "Rss");
+		memory->pss += number_in(file, "Pss");
+		memory->anonymous += number_in(file, "Anonymous");
+		fclose(file);
+	}
+	file = open_of(pid, "status");
+	if (file != NULL) {
+		memory->peak += number_in(file, "VmHWM");
+		fclose(file);
+	}
+}
+
 struct node_memory node_memory(const struct node *node)
 {
 	struct node_memory memory = {0};
-	FILE *file = open_of(node->daemon, "smaps_rollup");
-	if (file != NULL) {
-		memory.rss = number_in(file, "Rss");
-		memory.pss = number_in(file, "Pss");
-		memory.anonymous = number_in(file, "Anonymous");
-		fclose(file);
-	}
-	file = open_of(node->daemon, "status");
-	if (file != NULL) {
-		memory.peak = number_in(file, "VmHWM");
-		fclose(file);
-	}
+	pid_t keeper = keeper_of(node->daemon);
+	add_memory(&memory, node->daemon);
+	if (keeper > 0)
+		add_memory(&memory, keeper);
 	return memory;
 }
 

@@ -196,6 +196,7 @@ node() {
 	WORKLOADS=$WORK/workloads
 	SOCKET=$WORK/control.sock
 	mkdir -p "$POLICY" "$WORKLOADS"
+	chown nobody "$WORK" # the daemon's user, who makes its socket here
 	namespace node
 	ROUTER=$PREFIX-node
 	on node sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding'
@@ -277,6 +278,7 @@ daemon_config() { # DRIFT
 		policy: {directory: $POLICY}
 		workloads:
 		  - {source: files, directory: $WORKLOADS}
+		user: nobody
 		drift: $1
 		control: {socket: $WORK/control.sock}
 		$([ -z "$METRICS" ] || echo "metrics: {listen: \"$METRICS\"}")

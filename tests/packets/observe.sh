@@ -202,6 +202,7 @@ daemon_config() {
 		node: node-a
 		policy: {directory: $POLICY}
 		workloads: [{source: files, directory: $WORKLOADS}]
+		user: nobody
 		control: {socket: $SOCKET}
 		log: {denied: false, rate: 5/second}
 	END

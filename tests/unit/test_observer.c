@@ -1,4 +1,5 @@
 /* Records to events: names, reasons, folding, bounds, filters. Messages are made here as the kernel makes them. */
+#include "enforcer/kernel/socket.h"
 #include "enforcer/observe/nflog.h"
 #include "enforcer/observe/observer.h"
 #include "tests/unit/reading.h"
@@ -58,7 +59,8 @@ static int begin_with(void **state, unsigned rate)
 	if (!apart)
 		return 0;
 	fixture->world = read_policy(&fixture->reading, "shop.yaml", POLICY);
-	return observer_create(&fixture->observer, rate, count, fixture);
+	struct kernel *kernel;
+	return kernel_open(&kernel) != 0 ? -1 : observer_create(&fixture->observer, kernel, rate, count, fixture);
 }
 
 static int begin(void **state)
@@ -451,10 +453,12 @@ static void no_mutated_message_is_misread(void **state)
 
 static void taking_the_group_twice_is_no_error(void **state)
 {
+	struct kernel *kernel;
 	struct nflog *nflog;
 	(void)state;
 	SKIP_UNLESS_APART();
-	assert_int_equal(nflog_create(&nflog, 7), 0);
+	assert_int_equal(kernel_open(&kernel), 0);
+	assert_int_equal(nflog_create(&nflog, kernel, 7), 0);
 	assert_int_equal(nflog_bind(nflog), 0);
 	assert_int_equal(nflog_bind(nflog), 0);
 	nflog_destroy(nflog);
@@ -464,9 +468,11 @@ static void only_one_can_read_the_group(void **state)
 {
 	struct fixture *fixture = *state;
 	struct observer *second;
+	struct kernel *kernel;
 	SKIP_UNLESS_APART();
 	assert_null(observer_problem(fixture->observer));
-	assert_int_equal(observer_create(&second, 1, NULL, NULL), 0);
+	assert_int_equal(kernel_open(&kernel), 0);
+	assert_int_equal(observer_create(&second, kernel, 1, NULL, NULL), 0);
 	assert_string_equal(observer_problem(second), "another process reads the log group");
 	assert_false(observer_bind(second));
 	observer_destroy(fixture->observer);

@@ -1,5 +1,6 @@
-/* What a process can and cannot do after privileges_drop: tried in a child for each case. */
-#include "enforcer/service/privileges.h"
+/* What a process can and cannot do after privileges_drop: tried in a child for each case, once as the keeper and once
+ * as the process that plans. */
+#include "enforcer/sandbox/privileges.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +10,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
@@ -25,6 +28,22 @@
 #include <time.h>
 #include <unistd.h>
 
+static bool net_admin; /* what the child keeps */
+
+/* An ordinary user, in groups that are not the user's. */
+static int drop(void)
+{
+	static const gid_t groups[] = {0, 1};
+	struct user user;
+	int error = user_find("nobody", &user);
+
+	if (geteuid() != 0)
+		user_self(&user);
+	else if (setgroups(sizeof groups / sizeof *groups, groups) != 0)
+		return -errno;
+	return error != 0 ? error : privileges_drop(&user, net_admin);
+}
+
 /* Runs `action` after the drop in a child, and returns the child's status: 0, an errno, or 255 when the drop failed. */
 static int after_drop(int (*action)(void))
 {
@@ -33,7 +52,7 @@ static int after_drop(int (*action)(void))
 
 	assert_true(child >= 0);
 	if (child == 0) {
-		int error = privileges_drop();
+		int error = drop();
 
 		if (error != 0)
 			fprintf(stderr, "privileges_drop: %s\n", strerror(-error));
@@ -127,13 +146,13 @@ static int look_at_sets(void)
 	cap_flag_value_t value;
 
 	for (cap_value_t cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++) {
-		cap_flag_value_t expected = cap == CAP_NET_ADMIN ? CAP_SET : CAP_CLEAR;
+		cap_flag_value_t expected = cap == CAP_NET_ADMIN && net_admin ? CAP_SET : CAP_CLEAR;
 
 		for (cap_flag_t set = CAP_EFFECTIVE; set <= CAP_INHERITABLE; set++)
 			if (cap_get_flag(caps, cap, set, &value) != 0 ||
 			    value != (set == CAP_INHERITABLE ? CAP_CLEAR : expected))
 				return 1;
-		if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) != (int)expected)
+		if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) != (cap == CAP_NET_ADMIN))
 			return 2;
 		if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) != 0)
 			return 3;
@@ -146,7 +165,29 @@ static int look_at_sets(void)
 
 static int drop_again(void)
 {
-	return privileges_drop() == 0 ? 0 : 1;
+	return drop() == 0 ? 0 : 1;
+}
+
+static int become_root(void)
+{
+	return setresuid(0, 0, 0) == 0 ? 0 : errno;
+}
+
+/* Root's files, by its user and by its group. */
+static int read_shadow(void)
+{
+	return open("/etc/shadow", O_RDONLY | O_CLOEXEC) >= 0 ? 0 : errno;
+}
+
+static int look_at_groups(void)
+{
+	gid_t groups[USER_GROUPS_MOST];
+	int count = getgroups(USER_GROUPS_MOST, groups);
+
+	for (int i = 0; i < count; i++)
+		if (groups[i] < 2)
+			return 1;
+	return getegid() == 0 || getgid() == 0 ? 2 : count < 0 ? 3 : 0;
 }
 
 /* With `lost` taken away first, privileges_drop says that it may not. */
@@ -163,7 +204,7 @@ static int without(cap_value_t lost)
 		    cap_set_flag(caps, CAP_PERMITTED, 1, &lost, CAP_CLEAR) != 0 || cap_set_proc(caps) != 0)
 			_exit(254);
 		cap_free(caps);
-		_exit(-privileges_drop());
+		_exit(-drop());
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status));
@@ -178,31 +219,45 @@ static bool is_root(void)
 	return false;
 }
 
-static void only_the_packet_filter_is_left(void **state)
+static void nothing_but_the_packet_filter_is_left(void **state)
 {
 	static const struct {
 		const char *name;
 		int (*action)(void);
-		int before, after;
+		int before, keeper, planner;
 	} cases[] = {
-	    {"a raw socket", raw_socket, 0, EPERM},	  {"a packet socket", packet_socket, 0, EPERM},
-	    {"a port below 1024", low_port, 0, EACCES},	  {"chown", give_file_away, 0, EPERM},
-	    {"setting the time", set_time, 0, EPERM},	  {"mount", mount_something, -1, EPERM},
-	    {"setuid", become_another, -1, EPERM},	  {"a dump of nf_tables", dump_tables, 0, 0},
-	    {"the capability sets", look_at_sets, -1, 0}, {"a second drop", drop_again, -1, 0},
+	    {"a raw socket", raw_socket, 0, EPERM, EPERM},
+	    {"a packet socket", packet_socket, 0, EPERM, EPERM},
+	    {"a port below 1024", low_port, 0, EACCES, EACCES},
+	    {"chown", give_file_away, 0, EPERM, EPERM},
+	    {"setting the time", set_time, 0, EPERM, EPERM},
+	    {"mount", mount_something, -1, EPERM, EPERM},
+	    {"setuid", become_another, -1, EPERM, EPERM},
+	    {"setuid to root", become_root, -1, EPERM, EPERM},
+	    {"root's files", read_shadow, 0, EACCES, EACCES},
+	    {"root's groups", look_at_groups, -1, 0, 0},
+	    {"a dump of nf_tables", dump_tables, 0, 0, EPERM},
+	    {"the capability sets", look_at_sets, -1, 0, 0},
+	    {"a second drop", drop_again, -1, 0, 0},
 	};
 
 	(void)state;
 	if (!is_root())
 		skip();
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		int before = cases[i].before == 0 ? cases[i].action() : 0, after = after_drop(cases[i].action);
+		int before = cases[i].before == 0 ? cases[i].action() : 0;
 
 		if (before != 0)
 			print_message("%s: not possible here before the drop either (%s)\n", cases[i].name,
 				      strerror(before));
-		if (after != cases[i].after)
-			fail_msg("%s: %d after the drop, not %d", cases[i].name, after, cases[i].after);
+		for (int keeper = 0; keeper < 2; keeper++) {
+			net_admin = keeper;
+			int wanted = keeper ? cases[i].keeper : cases[i].planner, after = after_drop(cases[i].action);
+
+			if (after != wanted)
+				fail_msg("%s: %d after the drop of the %s, not %d", cases[i].name, after,
+					 keeper ? "keeper" : "planner", wanted);
+		}
 	}
 }
 
@@ -211,6 +266,7 @@ static void missing_net_admin_is_refused(void **state)
 	(void)state;
 	if (!is_root())
 		skip();
+	net_admin = true;
 	assert_int_equal(without(CAP_NET_ADMIN), EPERM);
 }
 
@@ -225,7 +281,7 @@ static void bounding_set_that_cannot_be_emptied_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(only_the_packet_filter_is_left),
+	    cmocka_unit_test(nothing_but_the_packet_filter_is_left),
 	    cmocka_unit_test(missing_net_admin_is_refused),
 	    cmocka_unit_test(bounding_set_that_cannot_be_emptied_is_refused),
 	};
