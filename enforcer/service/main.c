@@ -442,7 +442,9 @@ static int probe(void)
 	if (missing == NULL)
 		return 0;
 	if (error == -EPERM)
-		return fail("cannot use nf_tables (CAP_NET_ADMIN is needed)", error);
+		return fail(
+		    "cannot use nf_tables (CAP_NET_ADMIN is needed, or another process owns table inet ringfence)",
+		    error);
 	fprintf(stderr, "ringfenced: this kernel lacks %s: %s\n", missing, strerror(-error));
 	return error;
 }
