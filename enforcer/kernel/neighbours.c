@@ -170,7 +170,8 @@ static void take_neighbour(const struct nlmsghdr *message, const struct neighbou
 	if (cache != NULL && mnl_attr_get_payload_len(cache) >= sizeof(struct nda_cacheinfo)) {
 		struct nda_cacheinfo info;
 		memcpy(&info, mnl_attr_get_payload(cache), sizeof info);
-		/* One that has just come, by a request of its own, counts as confirmed a minute before (neigh_alloc). */
+		/* One that has just come, by a request of its own, counts as confirmed a minute before (neigh_alloc).
+		 */
 		uint32_t ticks = info.ndm_confirmed < info.ndm_updated ? info.ndm_confirmed : info.ndm_updated;
 		neighbour.age = ticks / (uint32_t)sysconf(_SC_CLK_TCK);
 	}

@@ -20,10 +20,11 @@ const char *const damage_words[DAMAGE_KINDS] = {[DAMAGE_OPENED] = "opened",
 						[DAMAGE_FOREIGN] = "foreign"};
 
 enum {
-	NAMES_MOST = 3,	  /* workloads that are named one by one */
-	ADDED_MOST = 3,	  /* rules of somebody else that are quoted */
-	RULE_TEXT = 160,  /* bytes of one of them */
-	DEDUPE_MOST = 200 /* things that are compared with a new one */
+	NAMES_MOST = 3,	   /* workloads that are named one by one */
+	ADDED_MOST = 3,	   /* rules of somebody else that are quoted */
+	RULE_TEXT = 160,   /* bytes of one of them */
+	DEDUPE_MOST = 200, /* things that are compared with a new one */
+	LOOKED_MOST = 2000 /* elements that are looked at: many may say the same */
 };
 
 /* A local address and the chain that a map has for it. */
@@ -42,6 +43,9 @@ struct telling {
 	size_t most;
 	struct holder *holders; /* by chain, then address */
 	size_t holder_count;
+	char class_chain[RULESET_NAME_SIZE]; /* that was named last, and how */
+	const char *class_name;
+	size_t looked; /* elements */
 	struct damages damages;
 };
 
@@ -193,7 +197,7 @@ static const struct service *class_service(const struct telling *t, const struct
 }
 
 /* Those who have the rules of a class: by their service where these are all of it, else by their names. */
-static const char *name_class(struct telling *t, const char *chain, enum direction direction)
+static const char *find_class_name(struct telling *t, const char *chain, enum direction direction)
 {
 	const struct workload *first = NULL, *last = NULL;
 	const char *names = "";
@@ -214,6 +218,16 @@ static const char *name_class(struct telling *t, const char *chain, enum directi
 	if (first == NULL)
 		return arena_printf(t->arena, "workloads that are not here now (%s)", chain);
 	return count <= NAMES_MOST ? names : arena_printf(t->arena, "%s and %zu more", names, count - NAMES_MOST);
+}
+
+/* The same; the elements of a set come one behind the other. */
+static const char *name_class(struct telling *t, const char *chain, enum direction direction)
+{
+	if (t->class_name != NULL && strcmp(t->class_chain, chain) == 0)
+		return t->class_name;
+	t->class_name = find_class_name(t, chain, direction);
+	snprintf(t->class_chain, sizeof t->class_chain, "%s", chain);
+	return t->class_name;
 }
 
 /* ---- telling ---- */
@@ -508,7 +522,8 @@ static void tell_elements(struct telling *t, const struct operation *operation)
 {
 	struct oddity o = {.set = operation->set, .extra = operation->kind == OPERATION_DELETE_ELEMENTS};
 	for (size_t i = 0; i < operation->element_count; i++) {
-		if (is_full(t)) {
+		if (is_full(t) || t->looked++ == LOOKED_MOST) {
+			t->looked = LOOKED_MOST;
 			t->damages.left_out += operation->element_count - i;
 			return;
 		}

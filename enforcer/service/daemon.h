@@ -14,7 +14,7 @@ struct daemon {
 	struct config config;
 	struct state *state;
 	struct kernel *kernel; /* plans are applied over another socket, by an agent: while the table is read, too */
-	struct lowering *enforced;	/* what the kernel was last made to hold; NULL: nothing yet, or not known */
+	struct lowering *enforced; /* what the kernel was last made to hold; NULL: nothing yet, or not known */
 	/* Where the newest could not be enforced: what the kernel held then, and shall go on to hold; else NULL. */
 	struct arena *held_arena;
 	struct ruleset *held;

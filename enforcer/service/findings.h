@@ -12,8 +12,8 @@
 struct findings;
 
 /* Looks at once, and then each minute, in slices in the loop `events`, which it references; in the current network
- * namespace. It borrows `daemon`, whose `kernel` it reads over while no check does. `*findings` is the caller's to destroy.
- * Returns 0 or a negative errno. */
+ * namespace. It borrows `daemon`, whose `kernel` it reads over while no check does. `*findings` is the caller's to
+ * destroy. Returns 0 or a negative errno. */
 int findings_create(struct findings **findings, sd_event *events, struct daemon *daemon);
 
 /* NULL is allowed. */

@@ -1,6 +1,6 @@
 /* owner [owner] [persist] [dormant]: makes table inet ringfence with these flags, or takes it over where it is an
- * orphan, and holds its socket. Then each line of stdin is done over the same socket: "chain NAME" adds a chain, "again"
- * asks for the same table again, "flags WORD..." for other flags. Prints ok or the error of each.
+ * orphan, and holds its socket. Then each line of stdin is done over the same socket: "chain NAME" adds a chain,
+ * "again" asks for the same table again, "flags WORD..." for other flags. Prints ok or the error of each.
  *
  * nft 1.0.6 knows neither owner nor persist, so what the kernel makes of them is tried by hand. */
 #include <arpa/inet.h>
@@ -32,7 +32,7 @@ static int transact(uint16_t type, void (*fill)(struct nlmsghdr *message, const 
 	nftnl_batch_begin(mnl_nlmsg_batch_current(batch), sequence++);
 	mnl_nlmsg_batch_next(batch);
 	struct nlmsghdr *message = nftnl_nlmsg_build_hdr(mnl_nlmsg_batch_current(batch), type, NFPROTO_INET,
-							  NLM_F_CREATE | NLM_F_ACK, sequence++);
+							 NLM_F_CREATE | NLM_F_ACK, sequence++);
 	fill(message, what);
 	mnl_nlmsg_batch_next(batch);
 	nftnl_batch_end(mnl_nlmsg_batch_current(batch), sequence++);

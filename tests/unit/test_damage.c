@@ -396,6 +396,38 @@ static void what_is_much_is_counted(void **state)
 	arena_free(table.reading.arena);
 }
 
+static void fill_timeouts(struct trial *table, const struct ruleset *ruleset, int64_t expires)
+{
+	struct set *set = NULL;
+	for (size_t i = 0; i < ruleset->set_count && set == NULL; i++)
+		if (ruleset->sets[i]->timeout && ruleset->sets[i]->key == KEY_PORT4)
+			set = ruleset->sets[i];
+	assert_non_null(set);
+	set->elements = NULL;
+	set->element_count = 0;
+	for (int i = 0; i < 5000; i++) {
+		struct element *element = arena_push(table->reading.arena, set->elements, set->element_count);
+		*element = (struct element){.key = {10, 9, (uint8_t)(i >> 8), (uint8_t)i, 6}, .expires = expires};
+		memcpy(element->end, element->key, sizeof element->end);
+	}
+}
+
+/* Many elements that say the same: not all of them are looked at. */
+static void what_says_the_same_is_not_looked_at_for_ever(void **state)
+{
+	struct trial table;
+	(void)state;
+	make_table(&table, POLICY);
+	fill_timeouts(&table, table.actual, NOW + 90000);
+	fill_timeouts(&table, table.wanted, NOW + 1000);
+	char *got = words_of(&table, 100);
+	const char words[] = "changed: when an allow ends, in set ";
+	assert_int_equal(strncmp(got, words, sizeof words - 1), 0);
+	assert_non_null(strstr(got, "\nand 8000 more\n"));
+	free(got);
+	arena_free(table.reading.arena);
+}
+
 /* A peer so large that classes share a set of it: what it means stands in the rules. */
 static void shared_sets_are_told_by_the_rules_that_ask(void **state)
 {
@@ -439,6 +471,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(damages_are_told_in_the_policys_terms),
 	    cmocka_unit_test(what_is_much_is_counted),
+	    cmocka_unit_test(what_says_the_same_is_not_looked_at_for_ever),
 	    cmocka_unit_test(shared_sets_are_told_by_the_rules_that_ask),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
