@@ -152,6 +152,22 @@ static void print_confirm(const json_t *confirm)
 	       number_of(confirm, "seconds_left"), number_of(confirm, "denied_flows"));
 }
 
+/* What there is of drift, by kind, in one line. */
+static void print_drift(const json_t *drift)
+{
+	const json_t *kinds = json_object_get(drift, "kinds");
+	json_t *kind;
+	size_t i;
+	printf("drift       %s", json_array_size(kinds) == 0 ? "none" : "");
+	json_array_foreach(kinds, i, kind)
+	{
+		printf("%s", i > 0 ? ", " : "");
+		print(json_string_value(kind));
+	}
+	printf("; %lld changes by others, %lld repaired (%s)\n", number_of(drift, "events"),
+	       number_of(drift, "repaired"), text_of(drift, "mode"));
+}
+
 int status_run(const struct arguments *arguments)
 {
 	json_t *answer = ask(arguments, "status");
@@ -172,10 +188,7 @@ int status_run(const struct arguments *arguments)
 		printf("generation  %lld since %s\n",
 		       (long long)json_integer_value(json_object_get(answer, "generation")), text_of(answer, "since"));
 		printf("workloads   %lld\n", (long long)json_integer_value(json_object_get(answer, "workloads")));
-		printf("drift       %s; %lld changes by others, %lld repaired (%s)\n",
-		       differs ? "the table differs" : "none",
-		       (long long)json_integer_value(json_object_get(drift, "events")),
-		       (long long)json_integer_value(json_object_get(drift, "repaired")), text_of(drift, "mode"));
+		print_drift(drift);
 		print_observe(json_object_get(answer, "observe"));
 		print_incidents(answer);
 		print_rollback(rollback);
@@ -194,35 +207,147 @@ int status_run(const struct arguments *arguments)
 	return fine ? EXIT_YES : EXIT_NO;
 }
 
+/* ---- drift, a section for each kind ---- */
+
+static const json_t *list_of(const json_t *object, const char *key)
+{
+	return json_object_get(object, key);
+}
+
+static void print_words(const char *before, const json_t *object, const char *key)
+{
+	if (text_of(object, key)[0] == 0)
+		return;
+	printf("%s", before);
+	print(text_of(object, key));
+}
+
+static void print_maker(const json_t *object)
+{
+	if (text_of(object, "process")[0] == 0)
+		return;
+	printf(", by ");
+	print(text_of(object, "process"));
+	printf(" (pid %lld)", number_of(object, "pid"));
+}
+
+static void print_meaning(const json_t *meaning)
+{
+	size_t i;
+	json_t *item;
+	json_array_foreach(meaning, i, item)
+	{
+		printf("    ");
+		print(text_of(item, "text"));
+		putchar('\n');
+	}
+}
+
+/* Who changed our table, and what that meant. */
+static void print_events(const json_t *answer)
+{
+	size_t i;
+	json_t *event;
+	json_array_foreach(list_of(answer, "events"), i, event)
+	{
+		printf("%s  ", text_of(event, "time"));
+		print(text_of(event, "process"));
+		printf(" (pid %lld) made %lld change%s", number_of(event, "pid"), number_of(event, "count"),
+		       number_of(event, "count") == 1 ? "" : "s");
+		const json_t *repair = json_object_get(event, "repair_ms");
+		if (repair != NULL)
+			printf(", repaired after %.1f ms", json_real_value(repair));
+		putchar('\n');
+		print_meaning(list_of(event, "meaning"));
+		print_list("   ", list_of(event, "changes"), NULL, NULL);
+	}
+}
+
+static void print_table(const json_t *answer)
+{
+	if (text_of(answer, "difference")[0] == 0)
+		return;
+	puts("table: it differs from the policy now");
+	print_meaning(list_of(answer, "changes"));
+	puts("  to make it whole:");
+	print(text_of(answer, "difference"));
+}
+
+static void print_policy(const json_t *answer)
+{
+	const json_t *policy = json_object_get(answer, "policy");
+	if (!json_is_object(policy))
+		return;
+	printf("policy: an older one than was given is enforced, since %s\n", text_of(policy, "since"));
+	print_words("    why: ", policy, "why");
+	if (text_of(policy, "revision")[0] != 0)
+		printf("\n    in force: %s, generation %lld, since %s\n", text_of(policy, "revision"),
+		       number_of(policy, "generation"), text_of(policy, "enforced_since"));
+	else
+		puts("\n    in force: what the kernel held when the daemon started");
+}
+
+static void print_left_out(const json_t *answer, const char *key)
+{
+	if (number_of(answer, key) > 0)
+		printf("    and %lld more\n", number_of(answer, key));
+}
+
+static void print_workloads(const json_t *answer)
+{
+	size_t i;
+	json_t *item;
+	if (json_array_size(list_of(answer, "workloads")) == 0)
+		return;
+	puts("workloads: seen on this node, and named by no source");
+	json_array_foreach(list_of(answer, "workloads"), i, item)
+	{
+		print_words("    ", item, "address");
+		print_words(" on ", item, "interface");
+		print_words(" (", item, "hardware");
+		printf("%s, first seen %s, last %s", text_of(item, "hardware")[0] != 0 ? ")" : "",
+		       text_of(item, "first_seen"), text_of(item, "last_seen"));
+		if (number_of(item, "denials") > 0)
+			printf(", denied %lld times", number_of(item, "denials"));
+		putchar('\n');
+	}
+	print_left_out(answer, "workloads_left_out");
+}
+
+static void print_bypass(const json_t *answer)
+{
+	size_t i;
+	json_t *item;
+	if (json_array_size(list_of(answer, "bypass")) == 0)
+		return;
+	puts("bypass: what defeats the table without touching it");
+	json_array_foreach(list_of(answer, "bypass"), i, item)
+	{
+		print_words("    ", item, "kind");
+		print_words(": ", item, "object");
+		print_words(": ", item, "text");
+		print_words("; ", item, "detail");
+		printf("; since %s", text_of(item, "since"));
+		print_maker(item);
+		putchar('\n');
+	}
+	print_left_out(answer, "bypass_left_out");
+}
+
 int drift_run(const struct arguments *arguments)
 {
-	json_t *answer = ask(arguments, "drift"), *event;
+	static void (*const sections[])(const json_t *answer) = {print_events, print_table, print_policy,
+								 print_workloads, print_bypass};
+	json_t *answer = ask(arguments, "drift");
 	if (answer == NULL)
 		return EXIT_PROBLEM;
-	bool differs = json_is_true(json_object_get(answer, "drift"));
-	const json_t *events = json_object_get(answer, "events");
-	size_t i;
+	bool drifts = json_is_true(json_object_get(answer, "drift"));
 	if (!print_json(arguments, answer)) {
-		json_array_foreach(events, i, event)
-		{
-			printf("%s  ", text_of(event, "time"));
-			print(text_of(event, "process"));
-			printf(" (pid %lld) made %lld change%s",
-			       (long long)json_integer_value(json_object_get(event, "pid")),
-			       (long long)json_integer_value(json_object_get(event, "count")),
-			       json_integer_value(json_object_get(event, "count")) == 1 ? "" : "s");
-			const json_t *repair = json_object_get(event, "repair_ms");
-			if (repair != NULL)
-				printf(", repaired after %.1f ms", json_real_value(repair));
-			putchar('\n');
-			print_list("   ", json_object_get(event, "changes"), NULL, NULL);
-		}
-		if (differs)
-			puts("the table differs from the policy now; applying it would change:");
-		else
-			puts("no drift: the table is as the policy says");
-		print(text_of(answer, "difference"));
+		for (size_t i = 0; i < sizeof sections / sizeof *sections; i++)
+			sections[i](answer);
+		if (!drifts)
+			puts("no drift: the table is as the policy says, and nothing defeats it");
 	}
 	json_decref(answer);
-	return differs ? EXIT_NO : EXIT_YES;
+	return drifts ? EXIT_NO : EXIT_YES;
 }

@@ -5,6 +5,8 @@
  * counted in full and described in part. */
 #include "enforcer/kernel/monitor.h"
 
+#include "enforcer/kernel/bypass.h"
+
 #include <ringfence/ruleset.h>
 
 #include <arpa/inet.h>
@@ -27,6 +29,9 @@
 struct monitor {
 	struct mnl_socket *socket;
 	struct monitor_change change; /* the transaction whose end has not come yet */
+	struct monitor_other other;   /* the same, as far as it is about other tables */
+	void (*others)(void *context, const struct monitor_other *other);
+	void *others_context;
 	uint16_t mark; /* the low half of its generation id, which each of its messages carries (res_id) */
 	union {
 		char bytes[READ_SIZE];
@@ -274,9 +279,31 @@ static void gather_one(struct monitor_change *change, const struct form *form, c
 	text_printf(&text, "%s", form->after);
 }
 
-static void forget(struct monitor_change *change)
+static void forget(struct monitor *monitor)
 {
-	change->count = change->description_count = 0;
+	monitor->change.count = monitor->change.description_count = 0;
+	monitor->other.table_count = 0;
+	monitor->other.more = false;
+}
+
+/* Notes the table of another, once. */
+static void gather_other(struct monitor *monitor, const struct nlmsghdr *message)
+{
+	const struct nfgenmsg *header = mnl_nlmsg_get_payload(message);
+	const struct nlattr *name = message_attr(message, NFTA_TABLE_NAME);
+	struct monitor_other *other = &monitor->other;
+	struct monitor_table table = {.family = header->nfgen_family};
+
+	if (name == NULL)
+		return;
+	name_print(table.name, sizeof table.name, mnl_attr_get_payload(name), mnl_attr_get_payload_len(name));
+	for (size_t i = 0; i < other->table_count; i++)
+		if (other->tables[i].family == table.family && strcmp(other->tables[i].name, table.name) == 0)
+			return;
+	if (other->table_count < MONITOR_TABLES_MAX)
+		other->tables[other->table_count++] = table;
+	else
+		other->more = true;
 }
 
 static uint16_t message_mark(const struct nlmsghdr *message)
@@ -291,11 +318,15 @@ static void gather(struct monitor *monitor, unsigned type, const struct nlmsghdr
 	struct monitor_change *change = &monitor->change;
 	const struct nlattr *list, *element;
 
-	if (type >= NFT_MSG_MAX || !forms[type].known || !is_ours(message))
+	if (type >= NFT_MSG_MAX || !forms[type].known)
 		return;
 	if (message_mark(message) != monitor->mark) /* the end of the transaction before was lost */
-		forget(change);
+		forget(monitor);
 	monitor->mark = message_mark(message);
+	if (!is_ours(message)) {
+		gather_other(monitor, message);
+		return;
+	}
 	if (type != NFT_MSG_NEWSETELEM && type != NFT_MSG_DELSETELEM) {
 		gather_one(change, &forms[type], message, NULL);
 		return;
@@ -317,16 +348,21 @@ static void finish(struct monitor *monitor, const struct nlmsghdr *message,
 
 	change->generation = attr_u32(message_attr(message, NFTA_GEN_ID));
 	if ((change->generation & 0xffff) != monitor->mark)
-		forget(change);
-	if (change->count == 0)
+		forget(monitor);
+	if (change->count + monitor->other.table_count == 0)
 		return;
 	change->pid = attr_u32(message_attr(message, NFTA_GEN_PROC_PID));
 	change->port_id = message->nlmsg_pid;
 	change->process[0] = '\0';
 	if (name != NULL)
 		text_attr(&process, name);
-	changed(context, change);
-	forget(change);
+	monitor->other.pid = change->pid;
+	memcpy(monitor->other.process, change->process, sizeof monitor->other.process);
+	if (change->count > 0)
+		changed(context, change);
+	if (monitor->other.table_count > 0 && monitor->others != NULL)
+		monitor->others(monitor->others_context, &monitor->other);
+	forget(monitor);
 }
 
 static void take(struct monitor *monitor, int length,
@@ -367,6 +403,13 @@ int monitor_read(struct monitor *monitor, void (*changed)(void *context, const s
 			take(monitor, (int)length, changed, context);
 	}
 	return 0;
+}
+
+void monitor_hear_others(struct monitor *monitor, void (*others)(void *context, const struct monitor_other *other),
+			 void *context)
+{
+	monitor->others = others;
+	monitor->others_context = context;
 }
 
 int monitor_fd(const struct monitor *monitor)

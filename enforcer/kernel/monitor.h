@@ -2,6 +2,7 @@
 #ifndef ENFORCER_KERNEL_MONITOR_H
 #define ENFORCER_KERNEL_MONITOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,11 +21,29 @@ struct monitor_change {
 	char descriptions[MONITOR_DESCRIPTIONS_MAX][MONITOR_TEXT_SIZE];
 };
 
+enum { MONITOR_TABLES_MAX = 4 };
+
+/* One transaction that touched other tables. */
+struct monitor_other {
+	uint32_t pid;
+	char process[MONITOR_PROCESS_SIZE];
+	struct monitor_table {
+		uint8_t family;			 /* NFPROTO_* */
+		char name[MONITOR_PROCESS_SIZE]; /* cut where it is longer */
+	} tables[MONITOR_TABLES_MAX];		 /* the first of them */
+	size_t table_count;
+	bool more; /* tables, than have room */
+};
+
 struct monitor;
 
 /* Subscribes to the changes of nf_tables in the current network namespace. `*monitor` is the caller's to destroy.
  * Returns 0 or a negative errno. */
 int monitor_create(struct monitor **monitor);
+
+/* Calls `others` too, from monitor_read, at the end of each transaction that touched other tables. */
+void monitor_hear_others(struct monitor *monitor, void (*others)(void *context, const struct monitor_other *other),
+			 void *context);
 
 /* Ends the subscription. NULL is allowed. */
 void monitor_destroy(struct monitor *monitor);

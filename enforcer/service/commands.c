@@ -19,6 +19,7 @@ static json_t *status(void *context, const struct access_peer *peer, json_t *req
 	json_object_set_new(object, "state", keeping_status(commands->keeping));
 	json_object_set_new(object, "rollback", keeping_rollback_status(commands->keeping));
 	json_object_set_new(object, "confirm", confirming_status(commands->confirming));
+	findings_add_status(commands->findings, object);
 	incident_status(commands->daemon, object);
 	return object;
 }
@@ -27,7 +28,10 @@ static json_t *drift(void *context, const struct access_peer *peer, json_t *requ
 {
 	(void)peer;
 	(void)request;
-	return daemon_drift(((struct commands *)context)->daemon);
+	const struct commands *commands = context;
+	json_t *object = daemon_drift(commands->daemon);
+	findings_add_drift(commands->findings, object);
+	return object;
 }
 
 static json_t *observe(void *context, const struct access_peer *peer, json_t *request)

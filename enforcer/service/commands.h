@@ -5,6 +5,7 @@
 #include "enforcer/service/confirming.h"
 #include "enforcer/service/control.h"
 #include "enforcer/service/daemon.h"
+#include "enforcer/service/findings.h"
 #include "enforcer/service/observing.h"
 
 /* What answers are made of; the context of each. */
@@ -13,6 +14,7 @@ struct commands {
 	struct observing *observing;
 	struct keeping *keeping;
 	struct confirming *confirming;
+	struct findings *findings;
 	int directory;			/* of what must outlive the daemon; -1: none */
 	void (*changed)(void *context); /* called after an operator's command */
 	void *context;

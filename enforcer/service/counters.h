@@ -2,6 +2,8 @@
 #ifndef ENFORCER_SERVICE_COUNTERS_H
 #define ENFORCER_SERVICE_COUNTERS_H
 
+#include "enforcer/kernel/bypass.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,8 +38,10 @@ struct counters {
 	/* Times that the table was read back to compare it; unfinished: it could not be read, or changed all the time.
 	 */
 	uint64_t checks_whole, checks_differing, checks_unfinished;
-	int64_t checked_at;    /* Unix time when it was last compared; 0: never */
-	double check_duration; /* seconds from the beginning to the end of that */
+	uint64_t strangers;		 /* workloads that no source names, now */
+	uint64_t bypasses[BYPASS_KINDS]; /* of what would defeat the table without touching it, now */
+	int64_t checked_at;		 /* Unix time when it was last compared; 0: never */
+	double check_duration;		 /* seconds from the beginning to the end of that */
 };
 
 void histogram_add(struct histogram *histogram, double seconds);

@@ -6,6 +6,7 @@
 #include "enforcer/service/daemon.h"
 
 #include <ringfence/arena.h>
+#include <ringfence/damage.h>
 #include <ringfence/difference.h>
 #include <ringfence/scan.h>
 
@@ -18,6 +19,7 @@
 
 enum {
 	DIFFERENCE_LINES = 100,
+	DAMAGES_MOST = 100,
 	FLOOD_LEAST = 1000,	   /* workloads changed at once */
 	CHECK_AT_ONCE_MOST = 5000, /* elements that are read back without a look at anything else: some 10 ms */
 	CHECK_SLICE = 1000,	   /* microseconds */
@@ -366,20 +368,71 @@ static int restore(struct daemon *daemon, struct arena *arena, const struct rule
 	return answer.error;
 }
 
-/* Notes in words what differs, or that nothing does. */
-static void note_difference(struct daemon *daemon, const struct plan *plan)
+static void forget_difference(struct daemon *daemon)
 {
-	size_t size = 0;
 	free(daemon->difference);
+	json_decref(daemon->damages);
 	daemon->difference = NULL;
+	daemon->damages = NULL;
+	daemon->differs = false;
+}
+
+/* What differs in the policy's terms; the caller's. */
+static json_t *find_damages(const struct daemon *daemon, struct arena *arena, const struct plan *plan,
+			    const struct ruleset *actual, const struct ruleset *wanted)
+{
+	const struct world world = state_world(daemon->state, actual->at);
+	json_t *list = json_array();
+	const struct damages damages =
+	    plan_damages(arena, plan, actual, wanted, &world, daemon->config.node, DAMAGES_MOST);
+	for (size_t i = 0; i < damages.count; i++) {
+		const struct damage *damage = &damages.items[i];
+		json_t *item = json_pack("{s:s, s:s, s:s}", "change", damage_words[damage->kind], "object",
+					 damage->object, "text", damage->text);
+		if (damage->from != NULL)
+			json_object_update_new(item,
+					       json_pack("{s:s, s:s, s:s, s:s*}", "from", damage->from, "to",
+							 damage->to, "ports", damage->ports, "side", damage->side));
+		json_array_append_new(list, item);
+	}
+	if (damages.left_out > 0)
+		json_array_append_new(list, json_pack("{s:s, s:s, s:o}", "change", "more", "object", "", "text",
+						      json_sprintf("and %zu more", damages.left_out)));
+	return list;
+}
+
+/* Once for each difference: a check finds one that nobody repairs again and again. */
+static void tell_damages(const json_t *damages)
+{
+	size_t i;
+	json_t *damage;
+	json_array_foreach(damages, i, damage)
+	    fprintf(stderr, "ringfenced: drift:   %s\n", json_string_value(json_object_get(damage, "text")));
+}
+
+/* Notes in words what differs, or that nothing does. */
+static void note_difference(struct daemon *daemon, struct arena *arena, const struct ruleset *actual,
+			    const struct ruleset *wanted)
+{
+	const struct plan *plan = plan_make(arena, actual, wanted);
+	size_t size = 0;
+	json_t *before = json_incref(daemon->damages);
+	forget_difference(daemon);
 	daemon->differs = plan->count > 0;
-	if (!daemon->differs)
+	if (!daemon->differs) {
+		json_decref(before);
 		return;
+	}
 	FILE *stream = open_memstream(&daemon->difference, &size);
 	if (stream == NULL)
 		abort();
 	plan_print(stream, plan, DIFFERENCE_LINES);
 	fclose(stream);
+	daemon->damages = find_damages(daemon, arena, plan, actual, wanted);
+	if (!json_equal(before, daemon->damages))
+		tell_damages(daemon->damages);
+	json_decref(before);
+	drift_log_explain(&daemon->drift, daemon->damages);
 }
 
 /* What the kernel should hold, with all elements; NULL: not known. */
@@ -401,7 +454,7 @@ static bool repair(struct daemon *daemon, struct arena *arena, const struct rule
 static void judge(struct daemon *daemon, struct arena *arena, struct ruleset *actual, struct ruleset *wanted)
 {
 	actual->at = wanted->at = (int64_t)time(NULL);
-	note_difference(daemon, plan_make(arena, actual, wanted));
+	note_difference(daemon, arena, actual, wanted);
 	count_check(&daemon->counters, daemon->checking.started, daemon->differs);
 	daemon->ready = daemon->ready || !daemon->differs;
 	if (!daemon->differs)
@@ -409,10 +462,8 @@ static void judge(struct daemon *daemon, struct arena *arena, struct ruleset *ac
 	if (!daemon->differs || !daemon->config.repair || !repair(daemon, arena, actual, wanted))
 		return;
 	drift_log_repaired(&daemon->drift, monotonic_seconds());
-	daemon->differs = false;
+	forget_difference(daemon);
 	daemon->ready = true;
-	free(daemon->difference);
-	daemon->difference = NULL;
 	fprintf(stderr, "ringfenced: drift: the table is repaired, generation %u\n", daemon->generation);
 }
 
@@ -501,18 +552,18 @@ void daemon_finish(struct daemon *daemon)
 	lowering_destroy(daemon->enforced);
 	release_held(daemon);
 	drift_log_finish(&daemon->drift);
-	free(daemon->difference);
+	forget_difference(daemon);
 	free(daemon->error);
 }
 
-/* The problem of the policy, of the kernel, or of time; NULL: none. */
-static const char *lack(const struct daemon *daemon)
+/* Why a policy that was given is not in force; NULL: it is, or there was none. */
+static const char *find_stale(const struct daemon *daemon)
 {
 	const char *errors = state_policy_errors(daemon->state);
 	if (errors[0] != 0)
 		return errors;
 	if (!state_has_policy(daemon->state))
-		return "no policy has been read yet";
+		return NULL;
 	if (state_passed_over(daemon->state)[0] != 0)
 		return "an earlier policy is in force, by a rollback";
 	if (!daemon->sources_read)
@@ -521,15 +572,50 @@ static const char *lack(const struct daemon *daemon)
 		return daemon->error;
 	if (daemon->enforced == NULL || strcmp(daemon->revision, state_revision(daemon->state)) != 0)
 		return "the newest policy is not in force yet";
+	return NULL;
+}
+
+/* The problem of the policy, of the kernel, or of time; NULL: none. */
+static const char *lack(const struct daemon *daemon)
+{
+	const char *stale = find_stale(daemon);
+	if (stale != NULL)
+		return stale;
+	if (!state_has_policy(daemon->state))
+		return "no policy has been read yet";
 	return daemon->ready ? NULL : "the table has not been read back and found whole yet";
+}
+
+/* One line. */
+static bool print_lack(const struct daemon *daemon, const char *why, char *text, size_t size)
+{
+	const char *intro = why != NULL && why == state_policy_errors(daemon->state) ? "the policy is refused: " : "";
+	snprintf(text, size, "%s%.*s", intro, why != NULL ? (int)strcspn(why, "\n") : 0, why != NULL ? why : "");
+	return why != NULL;
 }
 
 bool daemon_lacks(const struct daemon *daemon, char *text, size_t size)
 {
-	const char *why = lack(daemon);
-	const char *intro = why != NULL && why == state_policy_errors(daemon->state) ? "the policy is refused: " : "";
-	snprintf(text, size, "%s%.*s", intro, why != NULL ? (int)strcspn(why, "\n") : 0, why != NULL ? why : "");
-	return why != NULL;
+	return print_lack(daemon, lack(daemon), text, size);
+}
+
+bool daemon_is_stale(const struct daemon *daemon, char *text, size_t size)
+{
+	return print_lack(daemon, find_stale(daemon), text, size);
+}
+
+void daemon_note_stale(struct daemon *daemon)
+{
+	char why[512];
+	bool stale = daemon_is_stale(daemon, why, sizeof why);
+	if (stale == (daemon->stale_since != 0))
+		return;
+	daemon->stale_since = stale ? (int64_t)time(NULL) : 0;
+	if (stale)
+		fprintf(stderr, "ringfenced: drift: an older policy (%s) is enforced than was given: %s\n",
+			daemon->revision[0] != 0 ? daemon->revision : "of a daemon before this one", why);
+	else
+		fprintf(stderr, "ringfenced: drift: the newest policy is in force\n");
 }
 
 size_t daemon_elements(const struct daemon *daemon)
@@ -585,6 +671,6 @@ json_t *daemon_drift(struct daemon *daemon)
 	daemon_check(daemon);
 	while (daemon->checking.due) /* who asks waits for the answer */
 		daemon_check_step(daemon);
-	return json_pack("{s:i, s:b, s:s?, s:o}", "version", 1, "drift", daemon->differs, "difference",
-			 daemon->difference, "events", drift_log_json(&daemon->drift));
+	return json_pack("{s:i, s:b, s:s?, s:O?, s:o}", "version", 1, "drift", daemon->differs, "difference",
+			 daemon->difference, "changes", daemon->damages, "events", drift_log_json(&daemon->drift));
 }

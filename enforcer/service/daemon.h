@@ -26,7 +26,9 @@ struct daemon {
 	bool ready;	     /* an apply was read back and found whole */
 	bool differs;	     /* the kernel's table is not what it should be */
 	char *difference;    /* in words, or NULL */
+	json_t *damages;     /* the same in the policy's terms, or NULL */
 	char *error;	     /* why the last apply failed, or NULL */
+	int64_t stale_since; /* Unix time from which the newest policy has not been in force; 0: it is */
 	size_t resyncs;	     /* notifications lost, table read whole */
 	uint64_t changes;    /* of workloads, enforced element by element */
 	uint64_t bytes;	     /* of netlink, sent */
@@ -74,6 +76,11 @@ void daemon_read_policy(struct daemon *daemon);
 /* Why the newest policy is not in force, or not seen to be, as one line in `text`, cut when it is longer than `size`;
  * false, and nothing in `text`, when it is. */
 bool daemon_lacks(const struct daemon *daemon, char *text, size_t size);
+
+/* Keeps since when an older policy is enforced than the one that was given, and says so when that begins or ends; why,
+ * as daemon_lacks does. */
+void daemon_note_stale(struct daemon *daemon);
+bool daemon_is_stale(const struct daemon *daemon, char *text, size_t size);
 
 /* How many elements the table's sets should have. */
 size_t daemon_elements(const struct daemon *daemon);

@@ -13,6 +13,7 @@ static void record_finish(struct drift_record *record)
 {
 	json_decref(record->process);
 	json_decref(record->changes);
+	json_decref(record->meaning);
 	*record = (struct drift_record){0};
 }
 
@@ -34,6 +35,13 @@ struct drift_record *drift_log_add(struct drift_log *log, const struct monitor_c
 	}
 	record->reported = monotonic_seconds();
 	return record;
+}
+
+void drift_log_explain(struct drift_log *log, json_t *meaning)
+{
+	for (size_t i = 0; i < DRIFT_RECORDS_MAX && i < log->next; i++)
+		if (log->records[i].meaning == NULL && log->records[i].repaired == 0)
+			log->records[i].meaning = json_incref(meaning);
 }
 
 void drift_log_repaired(struct drift_log *log, double now)
@@ -58,6 +66,8 @@ json_t *drift_log_json(const struct drift_log *log)
 			      (json_int_t)record->pid, "process", record->process, "count", (json_int_t)record->count,
 			      "changes", record->changes, "repaired", record->repaired != 0, "report_ms",
 			      (record->reported - record->received) * 1e3);
+		if (record->meaning != NULL)
+			json_object_set(object, "meaning", record->meaning);
 		if (record->repaired != 0)
 			json_object_set_new(object, "repair_ms",
 					    json_real((record->repaired - record->received) * 1e3));

@@ -15,7 +15,8 @@ struct drift_record {
 	double reported, repaired; /* the same, when it was logged, and when the table was whole again; 0: not yet */
 	uint32_t pid;
 	json_t *process, *changes; /* changes: readable, the first of them */
-	size_t count;		   /* of changes */
+	json_t *meaning; /* what the comparison after it found, in the policy's terms; NULL: not compared yet */
+	size_t count;	 /* of changes */
 };
 
 struct drift_log {
@@ -26,6 +27,9 @@ struct drift_log {
 
 /* Adds a record, over the oldest when it is full, and logs it to stderr. */
 struct drift_record *drift_log_add(struct drift_log *log, const struct monitor_change *change, double received);
+
+/* Notes what a comparison found, with all records since the one before. `meaning` is borrowed. */
+void drift_log_explain(struct drift_log *log, json_t *meaning);
 
 /* Notes that every record up to now is repaired. */
 void drift_log_repaired(struct drift_log *log, double now);

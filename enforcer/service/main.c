@@ -10,6 +10,7 @@
 #include "enforcer/service/boot.h"
 #include "enforcer/service/commands.h"
 #include "enforcer/service/confirming.h"
+#include "enforcer/service/findings.h"
 #include "enforcer/service/incident.h"
 #include "enforcer/service/pages.h"
 #include "enforcer/service/removal.h"
@@ -64,6 +65,7 @@ struct loop {
 	struct audit *audit;
 	struct keeping *keeping;
 	struct confirming *confirming;
+	struct findings *findings;
 	struct watch *watches;
 	size_t watch_count;
 	sd_event_source *policy_timer, *expiry_timer, *incident_timer, *tick, *check;
@@ -344,6 +346,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *context)
 		daemon_sweep(&loop->daemon);
 		daemon_check(&loop->daemon);
 	}
+	findings_tick(loop->findings);
 	if (loop->daemon.enforced == NULL || loop->daemon.error != NULL)
 		try_again(loop);
 	else
@@ -460,7 +463,9 @@ static int probe(void)
 	if (missing == NULL)
 		return 0;
 	if (error == -EPERM)
-		return fail("cannot use nf_tables (CAP_NET_ADMIN is needed)", error);
+		return fail(
+		    "cannot use nf_tables (CAP_NET_ADMIN is needed, or another process owns table inet ringfence)",
+		    error);
 	fprintf(stderr, "ringfenced: this kernel lacks %s: %s\n", missing, strerror(-error));
 	return error;
 }
@@ -542,6 +547,9 @@ static int open_sockets(struct loop *loop)
 			strerror(-error));
 		return error;
 	}
+	if ((error = findings_create(&loop->findings, loop->events, daemon)) < 0)
+		return fail("cannot look at the neighbours", error);
+	monitor_hear_others(loop->monitor, findings_hear_other, loop->findings);
 	return 0;
 }
 
@@ -572,7 +580,9 @@ static int start(struct loop *loop)
 	loop->commands.observing = loop->observing;
 	loop->commands.keeping = loop->keeping;
 	loop->commands.confirming = loop->confirming;
+	loop->commands.findings = loop->findings;
 	observing_tell_records(loop->observing, hear_record, loop);
+	observing_hear(loop->observing, findings_hear_denial, loop->findings);
 	if ((error = confinement_close(&daemon->config)) < 0)
 		return fail("cannot confine itself", error);
 	keeping_start(loop->keeping);
@@ -610,6 +620,7 @@ static void finish(struct loop *loop)
 	audit_close(loop->audit);
 	if (loop->commands.directory > 0)
 		close(loop->commands.directory);
+	findings_destroy(loop->findings);
 	sd_event_source_unref(loop->policy_timer);
 	sd_event_source_unref(loop->expiry_timer);
 	sd_event_source_unref(loop->incident_timer);

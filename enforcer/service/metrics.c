@@ -39,6 +39,11 @@ static double policy_ok(const struct daemon *daemon)
 	return !daemon_lacks(daemon, why, sizeof why);
 }
 
+static double policy_stale_since(const struct daemon *daemon)
+{
+	return (double)daemon->stale_since;
+}
+
 static double policy_refused_at(const struct daemon *daemon)
 {
 	return (double)daemon->counters.policy_refused_at;
@@ -143,6 +148,18 @@ static double check_duration(const struct daemon *daemon)
 	return daemon->counters.check_duration;
 }
 
+static double strangers(const struct daemon *daemon)
+{
+	return (double)daemon->counters.strangers;
+}
+
+static void bypasses(const struct exposition *to, const struct daemon *daemon)
+{
+	for (size_t i = 0; i < BYPASS_KINDS; i++)
+		exposition_sample(to, &(struct sample_label){"kind", bypass_words[i]},
+				  (double)daemon->counters.bypasses[i]);
+}
+
 static double checked_at(const struct daemon *daemon)
 {
 	return (double)daemon->counters.checked_at;
@@ -199,6 +216,8 @@ const struct metric metrics[] = {
     VALUE(GAUGE, "ringfence_policy_ok", policy_ok,
 	  "1 when the newest policy that was read is in force; 0 when it was refused, rolled back, or could not be "
 	  "enforced."),
+    VALUE(GAUGE, "ringfence_policy_stale_since_timestamp_seconds", policy_stale_since,
+	  "Unix time since which an older policy is enforced than was given; 0 when the newest is in force."),
     VALUE(GAUGE, "ringfence_policy_last_refused_timestamp_seconds", policy_refused_at,
 	  "Unix time when a policy was refused last; 0 when none was."),
     VALUE(GAUGE, "ringfence_workloads", workloads, "Workloads known, on every node."),
@@ -211,6 +230,11 @@ const struct metric metrics[] = {
     VALUE(GAUGE, "ringfence_table_elements", elements, "Elements that the sets of the table should have."),
     VALUE(GAUGE, "ringfence_table_differs", differs,
 	  "1 when the table in the kernel is not as it should be, found by the last check and not repaired."),
+    VALUE(GAUGE, "ringfence_unknown_workloads", strangers,
+	  "Addresses that were seen where workloads are, and that no source of workloads names."),
+    SAMPLES(
+	GAUGE, "ringfence_bypass_findings", bypasses,
+	"What would defeat the table without touching it, by how: rules of others, flowtables, settings of bridges."),
     VALUE(COUNTER, "ringfence_workload_changes_total", changes, "Changes of workloads that were followed by elements."),
     VALUE(COUNTER, "ringfence_generations_total", generations, "Generations of rules that were made."),
     SAMPLES(COUNTER, "ringfence_policy_changes_total", policy_changes,

@@ -24,6 +24,8 @@ struct observing {
 	struct observer *observer;
 	observing_world *world;
 	void *context;
+	void (*hear)(void *context, const struct event *event); /* NULL: nobody */
+	void *hear_context;
 	sd_event_source *io, *resume, *tick;
 	bool told_problem;
 	bool denied;	      /* denials go to the journal, too */
@@ -87,6 +89,8 @@ static void write_entry(struct journal_entry *entry, const struct event *event)
 static void on_event(void *context, const struct event *event)
 {
 	struct observing *observing = context;
+	if (observing->hear != NULL)
+		observing->hear(observing->hear_context, event);
 	if (observing->journal < 0 || (event->reason.logged != LOGGED_ALLOW && !observing->denied))
 		return;
 	write_entry(&observing->entry, event);
@@ -192,6 +196,12 @@ int observing_create(struct observing **observing, struct kernel *kernel, sd_eve
 	open_journal(made);
 	*observing = made;
 	return 0;
+}
+
+void observing_hear(struct observing *observing, void (*hear)(void *context, const struct event *event), void *context)
+{
+	observing->hear = hear;
+	observing->hear_context = context;
 }
 
 void observing_destroy(struct observing *observing)

@@ -25,6 +25,9 @@ int observing_create(struct observing **observing, struct kernel *kernel, sd_eve
 void observing_tell_records(struct observing *observing, void (*heard)(void *context, const struct event *event),
 			    void *context);
 
+/* Calls `hear` of each event too, when it is made and when its count is final. */
+void observing_hear(struct observing *observing, void (*hear)(void *context, const struct event *event), void *context);
+
 /* NULL is allowed. */
 void observing_destroy(struct observing *observing);
 

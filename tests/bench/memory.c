@@ -61,7 +61,7 @@ static bool change(const struct node *node, const struct fleet *fleet)
 static bool check(const struct node *node, double limit)
 {
 	json_t *answer = node_ask(node, "drift", limit);
-	bool same = json_is_false(json_object_get(answer, "drift"));
+	bool same = json_is_null(json_object_get(answer, "difference"));
 	json_decref(answer);
 	return same;
 }

@@ -469,6 +469,35 @@ same_text() { # TEXT FILE FILE
 	fi
 }
 
+# ---- drift and metrics, as the daemon tells them ----
+
+drift_json() { "$RINGFENCE" drift --socket "$SOCKET" --format json || [ $? -eq 1 ]; }
+drift_text() { "$RINGFENCE" drift --socket "$SOCKET" || [ $? -eq 1 ]; }
+drift_has() { [ "$(drift_json | jq -r "$1")" = "$2" ]; } # FILTER VALUE
+kinds() { drift_json | jq -r '.kinds | join(" ")'; }
+no_drift() { "$RINGFENCE" drift --socket "$SOCKET" >/dev/null; }
+
+exit_of() { # COMMAND...; prints its exit status
+	local code=0
+	"$@" >/dev/null 2>&1 || code=$?
+	echo "$code"
+}
+
+# The value of a sample of the daemon at METRICS, by its name and labels as they stand.
+value() { # SAMPLE
+	on node curl -sS --noproxy '*' -m 10 "http://$METRICS/metrics" |
+		awk -v want="$1" '{ name = $0; sub(/ [^ ]*$/, "", name) } name == want { print $NF }'
+}
+has() { [ "$(value "$1")" = "$2" ]; } # SAMPLE VALUE
+recent() { [ $(($(date +%s) - $(date -d "$1" +%s))) -le 30 ]; } # TIME
+
+# Runs a command in the router; its pid is in PID.
+run() { # COMMAND...
+	become node "$@" &
+	PID=$!
+	wait "$PID"
+}
+
 # ---- the node that most scenarios start from ----
 
 # The policy of the shop, with the allows given in place of the one from web to api.

@@ -276,6 +276,53 @@ static void lost_messages_are_said_and_reading_goes_on(void **state)
 	assert_int_equal(seen.transactions, 1);
 }
 
+struct others {
+	size_t transactions;
+	struct monitor_other newest;
+};
+
+static void note_other(void *context, const struct monitor_other *other)
+{
+	struct others *others = context;
+
+	others->transactions++;
+	others->newest = *other;
+}
+
+static void changes_of_other_tables_are_told_apart(void **state)
+{
+	static struct seen seen;
+	struct others others = {0};
+
+	if (!can_run())
+		skip();
+	monitor_hear_others(*state, note_other, &others);
+	nft("add element inet ringfence a4 { 192.0.2.9 }\n");
+	look(*state, &seen);
+	assert_int_equal(others.transactions, 0);
+	nft("add rule inet other c accept\nadd rule ip ringfence c accept\nadd rule inet other c drop\n");
+	look(*state, &seen);
+	assert_int_equal(seen.transactions, 0);
+	assert_int_equal(others.transactions, 1);
+	assert_int_equal(others.newest.table_count, 2);
+	assert_int_equal(others.newest.tables[0].family, 1); /* NFPROTO_INET */
+	assert_string_equal(others.newest.tables[0].name, "other");
+	assert_int_equal(others.newest.tables[1].family, 2);
+	assert_string_equal(others.newest.tables[1].name, "ringfence");
+	assert_string_equal(others.newest.process, "nft");
+	assert_true(others.newest.pid > 0);
+	nft("add rule inet other c accept\nadd element inet ringfence a4 { 192.0.2.10 }\n");
+	look(*state, &seen);
+	assert_int_equal(seen.transactions, 1);
+	assert_int_equal(seen.change.count, 1);
+	assert_int_equal(others.transactions, 2);
+	assert_int_equal(others.newest.table_count, 1);
+	nft("add table ip a\nadd table ip b\nadd table ip c\nadd table ip d\nadd table ip e\n");
+	look(*state, &seen);
+	assert_int_equal(others.newest.table_count, MONITOR_TABLES_MAX);
+	assert_true(others.newest.more);
+}
+
 static void reading_does_not_wait(void **state)
 {
 	static struct seen seen;
@@ -301,6 +348,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(each_transaction_is_reported_once, begin, end),
 	    cmocka_unit_test_setup_teardown(large_transaction_is_counted_in_full, begin, end),
 	    cmocka_unit_test_setup_teardown(lost_messages_are_said_and_reading_goes_on, begin, end),
+	    cmocka_unit_test_setup_teardown(changes_of_other_tables_are_told_apart, begin, end),
 	    cmocka_unit_test_setup_teardown(reading_does_not_wait, begin, end),
 	};
 
