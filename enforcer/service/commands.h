@@ -15,7 +15,7 @@ struct commands {
 	struct keeping *keeping;
 	struct confirming *confirming;
 	struct findings *findings;
-	int directory;			/* of what must outlive the daemon; -1: none */
+	const struct state_directory *directory; /* of what must outlive the daemon */
 	void (*changed)(void *context); /* called after an operator's command */
 	void *context;
 };

@@ -4,7 +4,6 @@
  * kernel opens. Whatever fails in between, the workload is isolated. */
 #include "enforcer/service/incident.h"
 
-#include "enforcer/desired/durable.h"
 #include "enforcer/service/control.h"
 
 #include <ringfence/arena.h>
@@ -16,7 +15,11 @@
 #include <string.h>
 #include <time.h>
 
-enum { FILE_BYTES_MAX = 32 << 20 };
+static void free_at_end(char **text)
+{
+	free(*text);
+}
+#define free_text __attribute__((cleanup(free_at_end)))
 
 static int64_t now(void)
 {
@@ -25,38 +28,39 @@ static int64_t now(void)
 
 /* ---- the file ---- */
 
-bool incident_load(struct daemon *daemon, int directory, char *why, size_t size)
+char *incident_load(struct daemon *daemon, const struct state_directory *directory)
 {
-	char *bytes = NULL;
-	size_t length = 0;
-	int error = durable_read(directory, INCIDENT_FILE, FILE_BYTES_MAX, &bytes, &length);
-	if (error == -ENOENT)
-		return true;
-	if (error != 0) {
-		snprintf(why, size, "%s", strerror(-error));
-		return false;
-	}
-	bool read = incidents_parse(state_incidents(daemon->state), bytes, length, why, size);
-	free(bytes);
+	struct state_content content = {0};
+	char why[256] = "", *error = state_file_read(directory, INCIDENT_FILE, STATE_INCIDENTS, &content);
+	if (error != NULL || content.file == NULL)
+		return error;
+	if (!incidents_parse(state_incidents(daemon->state), (const char *)content.payload, content.length, why,
+			     sizeof why) &&
+	    asprintf(&error, "%s/" INCIDENT_FILE ": %s", directory->path, why) < 0)
+		abort();
+	state_content_finish(&content);
 	for (struct incident *over = incidents_take_over(state_incidents(daemon->state), now()), *next; over != NULL;
 	     over = next) {
 		next = over->next;
 		incident_free(over);
 	}
-	return read;
+	return error;
 }
 
-static int save(struct daemon *daemon, int directory)
+/* Returns NULL, or why it could not be written down, for the caller to free. */
+static char *save(struct daemon *daemon, const struct state_directory *directory)
 {
-	if (directory < 0)
-		return 0;
+	if (directory->fd < 0)
+		return NULL;
 	json_t *json = incidents_json(state_incidents(daemon->state));
 	char *text = json_dumps(json, JSON_INDENT(2) | JSON_ENSURE_ASCII);
-	int error = text != NULL ? durable_write(directory, INCIDENT_FILE, text, strlen(text)) : -ENOMEM;
+	if (text == NULL)
+		abort();
+	char *error = state_file_write(directory, INCIDENT_FILE, STATE_INCIDENTS, text, strlen(text));
 	free(text);
 	json_decref(json);
-	if (error != 0)
-		fprintf(stderr, "ringfenced: cannot write " INCIDENT_FILE ": %s\n", strerror(-error));
+	if (error != NULL)
+		fprintf(stderr, "ringfenced: what operators asked for cannot be written down: %s\n", error);
 	return error;
 }
 
@@ -161,9 +165,9 @@ static json_t *warn(json_t *answer, const char *format, ...)
 	return answer;
 }
 
-static void warn_of_restart(json_t *answer, int directory)
+static void warn_of_restart(json_t *answer, const struct state_directory *directory)
 {
-	if (directory < 0)
+	if (directory->fd < 0)
 		warn(answer, "this is forgotten when the daemon or the machine restarts: name a directory for it with "
 			     "`state` in the daemon's configuration");
 }
@@ -176,8 +180,8 @@ static json_t *time_json(int64_t seconds)
 
 /* Adds an incident, makes the kernel follow, and writes it down. Returns a refusal where not all of it was done, else
  * NULL. `what` is isolated then. */
-static json_t *begin(struct daemon *daemon, int directory, struct incident *incident, const char *what, double started,
-		     size_t *count, double *ms)
+static json_t *begin(struct daemon *daemon, const struct state_directory *directory, struct incident *incident,
+		     const char *what, double started, size_t *count, double *ms)
 {
 	char why[256] = "";
 	struct incidents *incidents = state_incidents(daemon->state);
@@ -185,33 +189,31 @@ static json_t *begin(struct daemon *daemon, int directory, struct incident *inci
 	struct incident *before = incidents_put(incidents, incident);
 	*count = follow(daemon, quarantine->name_space, quarantine->name, started, ms);
 	incident_free(before);
-	int error = save(daemon, directory);
+	free_text char *error = save(daemon, directory);
 	bool held = is_held(daemon, why, sizeof why);
 	if (!held && daemon->generation == 0)
 		return control_refusal("no rules are in force yet (%s); %s noted, and isolated as soon as there are%s",
-				       why, what, error != 0 ? ", but it could not be written down" : "");
+				       why, what, error != NULL ? ", but it could not be written down" : "");
 	if (!held)
 		return control_refusal("the kernel could not be made to follow (%s); %s noted, and it is tried again%s",
-				       why, what, error != 0 ? ", but it could not be written down" : "");
-	if (error != 0)
-		return control_refusal("%s isolated now, but a restart would forget it: " INCIDENT_FILE
-				       " cannot be written: %s",
-				       what, strerror(-error));
+				       why, what, error != NULL ? ", but it could not be written down" : "");
+	if (error != NULL)
+		return control_refusal("%s isolated now, but a restart would forget it: %s", what, error);
 	return NULL;
 }
 
 /* Takes an incident out of the list and of the file, and then makes the kernel follow. Returns a refusal, or NULL. */
-static json_t *end(struct daemon *daemon, int directory, struct incident *incident, size_t *count, double *ms)
+static json_t *end(struct daemon *daemon, const struct state_directory *directory, struct incident *incident,
+		   size_t *count, double *ms)
 {
 	double started = monotonic_seconds();
 	char why[256] = "";
 	struct incidents *incidents = state_incidents(daemon->state);
 	incidents_take(incidents, incident);
-	int error = save(daemon, directory);
-	if (error != 0) {
+	free_text char *error = save(daemon, directory);
+	if (error != NULL) {
 		incidents_put(incidents, incident);
-		return control_refusal("nothing is released: " INCIDENT_FILE " cannot be written: %s",
-				       strerror(-error));
+		return control_refusal("nothing is released: it cannot be written down: %s", error);
 	}
 	*count = follow(daemon, incident->quarantine.name_space, incident->quarantine.name, started, ms);
 	incident_free(incident);
@@ -229,7 +231,8 @@ static const struct quarantine *policy_quarantine(const struct daemon *daemon, c
 	return quarantine_of(&world, &workload);
 }
 
-static json_t *quarantine_answer(const struct daemon *daemon, int directory, const struct asked *asked, double ms)
+static json_t *quarantine_answer(const struct daemon *daemon, const struct state_directory *directory,
+				 const struct asked *asked, double ms)
 {
 	const struct world world = state_world(daemon->state, 0);
 	const struct workload *workload = inventory_workload(world.inventory, asked->name_space, asked->name);
@@ -246,7 +249,8 @@ static json_t *quarantine_answer(const struct daemon *daemon, int directory, con
 	return answer;
 }
 
-json_t *incident_quarantine(struct daemon *daemon, int directory, const struct access_peer *peer, const json_t *request)
+json_t *incident_quarantine(struct daemon *daemon, const struct state_directory *directory,
+			    const struct access_peer *peer, const json_t *request)
 {
 	double started = monotonic_seconds(), ms = 0;
 	size_t count = 0;
@@ -272,7 +276,7 @@ json_t *incident_quarantine(struct daemon *daemon, int directory, const struct a
 	return answer;
 }
 
-json_t *incident_release(struct daemon *daemon, int directory, const json_t *request)
+json_t *incident_release(struct daemon *daemon, const struct state_directory *directory, const json_t *request)
 {
 	size_t count = 0;
 	double ms = 0;
@@ -375,7 +379,8 @@ static void count_panic(const struct daemon *daemon, json_int_t counts[2])
 	}
 }
 
-json_t *incident_panic(struct daemon *daemon, int directory, const struct access_peer *peer, const json_t *request)
+json_t *incident_panic(struct daemon *daemon, const struct state_directory *directory, const struct access_peer *peer,
+		       const json_t *request)
 {
 	double started = monotonic_seconds(), ms = 0;
 	size_t count = 0;
@@ -406,7 +411,7 @@ json_t *incident_panic(struct daemon *daemon, int directory, const struct access
 
 /* ---- as time passes ---- */
 
-void incident_expire(struct daemon *daemon, int directory)
+void incident_expire(struct daemon *daemon, const struct state_directory *directory)
 {
 	double ms = 0;
 	struct incident *over = incidents_take_over(state_incidents(daemon->state), now());
@@ -422,7 +427,7 @@ void incident_expire(struct daemon *daemon, int directory)
 			fprintf(stderr, "ringfenced: the panic is over\n");
 		incident_free(over);
 	}
-	save(daemon, directory); /* if it fails: what is over is over after a restart, too */
+	free(save(daemon, directory)); /* if it fails: what is over is over after a restart, too */
 }
 
 void incident_status(const struct daemon *daemon, json_t *status)

@@ -5,21 +5,23 @@
 
 #include "enforcer/service/access.h"
 #include "enforcer/service/daemon.h"
+#include "enforcer/service/state_file.h"
 
-#define INCIDENT_FILE "quarantines.json"
+#define INCIDENT_FILE "quarantines"
 
-/* Reads INCIDENT_FILE in `directory`, a descriptor, before anything is enforced; there need not be one. Returns false
- * with the reason, a line, in `why`: then nothing may be enforced, since those in quarantine would be opened. */
-bool incident_load(struct daemon *daemon, int directory, char *why, size_t size);
+/* Reads INCIDENT_FILE in `directory` before anything is enforced; there need not be one. Returns NULL, or the reason,
+ * the caller's to free: then whoever is in quarantine would be opened. */
+char *incident_load(struct daemon *daemon, const struct state_directory *directory);
 
-/* Answers of the control socket, see control.h; `directory` -1: nothing is written down. */
-json_t *incident_quarantine(struct daemon *daemon, int directory, const struct access_peer *peer,
-			    const json_t *request);
-json_t *incident_release(struct daemon *daemon, int directory, const json_t *request);
-json_t *incident_panic(struct daemon *daemon, int directory, const struct access_peer *peer, const json_t *request);
+/* Answers of the control socket, see control.h; where `directory` is not open nothing is written down. */
+json_t *incident_quarantine(struct daemon *daemon, const struct state_directory *directory,
+			    const struct access_peer *peer, const json_t *request);
+json_t *incident_release(struct daemon *daemon, const struct state_directory *directory, const json_t *request);
+json_t *incident_panic(struct daemon *daemon, const struct state_directory *directory, const struct access_peer *peer,
+		       const json_t *request);
 
 /* Ends what is over by now. */
-void incident_expire(struct daemon *daemon, int directory);
+void incident_expire(struct daemon *daemon, const struct state_directory *directory);
 
 /* Adds to an answer of `status` what holds now. */
 void incident_status(const struct daemon *daemon, json_t *status);

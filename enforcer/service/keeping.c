@@ -25,7 +25,7 @@ enum {
 
 struct keeping {
 	struct daemon *daemon;
-	struct state_directory directory;
+	const struct state_directory *directory;
 	struct snapshots snapshots;
 	struct saving *saving;	   /* NULL: nothing is kept */
 	uint64_t saved;		   /* the daemon's `bytes` when what was saved last, or is being saved, was in force */
@@ -64,7 +64,8 @@ static void on_saved(void *context, char *error)
 	malloc_trim(0);
 }
 
-int keeping_create(struct keeping **keeping, sd_event *event, struct daemon *daemon)
+int keeping_create(struct keeping **keeping, sd_event *event, struct daemon *daemon,
+		   const struct state_directory *directory, char *problem)
 {
 	struct keeping *made = *keeping = calloc(1, sizeof *made);
 	const char *path = daemon->config.state_directory;
@@ -72,20 +73,21 @@ int keeping_create(struct keeping **keeping, sd_event *event, struct daemon *dae
 		abort();
 	made->daemon = daemon;
 	made->saved = UINT64_MAX;
-	made->directory.fd = -1;
+	made->directory = directory;
 	if (path == NULL) {
 		fputs("ringfenced: nothing is kept over a restart of the machine: the configuration has no `state`\n",
 		      stderr);
 		return 0;
 	}
-	note(made, &made->policy_problem, state_directory_open(&made->directory, path, true));
-	if (made->policy_problem != NULL)
+	if (directory->fd < 0) {
+		note(made, &made->policy_problem, problem);
 		return 0;
-	note(made, &made->policy_problem, snapshots_open(&made->snapshots, &made->directory));
+	}
+	note(made, &made->policy_problem, snapshots_open(&made->snapshots, made->directory));
 	for (size_t i = 0; i < made->snapshots.count; i++)
 		if (made->snapshots.items[i].problem != NULL)
 			fprintf(stderr, "ringfenced: %s\n", made->snapshots.items[i].problem);
-	return saving_create(&made->saving, event, &made->directory, SAVED_RULESET, STATE_RULESET, on_saved, made);
+	return saving_create(&made->saving, event, made->directory, SAVED_RULESET, STATE_RULESET, on_saved, made);
 }
 
 /* ---- the ruleset ---- */
@@ -134,7 +136,6 @@ void keeping_destroy(struct keeping *keeping)
 		save(keeping);
 	saving_destroy(keeping->saving);
 	snapshots_close(&keeping->snapshots);
-	state_directory_close(&keeping->directory);
 	free(keeping->ruleset_problem);
 	free(keeping->policy_problem);
 	free(keeping);
@@ -178,7 +179,7 @@ void keeping_start(struct keeping *keeping)
 	char *error;
 	if (keeping->saving == NULL)
 		return;
-	switch (saved_ruleset_enforce(&keeping->directory, daemon->kernel, &error)) {
+	switch (saved_ruleset_enforce(keeping->directory, daemon->kernel, &error)) {
 	case SAVED_RESTORED:
 		fputs("ringfenced: the kernel had no table; the saved ruleset is in force\n", stderr);
 		break;

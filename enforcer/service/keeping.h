@@ -10,9 +10,11 @@
 
 struct keeping;
 
-/* Without a state directory in the configuration nothing is kept, which it says. One that cannot be used is said, too,
- * and told by daemon_status: what is enforced does not depend on it. Returns 0 or a negative errno. */
-int keeping_create(struct keeping **keeping, sd_event *event, struct daemon *daemon);
+/* Without a state directory in the configuration nothing is kept, which it says. Where `directory`, which is borrowed,
+ * is not open for `problem`, which becomes its own, it says so, also in status: what is enforced does not depend on it. Returns 0 or a negative
+ * errno. */
+int keeping_create(struct keeping **keeping, sd_event *event, struct daemon *daemon,
+		   const struct state_directory *directory, char *problem);
 
 /* Saves once more what is in force, and ends. NULL is allowed. */
 void keeping_destroy(struct keeping *keeping);

@@ -14,6 +14,7 @@
 #include "enforcer/service/incident.h"
 #include "enforcer/service/pages.h"
 #include "enforcer/service/removal.h"
+#include "enforcer/service/saved_ruleset.h"
 #include "enforcer/sources/directory.h"
 
 #include <ringfence/arena.h>
@@ -63,6 +64,8 @@ struct loop {
 	struct observing *observing;
 	struct commands commands;
 	struct audit *audit;
+	struct state_directory directory; /* of what must outlive the daemon */
+	char *directory_problem;	  /* why it is not open; NULL: it is, or there is none */
 	struct keeping *keeping;
 	struct confirming *confirming;
 	struct findings *findings;
@@ -485,39 +488,43 @@ static int open_privileged(struct loop *loop, const struct user *user)
 	return 0;
 }
 
-/* The directory of what must outlive the daemon, made when missing. Returns a descriptor or a negative errno. */
-static int open_state_directory(const char *path)
+/* Who is in quarantine cannot be known. Where the kernel has a table, it stays as it is, quarantines included; where it
+ * had none, the saved ruleset is in force by now. With neither, a policy without quarantines is better than nothing. */
+static bool go_on_without(struct loop *loop, char *problem)
 {
-	if (mkdir(path, 0700) != 0 && errno != EEXIST)
-		return -errno;
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd >= 0 ? fd : -errno;
+	char *error;
+	enum saved_outcome outcome = saved_ruleset_enforce(&loop->directory, loop->daemon.kernel, &error);
+	bool nothing = outcome == SAVED_NOTHING || outcome == SAVED_FAILED;
+	fprintf(
+	    stderr, "ringfenced: %s; workloads in quarantine would be opened%s\n", problem,
+	    nothing
+		? ", but there is no table that could stay: the policy is enforced without them"
+		: ", so nothing is enforced and the table stays as it is: repair it, or remove it and quarantine anew");
+	free(error);
+	free(problem);
+	return nothing;
 }
 
-/* What operators asked for before; the table stays as it is where that cannot be known. */
+/* What operators asked for before. */
 static int start_commands(struct loop *loop)
 {
 	struct daemon *daemon = &loop->daemon;
-	char why[256] = "";
-	loop->commands =
-	    (struct commands){.daemon = daemon, .directory = -1, .changed = after_command, .context = loop};
-	if (daemon->config.state_directory != NULL &&
-	    (loop->commands.directory = open_state_directory(daemon->config.state_directory)) < 0)
-		return fail(daemon->config.state_directory, loop->commands.directory);
-	int error = audit_open(&loop->audit, loop->commands.directory);
+	char *problem = NULL;
+	loop->commands = (struct commands){
+	    .daemon = daemon, .directory = &loop->directory, .changed = after_command, .context = loop};
+	if (daemon->config.state_directory != NULL)
+		problem = state_directory_open(&loop->directory, daemon->config.state_directory, true);
+	if (problem != NULL)
+		loop->directory_problem = strdup(problem);
+	if (problem == NULL && loop->directory.fd >= 0)
+		problem = incident_load(daemon, &loop->directory);
+	if (problem != NULL && !go_on_without(loop, problem))
+		return -EINVAL;
+	int error = audit_open(&loop->audit, loop->directory.fd);
 	if (error < 0) {
 		fprintf(stderr, "ringfenced: cannot write %s/" AUDIT_FILE ": %s\n", daemon->config.state_directory,
 			strerror(-error));
 		return error;
-	}
-	if (loop->commands.directory >= 0 && !incident_load(daemon, loop->commands.directory, why, sizeof why)) {
-		fprintf(
-		    stderr,
-		    "ringfenced: cannot read %s/" INCIDENT_FILE ": %s; workloads in quarantine would be opened, so "
-		    "nothing is enforced and the table stays as it is: repair the file, or remove it and quarantine "
-		    "anew\n",
-		    daemon->config.state_directory, why);
-		return -EINVAL;
 	}
 	await_incident(loop);
 	return 0;
@@ -573,7 +580,7 @@ static int start(struct loop *loop)
 		return error;
 	if ((error = start_observing(loop)) < 0)
 		return error;
-	if ((error = keeping_create(&loop->keeping, loop->events, daemon)) < 0)
+	if ((error = keeping_create(&loop->keeping, loop->events, daemon, &loop->directory, loop->directory_problem)) < 0)
 		return fail(daemon->config.state_directory, error);
 	if ((error = confirming_create(&loop->confirming, loop->events, daemon, loop->keeping, after_policy, loop)) < 0)
 		return fail("cannot make the event loop", error);
@@ -618,8 +625,7 @@ static void finish(struct loop *loop)
 	pages_destroy(loop->pages);
 	observing_destroy(loop->observing);
 	audit_close(loop->audit);
-	if (loop->commands.directory > 0)
-		close(loop->commands.directory);
+	state_directory_close(&loop->directory);
 	findings_destroy(loop->findings);
 	sd_event_source_unref(loop->policy_timer);
 	sd_event_source_unref(loop->expiry_timer);
@@ -699,7 +705,7 @@ int main(int count, char **words)
 	}
 	if (optind < count)
 		return usage(stderr);
-	static struct loop loop;
+	static struct loop loop = {.directory = {.fd = -1}};
 	loop.arena = arena_create();
 	int status = 2;
 	if (config_read(&loop.daemon.config, loop.arena, path)) {

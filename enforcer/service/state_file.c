@@ -24,6 +24,7 @@ static const struct {
 } kinds[STATE_KINDS] = {
     [STATE_RULESET] = {"ruleset", 1},
     [STATE_POLICY] = {"policy", 1},
+    [STATE_INCIDENTS] = {"quarantines", 1},
 };
 
 enum {

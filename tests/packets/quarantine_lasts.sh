@@ -42,15 +42,15 @@ denied web1 api1 8080 tcp "it is started again"
 fresh_table "$WORK/fresh.table"
 same_text "a fresh daemon makes the same table" "$WORK/fresh.table" "$WORK/after.table"
 daemon_kill
-mv "$STATE/quarantines.json" "$WORK/good.json"
+mv "$STATE/quarantines" "$WORK/good.json"
 for text in '' '{"version": 1, "quarantines": ['; do
-	printf %s "$text" >"$STATE/quarantines.json"
-	code_of 2 "a daemon does not start with quarantines.json of \`$text\`" \
+	printf %s "$text" >"$STATE/quarantines"
+	code_of 2 "a daemon does not start with quarantines of \`$text\`" \
 		timeout 5 nsenter --net="/run/netns/$ROUTER" -- "$RINGFENCED" --config "$WORK/ringfenced.yaml"
 	said "and says why" "workloads in quarantine would be opened"
 	denied web1 api1 8080 udp "after that"
 done
-mv "$WORK/good.json" "$STATE/quarantines.json"
+mv "$WORK/good.json" "$STATE/quarantines"
 daemon_start
 denied web1 api1 8080 tcp "with the good file"
 change policy_shop '{from: web, to: api}' '{from: api, to: web, ports: [http]}'
@@ -62,15 +62,15 @@ code_of 0 "release" tell release shop/web1
 
 # ---- what cannot be written down ----
 
-mv "$STATE/quarantines.json" "$WORK/good.json"
-mkdir "$STATE/quarantines.json"
+mv "$STATE/quarantines" "$WORK/good.json"
+mkdir "$STATE/quarantines"
 code_of 2 "a quarantine that cannot be written down" tell quarantine shop/web1 --why x
 said "that is said" "shop/web1 is isolated now, but a restart would forget it"
 denied web1 api1 8080 tcp "isolated all the same"
 code_of 2 "a release that cannot be written down" tell release shop/web1
 said "that is said" "nothing is released"
 denied web1 api1 8080 tcp "still isolated"
-rmdir "$STATE/quarantines.json"
+rmdir "$STATE/quarantines"
 code_of 0 "released when it can" tell release shop/web1
 allowed web1 api1 8080 tcp "released"
 

@@ -102,10 +102,16 @@ rmdir "$STATE"/.policy-*.new
 check "and is content when it could be kept after all" await 5 status_has '"problems":\[\]'
 daemon_stop
 
-# With the state's directory gone nothing stops.
+# Who is in quarantine cannot be known then: what is in force stays, and nothing is enforced anew.
 chmod 777 "$STATE"
+code_of 2 "a state directory that everybody can write to is not used" \
+	timeout 5 nsenter --net="/run/netns/$ROUTER" -- "$RINGFENCED" --config "$WORK/ringfenced.yaml"
+said "it says why" 'others, can write to it'
+denied world db1 5432 tcp "without a daemon"
+on node nft delete table inet ringfence
 daemon_start
-check "a state directory for everybody is told" status_has 'canwritetoit'
+check "where there is no table the policy is better than nothing" grep -q 'enforced without them' "$WORK/daemon.log"
+check "the directory is told of" status_has 'canwritetoit'
 answers 2 "and not used" 'can write to it' rollback
 denied world db1 5432 tcp "without a state directory"
 daemon_stop

@@ -1,6 +1,5 @@
 /* What operators asked for: read back whole or not at all, over in time, and followed by the state as changes of single
  * workloads. */
-#include "enforcer/desired/durable.h"
 #include "enforcer/desired/state.h"
 
 #include "tests/unit/random_policy.h"
@@ -214,44 +213,6 @@ static void a_moment_is_a_time_or_how_far_off(void **state)
 		if (good != (cases[i].seconds != 0) || (good && seconds != cases[i].seconds))
 			fail_msg("%s is %lld", cases[i].text, (long long)seconds);
 	}
-}
-
-/* ---- the file ---- */
-
-static void a_file_is_whole_before_or_after(void **state)
-{
-	(void)state;
-	char root[] = "/tmp/ringfence-durable-XXXXXX", path[64], *bytes = NULL;
-	size_t length = 0;
-	assert_non_null(mkdtemp(root));
-	int directory = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	assert_int_equal(durable_read(directory, "f", 10, &bytes, &length), -ENOENT);
-	assert_int_equal(durable_write(directory, "f", "0123456789", 10), 0);
-	assert_int_equal(durable_read(directory, "f", 10, &bytes, &length), 0);
-	assert_int_equal(length, 10);
-	assert_memory_equal(bytes, "0123456789", 10);
-	free(bytes);
-	assert_int_equal(durable_read(directory, "f", 9, &bytes, &length), -EFBIG);
-	struct stat status;
-	assert_int_equal(fstatat(directory, "f", &status, 0), 0);
-	assert_int_equal(status.st_mode & 07777, 0600);
-	/* What a killed daemon left beside it, also a link to elsewhere, is no hindrance. */
-	assert_int_equal(symlinkat("/tmp/ringfence-elsewhere", directory, ".f.new"), 0);
-	assert_int_equal(durable_write(directory, "f", "x", 1), 0);
-	assert_int_equal(access("/tmp/ringfence-elsewhere", F_OK), -1);
-	/* A link is not followed, and a directory is not replaced. */
-	assert_int_equal(symlinkat("f", directory, "g"), 0);
-	assert_int_equal(durable_read(directory, "g", 10, &bytes, &length), -ELOOP);
-	assert_int_equal(mkdirat(directory, "h", 0700), 0);
-	assert_int_equal(durable_write(directory, "h", "x", 1), -EISDIR);
-	assert_int_equal(faccessat(directory, ".h.new", F_OK, AT_SYMLINK_NOFOLLOW), -1);
-	assert_int_equal(durable_read(directory, "h", 10, &bytes, &length), -EINVAL);
-	unlinkat(directory, "f", 0);
-	unlinkat(directory, "g", 0);
-	unlinkat(directory, "h", AT_REMOVEDIR);
-	close(directory);
-	snprintf(path, sizeof path, "%s", root);
-	assert_int_equal(rmdir(path), 0);
 }
 
 /* ---- the state follows ---- */
@@ -477,7 +438,6 @@ int main(void)
 	    cmocka_unit_test(what_is_not_known_is_refused),
 	    cmocka_unit_test(each_is_over_when_it_says),
 	    cmocka_unit_test(a_moment_is_a_time_or_how_far_off),
-	    cmocka_unit_test(a_file_is_whole_before_or_after),
 	    cmocka_unit_test_setup_teardown(a_workload_is_isolated_now_or_when_it_comes, setup, teardown),
 	    cmocka_unit_test_setup_teardown(the_panic_spares_whom_a_service_selects_at_the_moment, setup, teardown),
 	    cmocka_unit_test_setup_teardown(random_incidents_are_followed, setup, teardown),
