@@ -12,7 +12,7 @@
 /* Exit statuses (cli.md): the answer is yes, it is no, or the question could not be answered. */
 enum { EXIT_YES = 0, EXIT_NO = 1, EXIT_PROBLEM = 2 };
 
-enum { PATHS_MAX = 1024, NEAREST_MOST = 1000, RADIUS_MOST = 1000000, LAST_MOST = 1000 };
+enum { PATHS_MAX = 1024, NEAREST_MOST = 1000, RADIUS_MOST = 1000000, LAST_MOST = 1000, MIN_COUNT_MOST = 1000000 };
 
 /* The command line, read by the option table. */
 struct arguments {
@@ -21,9 +21,9 @@ struct arguments {
 	const char *inventories[PATHS_MAX];
 	size_t inventory_count;
 	const char *node, *output, *format, *color, *at, *socket, *nearest_text, *diagnostics, *from, *radius_text,
-	    *budget, *against, *to, *port, *last_text;
+	    *budget, *against, *to, *port, *last_text, *since, *min_count_text;
 	bool all_nodes, dry_run, workloads, verbose, transitive, coverage, follow, denied, allowed;
-	size_t nearest, most_radius, last;
+	size_t nearest, most_radius, last, min_count;
 };
 
 /* Which options a subcommand takes; the letters are those of the table in options.c. */
@@ -107,6 +107,7 @@ int compile_run(const struct arguments *arguments);
 int explain_run(const struct arguments *arguments);
 int test_run(const struct arguments *arguments);
 int replay_run(const struct arguments *arguments);
+int suggest_run(const struct arguments *arguments);
 int graph_run(const struct arguments *arguments);
 int diff_run(const struct arguments *arguments);
 int reach_run(const struct arguments *arguments);

@@ -37,6 +37,8 @@ static const struct {
     {'b', "budget", "FILE", "fail where a node's ruleset exceeds what FILE allows"},
     {'C', "coverage", NULL, "list the allows and `never` rules that no test would miss"},
     {'A', "against", "OLD", "mark what changed since OLD, a path or git:REV[:PATH]"},
+    {'S', "since", "TIME", "leave out records from before TIME, and those without a time"},
+    {'m', "min-count", "N", "a flow seen fewer than N times is listed, and not covered (1)"},
     {'v', "verbose", NULL, "say what was passed over, or what passed"},
 };
 enum { OPTION_COUNT = sizeof options / sizeof *options };
@@ -124,6 +126,7 @@ static int store(struct arguments *arguments, char letter, const char *value)
 	    {'C', NULL, &arguments->coverage},	   {'A', &arguments->against, NULL},
 	    {'G', &arguments->to, NULL},	   {'p', &arguments->port, NULL},
 	    {'l', &arguments->last_text, NULL},	   {'L', NULL, &arguments->follow},
+	    {'S', &arguments->since, NULL},	   {'m', &arguments->min_count_text, NULL},
 	    {'x', NULL, &arguments->denied},	   {'y', NULL, &arguments->allowed},
 	};
 	if (letter == 'i') {
@@ -181,6 +184,7 @@ static int read_numbers(struct arguments *arguments)
 	    {"nearest", arguments->nearest_text, "1", NEAREST_MOST, &arguments->nearest},
 	    {"max-blast-radius", arguments->radius_text, "0", RADIUS_MOST, &arguments->most_radius},
 	    {"last", arguments->last_text, "100", LAST_MOST, &arguments->last},
+	    {"min-count", arguments->min_count_text, "1", MIN_COUNT_MOST, &arguments->min_count},
 	};
 	int status = 0;
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers && status == 0; i++)
