@@ -27,7 +27,6 @@ struct wanted {
 	const void *units[2];
 	uint16_t protocol, port;
 	uint64_t times;
-	bool also; /* the other half of an echo request of either version, which counts once */
 	int64_t first, last;
 	size_t group;
 };
@@ -137,10 +136,10 @@ static void add_gap(struct suggest *suggest, const struct wanted *wanted, const 
 	*gap = (struct gap){.reason = reason, .never = never};
 	memcpy(gap->names, wanted->names, sizeof gap->names);
 	memcpy(gap->groups, wanted->groups, sizeof gap->groups);
-	gap->port = port_text(suggest->arena, wanted->protocol, wanted->port);
+	/* where an end is not known, what a port's name means is not known either */
+	gap->port = wanted->protocol != 0 ? port_text(suggest->arena, wanted->protocol, wanted->port) : "";
 	see(&gap->seen, wanted->times, wanted->first, wanted->last);
-	if (!wanted->also)
-		see(&suggest->suggestion.uncovered, wanted->times, wanted->first, wanted->last);
+	see(&suggest->suggestion.uncovered, wanted->times, wanted->first, wanted->last);
 }
 
 /* ---- what could be opened ---- */
@@ -244,13 +243,13 @@ static void take_denied(struct suggest *suggest, const struct counted_flow *flow
 		want(suggest, flow, wanted);
 		return;
 	}
+	/* a line that says `icmp` is a flow of each version that its ends have */
 	for (size_t i = 0; i < sizeof echoes / sizeof *echoes; i++) {
 		if (!fits(flow, echoes[i].protocol))
 			continue;
 		wanted->protocol = echoes[i].protocol;
 		wanted->port = echoes[i].port;
 		want(suggest, flow, wanted);
-		wanted->also = true;
 	}
 }
 
@@ -477,8 +476,7 @@ static void count_flow(struct suggest *suggest, const struct wanted *wanted, str
 	const struct suggested_example example = {wanted->names[EGRESS], wanted->names[INGRESS],
 						  port_text(suggest->arena, wanted->protocol, wanted->port),
 						  wanted->times};
-	if (!wanted->also)
-		see(&suggest->suggestion.covered, wanted->times, wanted->first, wanted->last);
+	see(&suggest->suggestion.covered, wanted->times, wanted->first, wanted->last);
 	for (size_t i = 0; i < group->atom_count; i++) {
 		const struct atom *atom = &suggest->atoms[group->atoms[i]];
 		bool counted = !atom->chosen;

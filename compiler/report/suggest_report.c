@@ -235,7 +235,7 @@ static void print_gap(FILE *stream, struct arena *arena, const struct suggested_
 	print_escaped(stream, gap->example.from);
 	fputs(" -> ", stream);
 	print_escaped(stream, gap->example.to);
-	fprintf(stream, " %s, ", gap->example.port);
+	fprintf(stream, "%s%s, ", gap->example.port[0] != 0 ? " " : "", gap->example.port);
 	print_times(stream, arena, &gap->seen);
 	if (gap->seen.flows > 1)
 		fprintf(stream, ", with %s more between such ends", count_text(arena, gap->seen.flows - 1));
