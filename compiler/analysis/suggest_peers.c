@@ -117,10 +117,26 @@ static size_t of_address(struct candidates *candidates, const struct address *ad
 	return number;
 }
 
+static int compare_labels(const void *left, const void *right)
+{
+	return strcmp(((const struct label *)left)->key, ((const struct label *)right)->key);
+}
+
+/* Labels in one order, whichever they were written in. */
+static const struct labels *sort_labels(struct arena *arena, const struct labels *labels)
+{
+	struct labels *sorted = arena_alloc(arena, sizeof *sorted);
+	for (size_t i = 0; i < labels->count; i++)
+		*arena_push(arena, sorted->items, sorted->count) = labels->items[i];
+	if (sorted->count > 1)
+		qsort(sorted->items, sorted->count, sizeof *sorted->items, compare_labels);
+	return sorted;
+}
+
 static size_t of_labels(struct candidates *candidates, const struct workload *workload)
 {
 	struct arena *arena = candidates->arena;
-	const struct labels *labels = &workload->labels;
+	const struct labels *labels = sort_labels(arena, &workload->labels);
 	const char *key = arena_printf(arena, "{namespaces: %s", workload->name_space);
 	bool is_new;
 	for (size_t i = 0; i < labels->count; i++)

@@ -110,7 +110,7 @@ static const struct {
     {"a request of ICMP, and what is none", "",
      "shop/w1 shop/d1 icmp\n{\"src\": \"shop/w1\", \"dst\": \"shop/d1\", \"proto\": \"icmp\", \"type\": 5}\n", 1,
      "shop: {from: web, to: db, ports: [icmp/echo-request]} 1/4\n"
-     "! shop/w1 shop/d1 icmp type 5 code 0: nothing but `ports: [any]` would let this protocol or message pass\n"},
+     "! shop/w1 shop/d1 icmp/5: nothing but `ports: [any]` would let this protocol or message pass\n"},
     {"sctp", "", "shop/w1 shop/d1 9/sctp\n", 1, "shop: {from: web, to: db, ports: [9/sctp]} 1/4\n"},
     {"what no allow opens", "quarantine: [{workload: shop/w2}]\n",
      "shop/w2 shop/d1 1/tcp\n10.0.0.77 shop/d1 1/tcp\nshop/gone shop/d1 x\nworld shop/d1 1/tcp\n", 1,
