@@ -9,7 +9,6 @@
 #include "compiler/analysis/samples.h"
 #include "compiler/analysis/suggesting.h"
 
-#include <ringfence/invariants.h>
 #include <ringfence/replay.h>
 
 #include <stdlib.h>
@@ -17,8 +16,6 @@
 
 #define HASH_FUNCTION HASH_OAT /* the default falls through cases, of which clang warns */
 #include <uthash.h>
-
-enum { PROOFS_MOST = 64 };
 
 /* A flow that an allow could open. */
 struct wanted {
@@ -276,19 +273,6 @@ static void take(void *context, const struct counted_flow *flow)
 
 /* ---- atoms ---- */
 
-static const struct allow *make_allow(struct arena *arena, const struct candidate *from, const struct candidate *to,
-				      uint16_t protocol, uint16_t port)
-{
-	struct allow *allow = arena_alloc(arena, sizeof *allow);
-	struct target target = {.peer = to->peer};
-	allow->counts[EGRESS] = allow->counts[INGRESS] = true;
-	*arena_push(arena, allow->flows.from, allow->flows.from_count) = from->peer;
-	*arena_push(arena, target.ports, target.port_count) = (struct port_range){protocol, port, port};
-	*arena_push(arena, allow->flows.to, allow->flows.to_count) = target;
-	allow->span = (struct span){.file = "the suggestion"};
-	return allow;
-}
-
 static size_t atom_of(struct suggest *suggest, size_t from, size_t to, uint16_t protocol, uint16_t port)
 {
 	struct atom_key key;
@@ -306,11 +290,7 @@ static size_t atom_of(struct suggest *suggest, size_t from, size_t to, uint16_t 
 	known->number = suggest->atom_count;
 	HASH_ADD(hh, suggest->known_atoms, key, sizeof key, known);
 	*arena_push(suggest->arena, suggest->atoms, suggest->atom_count) =
-	    (struct atom){.ends = {from, to},
-			  .protocol = protocol,
-			  .port = port,
-			  .allow = make_allow(suggest->arena, candidate_at(suggest->candidates, from),
-					      candidate_at(suggest->candidates, to), protocol, port)};
+	    (struct atom){.ends = {from, to}, .protocol = protocol, .port = port};
 	return known->number;
 }
 
@@ -364,42 +344,6 @@ static void sort_atoms(struct suggest *suggest)
 	for (size_t i = 0; i < suggest->group_count; i++)
 		for (size_t j = 0; j < suggest->group_list[i]->atom_count; j++)
 			suggest->group_list[i]->atoms[j] = moved[suggest->group_list[i]->atoms[j]];
-}
-
-/* Marks the atoms that would break a `never`. Nothing but they and the inventory is proved: no isolation, and every
- * workload closed, so that what breaks one is an atom. Returns false where that could not be proved. */
-static bool find_breaking(struct suggest *suggest)
-{
-	struct policy policy = *suggest->world->policy;
-	struct world world = *suggest->world;
-	size_t rounds = 0;
-	bool breaks = policy.never_count > 0 && suggest->atom_count > 0;
-	world.policy = &policy;
-	policy.isolation_count = policy.allow_count = 0;
-	policy.unmatched = UNMATCHED_DENY;
-	policy.allows = arena_alloc(suggest->arena, (suggest->atom_count + 1) * sizeof(struct allow *));
-	while (breaks) {
-		struct arena *scratch = arena_create();
-		policy.allow_count = 0;
-		for (size_t i = 0; i < suggest->atom_count; i++)
-			if (suggest->atoms[i].breaks == NULL)
-				policy.allows[policy.allow_count++] =
-				    (struct allow *)(uintptr_t)suggest->atoms[i].allow;
-		const struct proof proof = invariants_prove(scratch, &world, true);
-		breaks = false;
-		for (size_t i = 0; i < suggest->atom_count && proof.count > 0; i++)
-			for (size_t j = 0; j < proof.count && suggest->atoms[i].breaks == NULL; j++)
-				if (proof.items[j].allows[EGRESS] == suggest->atoms[i].allow ||
-				    proof.items[j].allows[INGRESS] == suggest->atoms[i].allow) {
-					suggest->atoms[i].breaks = proof.items[j].never;
-					breaks = true;
-				}
-		bool unproved = proof.cut || (breaks && ++rounds == PROOFS_MOST) || (!breaks && proof.count > 0);
-		arena_free(scratch);
-		if (unproved)
-			return false;
-	}
-	return true;
 }
 
 /* ---- choosing ---- */
@@ -506,16 +450,13 @@ static void count_pairs(struct suggest *suggest, struct pair *pairs, size_t coun
 }
 
 /* Why a group has no atom that is chosen. */
-static const char *group_problem(struct suggest *suggest, const struct group *group, bool proved,
-				 const struct never **never)
+static const char *group_problem(struct suggest *suggest, const struct group *group, const struct never **never)
 {
 	*never = NULL;
 	if (is_dropped(suggest, group))
 		return arena_printf(suggest->arena,
 				    "there are more than %d addresses outside of every network: define networks",
 				    SUGGEST_ADDRESSES_MOST);
-	if (!proved)
-		return "whether it would break a `never` could not be proved";
 	for (size_t i = 0; i < group->atom_count && *never == NULL; i++)
 		*never = suggest->atoms[group->atoms[i]].breaks;
 	return "an allow would break a `never`";
@@ -559,7 +500,7 @@ static const char *still_denied(struct suggest *suggest, struct narrowing *narro
 			    side_text(side, &span));
 }
 
-static void count_all(struct suggest *suggest, bool proved)
+static void count_all(struct suggest *suggest)
 {
 	struct pair *pairs = NULL;
 	size_t pair_count = 0;
@@ -569,7 +510,7 @@ static void count_all(struct suggest *suggest, bool proved)
 		const struct group *group = suggest->group_list[wanted->group];
 		const struct never *never = NULL;
 		const char *problem = is_covered(suggest, group) ? still_denied(suggest, narrowing, wanted)
-								 : group_problem(suggest, group, proved, &never);
+								 : group_problem(suggest, group, &never);
 		if (problem != NULL)
 			add_gap(suggest, wanted, problem, never);
 		else
@@ -657,12 +598,11 @@ struct suggestion suggest_finish(struct suggest *suggest)
 		if (!is_dropped(suggest, suggest->group_list[i]))
 			find_atoms(suggest, suggest->group_list[i]);
 	sort_atoms(suggest);
-	bool proved = find_breaking(suggest);
-	if (proved)
-		choose(suggest);
+	nevers_mark(suggest->world, suggest->candidates, suggest->atoms, suggest->atom_count);
+	choose(suggest);
 	statements_make(suggest->arena, suggest->candidates, suggest->atoms, suggest->atom_count, &suggest->suggestion);
 	add_to_world(suggest);
-	count_all(suggest, proved);
+	count_all(suggest);
 	tell_gaps(suggest);
 	HASH_CLEAR(hh, suggest->groups);
 	HASH_CLEAR(hh, suggest->known_atoms);

@@ -48,6 +48,11 @@ struct candidates {
 
 static const char a_node; /* stands for any */
 
+size_t candidates_count(const struct candidates *candidates)
+{
+	return candidates->count;
+}
+
 struct candidate *candidate_at(const struct candidates *candidates, size_t number)
 {
 	return candidates->items[number];

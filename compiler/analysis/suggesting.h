@@ -1,5 +1,6 @@
 /* What the parts of a suggestion share: suggest_peers.c finds who may be named for an end, suggest.c takes the flows
- * and chooses, suggest_statements.c makes few statements of what was chosen. */
+ * and chooses, suggest_nevers.c says what must stay closed, suggest_statements.c makes few statements of what was
+ * chosen. */
 #ifndef COMPILER_ANALYSIS_SUGGESTING_H
 #define COMPILER_ANALYSIS_SUGGESTING_H
 
@@ -41,17 +42,20 @@ const struct kind *candidates_of(struct candidates *candidates, const struct end
  * were seen least where there are more than SUGGEST_ADDRESSES_MOST. */
 void candidates_close(struct candidates *candidates);
 
+size_t candidates_count(const struct candidates *candidates);
 struct candidate *candidate_at(const struct candidates *candidates, size_t number);
 
 /* An allow of one source, one destination and one port. */
 struct atom {
 	size_t ends[2]; /* candidates, by direction */
 	uint16_t protocol, port;
-	const struct allow *allow;
 	const struct never *breaks; /* a never that it would break, or NULL */
 	bool chosen;
 	size_t statement; /* of those that are chosen: which of the suggestion's allows */
 };
+
+/* Fills in `breaks`. */
+void nevers_mark(const struct world *world, const struct candidates *candidates, struct atom *atoms, size_t atom_count);
 
 /* Fills `suggestion->allows`, all but what was seen, from the atoms that are chosen. Atoms are sorted by the names of
  * their ends. */
