@@ -80,6 +80,8 @@ static void mark(const struct meeting_place *place, const struct candidates *can
 
 void nevers_mark(const struct world *world, const struct candidates *candidates, struct atom *atoms, size_t atom_count)
 {
+	if (world->policy->never_count == 0)
+		return;
 	struct arena *scratch = arena_create();
 	struct samples samples;
 	struct meeting_place place;

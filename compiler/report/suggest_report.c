@@ -39,7 +39,8 @@ static bool is_plain(const char *text)
 	       strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./") == strlen(text);
 }
 
-/* The text in quotes where it needs them. */
+/* The text in quotes where it needs them. Names and labels have letters, digits and `._-/` only: the reader sees to it.
+ */
 static const char *quoted(struct arena *arena, const char *text)
 {
 	return is_plain(text) ? text : arena_printf(arena, "\"%s\"", text_escaped(arena, text));

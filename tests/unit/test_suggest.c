@@ -329,6 +329,117 @@ static void the_choice_is_near_the_best(void **state)
 	print_message("# %zu of %d choices are the best there is\n", best, ROUNDS);
 }
 
+/* ---- whole suggestions against brute force ---- */
+
+enum {
+	SMALL_SERVICES = 4,
+	SMALL_WORKLOADS = 6,
+	SMALL_ATOMS = SMALL_SERVICES * SMALL_SERVICES,
+	SMALL_FLOWS = 7,
+	SMALL_ROUNDS = 60
+};
+
+/* A policy of services that overlap: workload w is in service s where it carries the label s. */
+struct small {
+	bool in[SMALL_WORKLOADS][SMALL_SERVICES];
+	size_t sizes[SMALL_SERVICES];
+	size_t flows[SMALL_FLOWS][2];
+};
+
+static char *small_policy(struct small *small, uint32_t *seed, char **log)
+{
+	char *text = NULL;
+	size_t size = 0, log_size = 0;
+	FILE *stream = open_memstream(&text, &size), *flows = open_memstream(log, &log_size);
+	assert_true(stream != NULL && flows != NULL);
+	*small = (struct small){0};
+	fputs("ringfence: v1\nservices:\n", stream);
+	for (size_t i = 0; i < SMALL_SERVICES; i++)
+		fprintf(stream, "  s%zu: {workloads: {s%zu: in}}\n", i, i);
+	fputs("---\nringfence: v1\nworkloads:\n", stream);
+	for (size_t i = 0; i < SMALL_WORKLOADS; i++) {
+		fprintf(stream, "- {name: w%zu, addresses: [10.0.0.%zu], labels: {at: here", i, i + 1);
+		uint32_t forced = random_next(seed) % SMALL_SERVICES;
+		for (size_t j = 0; j < SMALL_SERVICES; j++) {
+			small->in[i][j] = j == forced || random_next(seed) % 3 == 0;
+			small->sizes[j] += small->in[i][j];
+			fprintf(stream, "%s%zu%s", small->in[i][j] ? ", s" : ", t", j, ": in");
+		}
+		fputs("}}\n", stream);
+	}
+	for (size_t i = 0; i < SMALL_FLOWS; i++) {
+		small->flows[i][0] = random_next(seed) % SMALL_WORKLOADS;
+		small->flows[i][1] =
+		    (small->flows[i][0] + 1 + random_next(seed) % (SMALL_WORKLOADS - 1)) % SMALL_WORKLOADS;
+		fprintf(flows, "default/w%zu default/w%zu 1/tcp\n", small->flows[i][0], small->flows[i][1]);
+	}
+	assert_int_equal(fclose(stream), 0);
+	assert_int_equal(fclose(flows), 0);
+	return text;
+}
+
+/* The fewest pairs that any choice of allows between services opens, counted for each source and destination. */
+static size_t fewest_pairs(const struct small *small)
+{
+	size_t fewest = SIZE_MAX;
+	for (uint32_t selection = 0; selection < 1u << SMALL_ATOMS; selection++) {
+		size_t pairs = 0;
+		bool all = true;
+		for (size_t i = 0; i < SMALL_ATOMS; i++)
+			if (selection >> i & 1)
+				pairs += small->sizes[i / SMALL_SERVICES] * small->sizes[i % SMALL_SERVICES];
+		for (size_t i = 0; i < SMALL_FLOWS && all && pairs < fewest; i++) {
+			all = false;
+			for (size_t j = 0; j < SMALL_ATOMS && !all; j++)
+				all = selection >> j & 1 && small->in[small->flows[i][0]][j / SMALL_SERVICES] &&
+				      small->in[small->flows[i][1]][j % SMALL_SERVICES];
+		}
+		if (all && pairs < fewest)
+			fewest = pairs;
+	}
+	return fewest;
+}
+
+static size_t suggested_pairs(const struct small *small, const struct suggestion *suggestion)
+{
+	size_t pairs = 0;
+	for (size_t i = 0; i < suggestion->allow_count; i++) {
+		const struct flows *flows = &suggestion->allows[i].allow->flows;
+		for (size_t j = 0; j < flows->from_count; j++)
+			for (size_t k = 0; k < flows->to_count; k++)
+				pairs += small->sizes[flows->from[j].service->name[1] - '0'] *
+					 small->sizes[flows->to[k].peer.service->name[1] - '0'];
+	}
+	return pairs;
+}
+
+static void what_is_opened_is_near_the_fewest(void **state)
+{
+	size_t best = 0;
+	double bound = 0;
+	uint32_t seed = 4242;
+	(void)state;
+	for (size_t i = 1; i <= SMALL_FLOWS; i++)
+		bound += 1.0 / (double)i;
+	for (size_t round = 0; round < SMALL_ROUNDS; round++) {
+		struct small small;
+		struct reading reading;
+		char *log = NULL, *policy = small_policy(&small, &seed, &log);
+		read_policy(&reading, "policy", policy);
+		const struct suggestion suggestion = suggest_for(&reading, log, 0, 1);
+		size_t pairs = suggested_pairs(&small, &suggestion), fewest = fewest_pairs(&small);
+		assert_int_equal(suggestion.uncovered.flows, 0);
+		if (pairs < fewest || (double)pairs > bound * (double)fewest)
+			fail_msg("%zu pairs are opened, and %zu are the fewest:\n%s\n%s", pairs, fewest, policy, log);
+		best += pairs == fewest;
+		arena_free(reading.arena);
+		free(policy);
+		free(log);
+	}
+	print_message("# %zu of %d suggestions open the fewest pairs\n", best, SMALL_ROUNDS);
+	assert_true(best > SMALL_ROUNDS * 2 / 3);
+}
+
 /* ---- random policies ---- */
 
 enum { POLICIES = 300, FLOWS = 60, ENDS = 2 * RANDOM_WORKLOADS + RANDOM_STRANGERS };
@@ -510,6 +621,7 @@ int main(void)
 	    cmocka_unit_test(records_before_a_time_are_left_out),
 	    cmocka_unit_test(addresses_are_bounded_and_those_seen_most_stay),
 	    cmocka_unit_test(the_choice_is_near_the_best),
+	    cmocka_unit_test(what_is_opened_is_near_the_fewest),
 	    cmocka_unit_test(what_is_printed_lets_every_flow_pass),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
