@@ -115,6 +115,21 @@ static bool read_verdict(struct reading *reading, const json_t *value)
 	return reading->record->recorded != RECORDED_NOTHING;
 }
 
+/* `count` and `sequence` are what `ringfence observe` means by them; of others they may be anything. */
+static bool read_count(struct reading *reading, const json_t *value)
+{
+	if (json_is_integer(value) && json_integer_value(value) > 0)
+		reading->record->count = (uint64_t)json_integer_value(value);
+	return true;
+}
+
+static bool read_sequence(struct reading *reading, const json_t *value)
+{
+	if (json_is_integer(value) && json_integer_value(value) >= 0)
+		reading->record->sequence = (uint64_t)json_integer_value(value) + 1;
+	return true;
+}
+
 /* What is read of a record, in this order; every other key is passed over, and one that is null is not there. */
 static const struct field {
 	const char *key, *expected;
@@ -131,6 +146,8 @@ static const struct field {
     {"dst_ip", "an address", false, read_destination_address},
     {"ts", "a time such as 2026-11-25T09:00:00Z", false, read_time},
     {"verdict", "allow or deny", false, read_verdict},
+    {"count", "a number", false, read_count},
+    {"sequence", "a number", false, read_sequence},
 };
 
 /* The port of a flow is the port of its protocol, type and code of ICMP (policy.h), and 0 of a protocol without. */
@@ -205,6 +222,7 @@ static const char *read_words(struct flow_record *record, const char *line, size
 const char *flow_record_read(struct flow_record *record, const char *line, size_t length)
 {
 	memset(record, 0, sizeof *record);
+	record->count = 1;
 	if (memchr(line, 0, length) != NULL)
 		return refuse(record, "the line holds a NUL byte");
 	for (; length > 0 && strchr(blanks, *line) != NULL; length--)

@@ -44,7 +44,9 @@ struct flow_key {
 struct replayed {
 	struct flow_key key;
 	size_t records;
-	int64_t last;
+	uint64_t times, sequence, newest; /* newest: the count of the event `sequence` */
+	int64_t first, last;
+	bool denied;
 	enum fate fate;
 	uint32_t reasons; /* of the verdicts */
 	UT_hash_handle hh;
@@ -254,6 +256,28 @@ static const char *find_port(struct replay *replay, struct flow_key *key, const 
 	return NULL;
 }
 
+/* How often the flow of a record was seen anew: a later line of an event has its whole count again. */
+static uint64_t times_of(struct replayed *flow, const struct flow_record *record)
+{
+	bool again = record->sequence != 0 && record->sequence == flow->sequence;
+	uint64_t known = again ? flow->newest : 0, times = record->count > known ? record->count - known : 0;
+	flow->sequence = record->sequence;
+	flow->newest = known + times;
+	return times;
+}
+
+static void count(struct replayed *flow, const struct flow_record *record)
+{
+	flow->records++;
+	if (__builtin_add_overflow(flow->times, times_of(flow, record), &flow->times))
+		flow->times = UINT64_MAX;
+	flow->denied = flow->denied || record->recorded == RECORDED_DENY;
+	if (record->time > flow->last)
+		flow->last = record->time;
+	if (record->time != 0 && (flow->first == 0 || record->time < flow->first))
+		flow->first = record->time;
+}
+
 const char *replay_add(struct replay *replay, const struct flow_record *record)
 {
 	struct flow_key key;
@@ -274,9 +298,7 @@ const char *replay_add(struct replay *replay, const struct flow_record *record)
 		HASH_ADD(hh, replay->flows, key, sizeof key, flow);
 		replay->flow_count++;
 	}
-	flow->records++;
-	if (record->time > flow->last)
-		flow->last = record->time;
+	count(flow, record);
 	return NULL;
 }
 
@@ -317,6 +339,31 @@ static void judge(struct replay *replay, struct replayed *flow)
 	flow->fate = allowed[VERSION_OLD] == allowed[VERSION_NEW] ? FATE_SAME
 		     : allowed[VERSION_OLD]			  ? FATE_CUT
 								  : FATE_PASSES;
+}
+
+void replay_each(struct replay *replay, void (*take)(void *context, const struct counted_flow *flow), void *context)
+{
+	for (const struct replayed *flow = replay->flows; flow != NULL; flow = flow->hh.next) {
+		const struct flow_key *key = &flow->key;
+		struct counted_flow counted = {
+		    .ends = {&key->from->at[VERSION_NEW], &key->to->at[VERSION_NEW]},
+		    .names = {key->from->name, key->to->name},
+		    .groups = {key->from->group, key->to->group},
+		    .protocol = key->protocol,
+		    .port = key->port,
+		    .both_icmp = key->both_icmp,
+		    .records = flow->records,
+		    .times = flow->times,
+		    .first = flow->first,
+		    .last = flow->last,
+		    .denied = flow->denied,
+		    .problem = problem_of(flow),
+		};
+		struct flow asked;
+		if (counted.problem == NULL)
+			counted.verdict = verdict_in(replay, key, VERSION_NEW, &asked);
+		take(context, &counted);
+	}
 }
 
 /* ---- lines ---- */
@@ -389,6 +436,15 @@ static void add_to(struct flow_total *total, const struct replayed *flow)
 	total->records += flow->records;
 }
 
+void replay_end(struct replay *replay)
+{
+	HASH_CLEAR(hh, replay->flows);
+	HASH_CLEAR(hh, replay->ends);
+	for (int version = VERSION_OLD; version <= VERSION_NEW; version++)
+		narrowing_finish(replay->narrowings[version]);
+	arena_free(replay->scratch);
+}
+
 struct replay_result replay_finish(struct replay *replay)
 {
 	struct replay_result result = {0};
@@ -409,10 +465,6 @@ struct replay_result replay_finish(struct replay *replay)
 			next++;
 		add_line(replay, &result, told + i, next - i);
 	}
-	HASH_CLEAR(hh, replay->flows);
-	HASH_CLEAR(hh, replay->ends);
-	for (int version = VERSION_OLD; version <= VERSION_NEW; version++)
-		narrowing_finish(replay->narrowings[version]);
-	arena_free(replay->scratch);
+	replay_end(replay);
 	return result;
 }

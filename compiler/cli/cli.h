@@ -19,7 +19,8 @@ enum {
 	LAST_MOST = 1000,
 	EXCEPT_MOST = 64,
 	TIMEOUT_MOST = 86400,
-	CONFIRM_MOST = 86400
+	CONFIRM_MOST = 86400,
+	MIN_COUNT_MOST = 1000000
 };
 
 /* The command line, read by the option table. */
@@ -29,11 +30,12 @@ struct arguments {
 	const char *inventories[PATHS_MAX];
 	size_t inventory_count;
 	const char *node, *output, *format, *color, *at, *socket, *nearest_text, *diagnostics, *from, *radius_text,
-	    *budget, *against, *to, *port, *last_text, *until, *why, *timeout_text, *confirm_text;
+	    *budget, *against, *to, *port, *last_text, *until, *why, *timeout_text, *confirm_text, *since,
+	    *min_count_text;
 	const char *excepts[EXCEPT_MOST];
 	size_t except_count;
 	bool all_nodes, dry_run, workloads, verbose, transitive, coverage, follow, denied, allowed, end;
-	size_t nearest, most_radius, last, timeout;
+	size_t nearest, most_radius, last, timeout, min_count;
 	size_t confirm; /* seconds; 0: at once */
 };
 
@@ -135,6 +137,7 @@ int compile_run(const struct arguments *arguments);
 int explain_run(const struct arguments *arguments);
 int test_run(const struct arguments *arguments);
 int replay_run(const struct arguments *arguments);
+int suggest_run(const struct arguments *arguments);
 int graph_run(const struct arguments *arguments);
 int diff_run(const struct arguments *arguments);
 int reach_run(const struct arguments *arguments);

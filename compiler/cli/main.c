@@ -70,6 +70,14 @@ const struct subcommand subcommands[] = {
      "known.\n"
      "Exit status 1 means that there is a `-` or `+`, 2 that a line could not be read or judged; the rest is judged.",
      "iNDft", TEXT_OR_JSON, replay_run},
+    {"suggest", "[--since TIME] [--min-count N] [-o FILE] [-i INVENTORY]... FLOWS POLICY...",
+     "proposes the fewest allows that recorded flows need, as a document for review",
+     "FLOWS is as in `replay`. Of the flows that POLICY denies, allows between the services and networks that it "
+     "defines\n"
+     "are found that let them pass and open as little else as can be; none that breaks a `never`. Comments say what "
+     "was\n"
+     "seen of each. Exit status 1 means that some flow is not covered; comments at the end say which, and why.",
+     "ioMSDft", TEXT_OR_JSON, suggest_run},
     {"schema", "[-o FILE]", "prints the JSON Schema of native documents, for editors",
      "It is of draft-07 and describes every key. Put it outside of the policy's directory, where a .json file is "
      "policy:\n"

@@ -43,6 +43,8 @@ static const struct {
     {'E', "except", "WHO", "spare this workload or service, NAMESPACE/NAME; repeatable"},
     {'e', "end", NULL, "end the panic"},
     {'m', "timeout", "SECONDS", "wait so long (60), at most a day"},
+    {'S', "since", "TIME", "leave out records from before TIME, and those without a time"},
+    {'M', "min-count", "N", "a flow seen fewer than N times is listed, and not covered (1)"},
     {'v', "verbose", NULL, "say what was passed over, or what passed"},
 };
 enum { OPTION_COUNT = sizeof options / sizeof *options };
@@ -130,6 +132,7 @@ static int store(struct arguments *arguments, char letter, const char *value)
 	    {'C', NULL, &arguments->coverage},	   {'A', &arguments->against, NULL},
 	    {'G', &arguments->to, NULL},	   {'p', &arguments->port, NULL},
 	    {'l', &arguments->last_text, NULL},	   {'L', NULL, &arguments->follow},
+	    {'S', &arguments->since, NULL},	   {'M', &arguments->min_count_text, NULL},
 	    {'x', NULL, &arguments->denied},	   {'y', NULL, &arguments->allowed},
 	    {'W', &arguments->why, NULL},	   {'u', &arguments->until, NULL},
 	    {'m', &arguments->timeout_text, NULL}, {'e', NULL, &arguments->end},
@@ -198,6 +201,7 @@ static int read_numbers(struct arguments *arguments)
 	    {"last", arguments->last_text, "100", LAST_MOST, &arguments->last},
 	    {"timeout", arguments->timeout_text, "60", TIMEOUT_MOST, &arguments->timeout},
 	    {"confirm", arguments->confirm_text, "0", CONFIRM_MOST, &arguments->confirm},
+	    {"min-count", arguments->min_count_text, "1", MIN_COUNT_MOST, &arguments->min_count},
 	};
 	int status = 0;
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers && status == 0; i++)

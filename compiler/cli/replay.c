@@ -1,66 +1,10 @@
 /* ringfence replay: which recorded flows would a change cut, and which newly pass? */
-#include "compiler/cli/cli.h"
+#include "compiler/cli/flow_log.h"
 #include "compiler/report/replay_report.h"
 
-#include <errno.h>
-#include <string.h>
-
-enum { PROBLEMS_SHOWN = 20 };
-
-/* The records that are being read. */
-struct log {
-	const char *name;
-	FILE *stream;
-	size_t problem_count, record_count;
-	unsigned last_problem; /* its line */
-};
-
-static void log_open(struct log *log, const char *path)
+static const char *add(void *replay, const struct flow_record *record)
 {
-	bool is_stdin = strcmp(path, "-") == 0;
-	log->name = is_stdin ? "standard input" : path;
-	log->stream = is_stdin ? stdin : fopen(path, "re");
-}
-
-static void log_close(struct log *log)
-{
-	if (log->stream != NULL && log->stream != stdin)
-		fclose(log->stream);
-}
-
-static struct span line_span(const struct log *log, unsigned line)
-{
-	return (struct span){log->name, line, 1, line, 1};
-}
-
-/* Every line that is wrong is one error, up to a number of them; the rest is counted. */
-static void note(struct log *log, struct input *input, size_t line, const char *problem)
-{
-	log->last_problem = (unsigned)line;
-	if (log->problem_count++ < PROBLEMS_SHOWN)
-		diagnostics_error(&input->diagnostics, line_span(log, log->last_problem), "%s", problem);
-}
-
-static void read_log(struct log *log, struct input *input, struct replay *replay)
-{
-	struct flow_lines lines;
-	struct flow_record record;
-	const char *wrong;
-	flow_lines_init(&lines, input->arena, log->stream);
-	while (flow_lines_next(&lines, &record, &wrong)) {
-		if (wrong == NULL)
-			wrong = replay_add(replay, &record);
-		if (wrong != NULL)
-			note(log, input, lines.number, wrong);
-		else
-			log->record_count++;
-	}
-	if (ferror(log->stream))
-		note(log, input, lines.number + 1, strerror(errno));
-	if (log->problem_count > PROBLEMS_SHOWN)
-		diagnostics_error(&input->diagnostics, line_span(log, log->last_problem),
-				  "%zu more lines are wrong, this is the last of them",
-				  log->problem_count - PROBLEMS_SHOWN);
+	return replay_add(replay, record);
 }
 
 static int report(const struct arguments *arguments, const struct input *after, const struct replay_result *result)
@@ -75,19 +19,15 @@ static int report(const struct arguments *arguments, const struct input *after, 
 
 static int replay(const struct arguments *arguments, struct input *before, struct input *after)
 {
-	struct log log = {0};
-	log_open(&log, arguments->words[0]);
-	if (log.stream == NULL)
-		return input_problem(after, "%s: %s", arguments->words[0], strerror(errno));
+	struct flow_log log;
+	if (flow_log_open(&log, after, arguments->words[0]) != 0)
+		return EXIT_PROBLEM;
 	before->world.at = after->world.at; /* one moment, so that no expiry falls between the two */
 	struct replay *replay = replay_create(after->arena, &before->world, &after->world);
-	read_log(&log, after, replay);
+	int read = flow_log_read(&log, after, add, replay);
 	const struct replay_result result = replay_finish(replay);
-	log_close(&log);
-	after->frontend.file_count++;
-	int read = input_report(after);
 	if (log.record_count == 0)
-		return read != 0 ? read : input_problem(after, "%s: there is no flow in it", log.name);
+		return read;
 	int status = report(arguments, after, &result);
 	return read != 0 ? read : status;
 }

@@ -19,6 +19,8 @@ struct flow_record {
 	uint16_t protocol, port;	/* where `observed` */
 	enum recorded recorded;		/* what became of the flow */
 	int64_t time;			/* Unix time in seconds, or 0 where it is not said */
+	uint64_t count;			/* how many it stands for: 1, or the `count` of an event */
+	uint64_t sequence;		/* of the event plus 1, so that a later line of it is known; 0: it is none */
 	char problem[FLOW_WORD_SIZE];	/* why it could not be read; may hold what the line holds */
 };
 

@@ -37,14 +37,35 @@ struct replay_result {
 struct replay;
 
 /* Starts a replay. A workload that only one inventory has is judged in both as if it were there. Everything lives as
- * long as `arena`; replay_finish must be called. */
+ * long as `arena`; replay_finish or replay_end must be called. */
 struct replay *replay_create(struct arena *arena, const struct world *before, const struct world *after);
 
 /* Counts a record in. Returns NULL, or why it is none: a port that there is not, or more than
  * REPLAY_FLOWS_MOST flows that differ. The text holds until the next call. */
 const char *replay_add(struct replay *replay, const struct flow_record *record);
 
-/* Judges what was counted, each flow once. */
+/* A flow that was counted. `ends` are equal pointers for equal ends, and live until the replay ends. */
+struct counted_flow {
+	const struct endpoints *ends[2]; /* by direction, as NEW has them */
+	const char *names[2];		 /* as recorded, with what they stand for */
+	const char *groups[2];		 /* the service, else the workload, a network, or what else it is */
+	uint16_t protocol, port;
+	bool both_icmp; /* an echo request of the version that the ends have */
+	size_t records;
+	uint64_t times;		/* what the records count; saturates */
+	int64_t first, last;	/* of the records, Unix time in seconds; 0: they do not say */
+	bool denied;		/* as some record says */
+	struct verdict verdict; /* under NEW */
+	const char *problem;	/* why it cannot be judged; the verdict is empty */
+};
+
+/* Calls `take` for each flow that was counted, in the order of the log. */
+void replay_each(struct replay *replay, void (*take)(void *context, const struct counted_flow *flow), void *context);
+
+/* Judges what was counted, each flow once, and ends the replay. */
 struct replay_result replay_finish(struct replay *replay);
+
+/* Ends a replay without judging: where replay_each was all that was asked. */
+void replay_end(struct replay *replay);
 
 #endif
