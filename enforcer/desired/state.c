@@ -20,6 +20,7 @@ struct state {
 	    *proven_arena; /* of the policy that the kernel took last, while `policy` is a newer one; or NULL */
 	const struct frontend *proven;
 	char *policy_errors;
+	bool audit;
 };
 
 struct state *state_create(const char *node)
@@ -46,6 +47,11 @@ void state_destroy(struct state *state)
 	arena_free(state->proven_arena);
 	free(state->policy_errors);
 	free(state);
+}
+
+void state_audit(struct state *state)
+{
+	state->audit = true;
 }
 
 /* ---- the policy ---- */
@@ -77,6 +83,7 @@ int state_read_policy(struct state *state, const char *directory, struct changes
 	frontend_init(frontend, arena, diagnostics);
 	frontend_add_path(frontend, directory);
 	frontend_finish(frontend);
+	frontend->policy.node_audit = state->audit;
 	if (diagnostics->errors == 0 && frontend->policy.isolation_count + frontend->policy.allow_count == 0 &&
 	    frontend->policy.unmatched == UNMATCHED_DEFAULT)
 		diagnostics_error(diagnostics, (struct span){0},

@@ -11,6 +11,9 @@ struct state;
 struct state *state_create(const char *node);
 void state_destroy(struct state *state);
 
+/* Puts the node into audit mode, whatever policies say that are read from now on. */
+void state_audit(struct state *state);
+
 /* A workload that came (before: NULL), went (after: NULL) or is another now; whether it is in conflict counts. `before`
  * is how it was and lives as long as the changes; `after` is the workload of the world. */
 struct workload_change {

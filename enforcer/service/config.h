@@ -4,6 +4,8 @@
 
 #include "enforcer/service/listener.h"
 
+#include <ringfence/policy.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -15,7 +17,8 @@ struct config {
 	const char *policy_directory;
 	const char **workload_directories;
 	size_t workload_directory_count;
-	bool repair; /* drift: repair (default), or only report */
+	bool repair;	/* drift: repair (default), or only report */
+	enum mode mode; /* audit: what this node would deny is logged and let through; else as the policy says */
 	const char *control_socket;
 	struct listen_address metrics; /* its `text` is NULL: nowhere */
 	bool log_denied;	       /* denials go to the journal (default) */

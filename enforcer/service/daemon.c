@@ -554,6 +554,15 @@ static json_t *conflicts(const struct inventory *inventory)
 	return list;
 }
 
+/* In one word: of the node, of the policy, or of some of its services. */
+static const char *daemon_mode(const struct daemon *daemon)
+{
+	const struct world world = state_world(daemon->state, 0);
+	if (world.policy->node_audit || world.policy->audit)
+		return "audit";
+	return world_denies_by(&world, DENIED_AUDIT) ? "partly audit" : "enforce";
+}
+
 json_t *daemon_status(const struct daemon *daemon)
 {
 	char since[32];
@@ -568,13 +577,13 @@ json_t *daemon_status(const struct daemon *daemon)
 	json_t *drift = json_pack("{s:b, s:I, s:I, s:s}", "differs", daemon->differs, "events",
 				  (json_int_t)daemon->drift.next, "repaired", (json_int_t)daemon->drift.repaired,
 				  "mode", daemon->config.repair ? "repair" : "report");
-	return json_pack("{s:i, s:s, s:b, s:i, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:s?, s:I, s:I, s:I}", "version", 1,
-			 "node", daemon->config.node, "ready", daemon->ready, "generation", (int)daemon->generation,
-			 "revision", daemon->revision, "since", time_print(daemon->since, since), "workloads",
-			 (json_int_t)world.inventory->workload_count, "policy", policy, "workload_files", file_errors,
-			 "conflicts", conflicts(world.inventory), "drift", drift, "error", daemon->error, "resyncs",
-			 (json_int_t)daemon->resyncs, "changes", (json_int_t)daemon->changes, "netlink_bytes",
-			 (json_int_t)daemon->bytes);
+	return json_pack("{s:i, s:s, s:s, s:b, s:i, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:s?, s:I, s:I, s:I}", "version",
+			 1, "node", daemon->config.node, "mode", daemon_mode(daemon), "ready", daemon->ready,
+			 "generation", (int)daemon->generation, "revision", daemon->revision, "since",
+			 time_print(daemon->since, since), "workloads", (json_int_t)world.inventory->workload_count,
+			 "policy", policy, "workload_files", file_errors, "conflicts", conflicts(world.inventory),
+			 "drift", drift, "error", daemon->error, "resyncs", (json_int_t)daemon->resyncs, "changes",
+			 (json_int_t)daemon->changes, "netlink_bytes", (json_int_t)daemon->bytes);
 }
 
 json_t *daemon_drift(struct daemon *daemon)

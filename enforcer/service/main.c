@@ -474,7 +474,8 @@ static int start_observing(struct loop *loop)
 	struct kernel *kernel;
 	int error = keeper_open(loop->keeper, KEEPER_LOG, &kernel);
 	if (error == 0)
-		error = observing_create(&loop->observing, kernel, loop->events, &loop->daemon.config, world_of, loop);
+		error = observing_create(&loop->observing, kernel, loop->events, &loop->daemon.config, world_of,
+					 loop->daemon.revision, loop);
 	return error < 0 ? fail("cannot observe denied connections", error) : 0;
 }
 
@@ -488,6 +489,8 @@ static int start(struct loop *loop)
 	if ((error = open_privileged(loop, &user)) < 0 || (error = open_sockets(loop)) < 0)
 		return error;
 	daemon->state = state_create(daemon->config.node);
+	if (daemon->config.mode == MODE_AUDIT)
+		state_audit(daemon->state);
 	if ((error = start_observing(loop)) < 0)
 		return error;
 	if ((error = confinement_close(&daemon->config)) < 0)
