@@ -175,6 +175,13 @@ void state_file_errors(const struct state *state, void (*call)(void *context, co
 	files_errors(&state->files, call, context);
 }
 
+void state_stale_workloads(const struct state *state,
+			   void (*call)(void *context, const struct workload *workload, const char *path),
+			   void *context)
+{
+	files_stale(&state->files, call, context);
+}
+
 size_t state_conflict_count(const struct state *state)
 {
 	return state->live.conflict_count;

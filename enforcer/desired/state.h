@@ -63,6 +63,11 @@ int state_scan_workloads(struct state *state, const char *directory, struct chan
 void state_file_errors(const struct state *state, void (*call)(void *context, const char *path, const char *text),
 		       void *context);
 
+/* The workloads of files that do not check any more, one call for each: what a file said before holds for them. */
+void state_stale_workloads(const struct state *state,
+			   void (*call)(void *context, const struct workload *workload, const char *path),
+			   void *context);
+
 /* How many workloads are in conflict, and how many workload files have a problem: counted, at no cost. */
 size_t state_conflict_count(const struct state *state);
 size_t state_file_error_count(const struct state *state);

@@ -127,6 +127,8 @@ static void adopt(struct daemon *daemon, struct lowering *lowering, const struct
 	bool policy = strcmp(daemon->revision, state_revision(daemon->state)) != 0;
 	if (daemon->generation != generation || policy)
 		daemon->since = world->at;
+	if (daemon->generation != generation || policy || plan->count > 0)
+		workload_times_reset(&daemon->times, world->at);
 	count_change(&daemon->counters, policy, daemon->generation != generation && plan->count > 0);
 	snprintf(daemon->revision, sizeof daemon->revision, "%s", state_revision(daemon->state));
 	lowering_destroy(daemon->enforced);
@@ -284,6 +286,8 @@ int daemon_follow(struct daemon *daemon, const struct changes *changes)
 		error = follow(daemon, &steps[1], 1, arena);
 	arena_free(arena);
 	daemon->changes += error == 0;
+	if (error == 0)
+		workload_times_note(&daemon->times, daemon->config.node, changes, (int64_t)time(NULL));
 	count_apply(&daemon->counters, APPLY_WORKLOADS, started, error);
 	/* What `enforced` says by now is what should be, and no longer what the kernel holds. */
 	return error == 0 ? 0 : daemon_enforce(daemon);
@@ -501,6 +505,7 @@ void daemon_finish(struct daemon *daemon)
 	lowering_destroy(daemon->enforced);
 	release_held(daemon);
 	drift_log_finish(&daemon->drift);
+	workload_times_finish(&daemon->times);
 	free(daemon->difference);
 	free(daemon->error);
 }

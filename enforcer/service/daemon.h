@@ -7,6 +7,7 @@
 #include "enforcer/service/config.h"
 #include "enforcer/service/counters.h"
 #include "enforcer/service/drift_log.h"
+#include "enforcer/service/workload_times.h"
 
 #include <ringfence/reconcile.h>
 
@@ -14,12 +15,13 @@ struct daemon {
 	struct config config;
 	struct state *state;
 	struct kernel *kernel; /* plans are applied over another socket, by an agent: while the table is read, too */
-	struct lowering *enforced;	/* what the kernel was last made to hold; NULL: nothing yet, or not known */
+	struct lowering *enforced; /* what the kernel was last made to hold; NULL: nothing yet, or not known */
 	/* Where the newest could not be enforced: what the kernel held then, and shall go on to hold; else NULL. */
 	struct arena *held_arena;
 	struct ruleset *held;
 	int64_t next_expiry; /* the first `until` of the policy in force still to come, Unix time; 0: none */
 	int64_t since;	     /* Unix time from which this generation and revision hold */
+	struct workload_times times;
 	uint32_t generation; /* in force; 0: none */
 	char revision[17];   /* of the policy in force */
 	bool sources_read;   /* every source of workloads has spoken; before, nothing is enforced */

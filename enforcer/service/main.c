@@ -10,6 +10,7 @@
 #include "enforcer/service/daemon.h"
 #include "enforcer/service/observing.h"
 #include "enforcer/service/pages.h"
+#include "enforcer/service/workload_status.h"
 #include "enforcer/sources/directory.h"
 
 #include <ringfence/arena.h>
@@ -362,6 +363,8 @@ static json_t *answer(void *context, const char *command, json_t *request)
 	struct loop *loop = context;
 	if (strcmp(command, "status") == 0)
 		return status(loop);
+	if (strcmp(command, "workloads") == 0)
+		return workload_status(&loop->daemon, request);
 	if (strcmp(command, "observe") == 0)
 		return observing_answer(loop->observing, request);
 	if (strcmp(command, "drift") == 0)
