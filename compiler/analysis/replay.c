@@ -309,12 +309,14 @@ static struct verdict verdict_in(struct replay *replay, const struct flow_key *k
 	const struct recorded_end *from = key->from, *to = key->to;
 	const struct world *world =
 	    narrowing_world(replay->narrowings[version], from->scopes[version], to->scopes[version]);
-	struct verdict verdict;
+	struct verdict verdict = {0};
 	if (key->both_icmp)
 		verdict_of_word(replay->arena, world, &from->at[version], &to->at[version], "icmp", &verdict, flow);
 	else
 		verdict =
 		    verdict_of_endpoints(world, &from->at[version], &to->at[version], key->protocol, key->port, flow);
+	if (!verdict.allowed)
+		verdict_tell_denied(world, flow, &verdict);
 	return verdict;
 }
 

@@ -111,6 +111,25 @@ static bool same_selector(const struct service *a, const struct service *b)
 	return same;
 }
 
+static bool is_audited(const struct policy *policy, const struct service *service)
+{
+	return service->mode != MODE_UNSAID ? service->mode == MODE_AUDIT : policy->audit;
+}
+
+/* A service that is audited now, and not because the whole policy is. */
+static void find_audited(struct comparing *comparing, const struct service *service, const struct service *was)
+{
+	const struct policy *before = comparing->worlds[VERSION_OLD]->policy;
+	const struct policy *after = comparing->worlds[VERSION_NEW]->policy;
+	if (!is_audited(after, service) || (was != NULL ? is_audited(before, was) : before->audit) ||
+	    (service->mode == MODE_UNSAID && !before->audit))
+		return;
+	add(comparing, service->span,
+	    arena_printf(comparing->arena,
+			 "service %s/%s is in audit mode now: what it denies is logged and let through",
+			 service->name_space, service->name));
+}
+
 static void find_services(struct comparing *comparing)
 {
 	const struct policy *before = comparing->worlds[VERSION_OLD]->policy;
@@ -120,6 +139,7 @@ static void find_services(struct comparing *comparing)
 		any_changed = comparing->ends[i].changed;
 	for (size_t i = 0; i < after->service_count; i++) {
 		const struct service *was = service_of(before, after->services[i]);
+		find_audited(comparing, after->services[i], was);
 		if (was != NULL && (any_changed || !same_selector(was, after->services[i])))
 			find_service(comparing, after->services[i], was);
 	}

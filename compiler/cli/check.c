@@ -135,6 +135,14 @@ static void print_json(const struct input *input, const struct answers *answers,
 	json_decref(answer);
 }
 
+static size_t audited_services(const struct frontend *f)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < f->policy.service_count; i++)
+		count += f->policy.services[i]->mode == MODE_AUDIT;
+	return count;
+}
+
 static void print_text(const struct frontend *f)
 {
 	printf("ok: %zu services, %zu networks, %zu allows, %zu NetworkPolicies, %zu workloads in %zu files",
@@ -145,6 +153,8 @@ static void print_text(const struct frontend *f)
 		       network_policies(f) > 0 ? ", of NetworkPolicies for the workloads at hand" : "");
 	if (f->policy.audit)
 		printf("; mode audit: denied flows are let through");
+	else if (audited_services(f) > 0)
+		printf("; %zu of the services in audit mode", audited_services(f));
 	size_t warnings = f->diagnostics->count - f->diagnostics->errors;
 	if (warnings > 0)
 		printf("; %zu warning%s", warnings, warnings == 1 ? "" : "s");

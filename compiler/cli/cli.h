@@ -93,6 +93,9 @@ int input_prove(struct input *input, struct proof *proof);
 /* Runs every lint and reports what it finds. */
 void input_lint(struct input *input);
 
+/* Says on standard error that some of what is denied would be let through, if it is so. */
+void input_tell_audit(const struct input *input);
+
 /* Says what cannot be done with the input, as a diagnostic where --diagnostics is not text. Returns EXIT_PROBLEM. */
 int input_problem(struct input *input, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -45,21 +45,23 @@ static const char *answer(struct arena *arena, const struct world *world, struct
 		wrong =
 		    verdict_of_word(arena, world, &from, &to, record->port_word, &question->verdict, &question->flow);
 	if (wrong == NULL)
+		verdict_tell_denied(world, &question->flow, &question->verdict);
+	if (wrong == NULL)
 		question->nearest = nearest_find(arena, world, &question->flow, &question->verdict, question->most);
 	return wrong;
 }
 
 static const char *const verdict_words[] = {[RECORDED_ALLOW] = "allow", [RECORDED_DENY] = "deny"};
 
-static void print_json(const struct question *question, bool audit)
+static void print_json(const struct question *question, const struct policy *policy)
 {
 	static const char *const address_keys[] = {[EGRESS] = "from_address", [INGRESS] = "to_address"};
 	const struct flow_record *record = &question->record;
 	char address[ADDRESS_TEXT_SIZE];
-	json_t *object = json_pack("{s:i, s:s, s:s, s:s, s:s, s:o}", "version", 1, "from", record->words[EGRESS], "to",
-				   record->words[INGRESS], "port", record->port_word, "verdict",
-				   question->verdict.allowed ? "allow" : "deny", "because",
-				   verdict_because_json(&question->verdict));
+	json_t *object = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:o}", "version", 1, "revision", policy->revision,
+				   "from", record->words[EGRESS], "to", record->words[INGRESS], "port",
+				   record->port_word, "verdict", question->verdict.allowed ? "allow" : "deny",
+				   "because", verdict_because_json(&question->verdict));
 	if (!question->verdict.allowed && question->most > 0)
 		nearest_add_json(object, &question->nearest);
 	for (int end = EGRESS; end <= INGRESS; end++)
@@ -68,7 +70,9 @@ static void print_json(const struct question *question, bool audit)
 					    json_string(address_format(&record->addresses[end], address)));
 	if (record->recorded != RECORDED_NOTHING)
 		json_object_set_new(object, "recorded", json_string(verdict_words[record->recorded]));
-	if (audit) /* and so a denial is not enforced */
+	if (!question->verdict.allowed)
+		json_object_set_new(object, "how", json_string(denied_word(question->verdict.denied)));
+	if (policy->audit || (!question->verdict.allowed && question->verdict.denied == DENIED_AUDIT))
 		json_object_set_new(object, "mode", json_string("audit"));
 	json_dumpf(object, stdout, JSON_COMPACT);
 	putchar('\n');
@@ -95,12 +99,6 @@ static void print_recorded(const struct question *question)
 	putchar('\n');
 }
 
-/* A conflict or a quarantine denies in audit mode too. */
-static bool is_closed(const struct side *side)
-{
-	return side->reason == REASON_CONFLICT || side->reason == REASON_QUARANTINE;
-}
-
 static void print_text(const struct arguments *arguments, struct input *input, const struct question *question)
 {
 	const struct policy *policy = input->world.policy;
@@ -108,12 +106,16 @@ static void print_text(const struct arguments *arguments, struct input *input, c
 		      use_color(arguments, stdout));
 	nearest_print(stdout, &question->nearest, "");
 	print_recorded(question);
-	if (!policy->audit || question->verdict.allowed || is_closed(&question->verdict.egress) ||
-	    is_closed(&question->verdict.ingress))
-		return;
-	fputs("  but the mode is audit (", stdout);
-	escape_print(stdout, policy->mode_span.file, strlen(policy->mode_span.file));
-	printf(":%u): the flow is logged and let through\n", policy->mode_span.line);
+	if (!question->verdict.allowed && question->verdict.denied == DENIED_AUDIT) {
+		fputs("  but the mode is audit", stdout);
+		if (policy->audit) {
+			fputs(" (", stdout);
+			escape_print(stdout, policy->mode_span.file, strlen(policy->mode_span.file));
+			printf(":%u)", policy->mode_span.line);
+		}
+		puts(": the flow is logged and let through");
+	}
+	printf("  policy   %s\n", policy->revision);
 }
 
 /* FROM TO PORT lines and records in, JSON lines out. A line that cannot be answered is an answer too, and ends in
@@ -130,7 +132,7 @@ static int stream(struct input *input, size_t most)
 		if (wrong == NULL)
 			wrong = answer(arena, &input->world, &question);
 		if (wrong == NULL)
-			print_json(&question, input->world.policy->audit);
+			print_json(&question, input->world.policy);
 		else
 			status = input_problem(input, "standard input, line %zu: %s", lines.number, wrong);
 		fflush(stdout); /* whoever asks line by line waits for each answer */
@@ -162,7 +164,7 @@ static int ask(const struct arguments *arguments, struct input *input, const cha
 	if (wrong != NULL)
 		return input_problem(input, "%s", wrong);
 	if (format_is(arguments, "json"))
-		print_json(&question, input->world.policy->audit);
+		print_json(&question, input->world.policy);
 	else
 		print_text(arguments, input, &question);
 	return question.verdict.allowed ? EXIT_YES : EXIT_NO;

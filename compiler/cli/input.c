@@ -108,6 +108,22 @@ int input_prove(struct input *input, struct proof *proof)
 	return EXIT_NO;
 }
 
+void input_tell_audit(const struct input *input)
+{
+	const struct policy *policy = input->world.policy;
+	size_t count = 0;
+	for (size_t i = 0; i < policy->service_count; i++)
+		count += policy->services[i]->mode == MODE_AUDIT;
+	if (!input_speaks_text(input) || (!policy->audit && count == 0))
+		return;
+	if (policy->audit)
+		fprintf(stderr, "ringfence: the mode is audit: what is denied is logged and let through\n");
+	else
+		fprintf(stderr,
+			"ringfence: %zu service%s in audit mode: what only they deny is logged and let through\n",
+			count, count == 1 ? " is" : "s are");
+}
+
 void input_lint(struct input *input)
 {
 	lint_run(&input->diagnostics, input->arena, &input->world);

@@ -85,6 +85,8 @@ int reach_run(const struct arguments *arguments)
 	if (status == 0)
 		status = arguments->transitive ? blast(&input, arguments, &from)
 					       : list(&input, arguments, arguments->from != NULL ? &from : NULL);
+	if (status != EXIT_PROBLEM)
+		input_tell_audit(&input);
 	input_finish(&input);
 	return status;
 }

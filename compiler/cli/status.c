@@ -168,8 +168,62 @@ static void print_drift(const json_t *drift)
 	       number_of(drift, "repaired"), text_of(drift, "mode"));
 }
 
+/* A line for each workload: yes or no, since when, its name, and why not. */
+static void print_workloads(const json_t *answer)
+{
+	const json_t *list = json_object_get(answer, "workloads"), *one;
+	size_t i;
+	printf("policy      %s, generation %lld on %s\n", text_of(answer, "revision"), number_of(answer, "generation"),
+	       text_of(answer, "node"));
+	json_array_foreach(list, i, one)
+	{
+		const char *since = text_of(one, "since"), *why = json_string_value(json_object_get(one, "why")),
+			   *quarantine = json_string_value(json_object_get(one, "quarantine"));
+		printf("%-11s since %-20s  ", json_is_true(json_object_get(one, "in_force")) ? "in force" : "no",
+		       since[0] != 0 ? since : "-");
+		print(text_of(one, "name"));
+		if (quarantine != NULL) {
+			fputs("; in quarantine by ", stdout);
+			print(quarantine);
+		}
+		if (why != NULL) {
+			fputs("; ", stdout);
+			print(why);
+		}
+		putchar('\n');
+	}
+	if (number_of(answer, "left_out") > 0)
+		printf("and %lld more\n", number_of(answer, "left_out"));
+}
+
+static int tell_workloads(const struct arguments *arguments)
+{
+	char error[512] = "";
+	if (arguments->word_count > 1 || (arguments->word_count == 1 && arguments->workloads))
+		return problem("status takes one workload, NAMESPACE/NAME, or --workloads");
+	json_t *request = json_pack("{s:s}", "command", "workloads"), *one;
+	if (arguments->word_count == 1 && json_object_set_new(request, "name", json_string(arguments->words[0])) != 0) {
+		json_decref(request);
+		return problem("a workload's name is UTF-8");
+	}
+	json_t *answer = control_request(arguments->socket, request, error, sizeof error);
+	json_decref(request);
+	if (answer == NULL)
+		return problem("%s", error);
+	bool all = number_of(answer, "left_out") == 0;
+	size_t i;
+	json_array_foreach(json_object_get(answer, "workloads"), i, one) all =
+	    all && json_is_true(json_object_get(one, "in_force"));
+	if (!print_json(arguments, answer))
+		print_workloads(answer);
+	json_decref(answer);
+	return all ? EXIT_YES : EXIT_NO;
+}
+
 int status_run(const struct arguments *arguments)
 {
+	if (arguments->workloads || arguments->word_count > 0)
+		return tell_workloads(arguments);
 	json_t *answer = ask(arguments, "status");
 	if (answer == NULL)
 		return EXIT_PROBLEM;
@@ -185,6 +239,9 @@ int status_run(const struct arguments *arguments)
 		printf("in force    %s\n", !ready ? "no" : fine ? "yes" : "the last that could be");
 		printf("policy      %s%s\n", text_of(answer, "revision"),
 		       policy_ok ? "" : " (a newer one was refused)");
+		if (strcmp(text_of(answer, "mode"), "enforce") != 0)
+			printf("mode        %s: what is denied there is logged and let through\n",
+			       text_of(answer, "mode"));
 		printf("generation  %lld since %s\n",
 		       (long long)json_integer_value(json_object_get(answer, "generation")), text_of(answer, "since"));
 		printf("workloads   %lld\n", (long long)json_integer_value(json_object_get(answer, "workloads")));
@@ -293,7 +350,7 @@ static void print_left_out(const json_t *answer, const char *key)
 		printf("    and %lld more\n", number_of(answer, key));
 }
 
-static void print_workloads(const json_t *answer)
+static void print_strangers(const json_t *answer)
 {
 	size_t i;
 	json_t *item;
@@ -337,7 +394,7 @@ static void print_bypass(const json_t *answer)
 int drift_run(const struct arguments *arguments)
 {
 	static void (*const sections[])(const json_t *answer) = {print_events, print_table, print_policy,
-								 print_workloads, print_bypass};
+								 print_strangers, print_bypass};
 	json_t *answer = ask(arguments, "drift");
 	if (answer == NULL)
 		return EXIT_PROBLEM;

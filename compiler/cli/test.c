@@ -35,16 +35,20 @@ static int run(const struct arguments *arguments, struct input *input)
 		return input_problem(
 		    input, "there are no tests in this policy: `tests` is a list of {from, to, ports, expect}");
 	struct coverage coverage = {0};
+	struct test_result *results = arguments->coverage ? coverage_run(input->arena, &input->world, &coverage)
+							  : tests_run(input->arena, &input->world);
 	struct tests_report report = {
 	    .arena = input->arena,
-	    .results = arguments->coverage ? coverage_run(input->arena, &input->world, &coverage)
-					   : tests_run(input->arena, &input->world),
+	    .results = results,
 	    .count = policy->test_count,
 	    .coverage = arguments->coverage ? &coverage : NULL,
 	    .verbose = arguments->verbose,
 	    .color = use_color(arguments, stdout),
 	};
 	for (size_t i = 0; i < report.count; i++) {
+		struct test_result *result = &results[i];
+		if (result->problem == NULL && !result->verdict.allowed)
+			verdict_tell_denied(&input->world, &result->flow, &result->verdict);
 		report.failed += !report.results[i].passed;
 		report.proving_nothing += report.results[i].nothing != NULL;
 		if (report.results[i].nothing != NULL)
@@ -54,6 +58,7 @@ static int run(const struct arguments *arguments, struct input *input)
 	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
 		if (format_is(arguments, formats[i].format))
 			formats[i].print(&report);
+	input_tell_audit(input);
 	bool covered = coverage.allows_covered == coverage.allows && coverage.nevers_covered == coverage.nevers;
 	return report.failed == 0 && covered ? EXIT_YES : EXIT_NO;
 }

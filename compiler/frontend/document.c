@@ -219,6 +219,7 @@ void frontend_finish(struct frontend *frontend)
 	arena_free(frontend->waiting);
 	frontend->waiting = NULL;
 	snprintf(frontend->revision, sizeof frontend->revision, "%016" PRIx64, frontend->hash);
+	frontend->policy.revision = arena_copy(frontend->arena, frontend->revision, strlen(frontend->revision));
 }
 
 bool frontend_has_input(const struct frontend *frontend)

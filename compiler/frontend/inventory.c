@@ -112,11 +112,18 @@ static void node_pools_read(struct frontend *frontend, const struct yaml_node *v
 	node->pool_count = list.count;
 }
 
+static void node_deny_read(struct frontend *frontend, const struct yaml_node *value, void *object)
+{
+	deny_read(frontend, value, &((struct node *)object)->deny);
+}
+
 static const struct key node_keys[] = {
     {"addresses", false, node_addresses_read, &addresses_type,
      "The machine's own addresses, which the peer `node` means."},
     {"workload_networks", false, node_pools_read, &prefixes_type,
      "The addresses that it gives to workloads. One that no source knows is closed."},
+    {"deny", false, node_deny_read, &deny_type,
+     "How what its workloads deny ends, where no service of theirs says it: drop is silence, reject is an answer."},
 };
 static const struct value_type node_type = {VALUE_BY_KEYS(node_keys), .name = "node", .title = "a node"};
 const struct value_type nodes_type = {.kind = VALUE_MAP, .names = &host_name_type, .of = &node_type};

@@ -67,11 +67,48 @@ static void service_ports_read(struct frontend *frontend, const struct yaml_node
 	named_ports_read(frontend, node, &service->ports, &service->port_count);
 }
 
+static const char *const deny_names[] = {[DENY_DROP] = "drop", [DENY_REJECT] = "reject"};
+const struct value_type deny_type = {VALUE_BY_CHOICE(deny_names)};
+
+void deny_read(struct frontend *frontend, const struct yaml_node *node, enum deny *deny)
+{
+	int value = choice_read(frontend, node, "deny", &deny_type);
+	if (value >= 0)
+		*deny = (enum deny)value;
+}
+
+static void service_deny_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	deny_read(frontend, node, &((struct service *)object)->deny);
+}
+
+static const char *const mode_names[] = {[MODE_ENFORCE] = "enforce", [MODE_AUDIT] = "audit"};
+const struct value_type mode_type = {VALUE_BY_CHOICE(mode_names)};
+
+void mode_read(struct frontend *frontend, const struct yaml_node *node, enum mode *mode)
+{
+	int value = choice_read(frontend, node, "mode", &mode_type);
+	if (value >= 0)
+		*mode = (enum mode)value;
+}
+
+static void service_mode_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	mode_read(frontend, node, &((struct service *)object)->mode);
+}
+
 static const struct key service_keys[] = {
     {"workloads", true, service_workloads_read, &selector_type,
      "Which workloads of the namespace are this service: whatever carries these labels."},
     {"ports", false, service_ports_read, &named_ports_type,
      "The ports it serves, by name. A statement that names no ports means all of them."},
+    {"deny", false, service_deny_read, &deny_type,
+     "How what its workloads deny ends: drop is silence (the default), reject answers TCP with a reset and all else "
+     "with "
+     "an ICMP error. Of several services of a workload, all have to say reject."},
+    {"mode", false, service_mode_read, &mode_type,
+     "enforce, or audit: what its workloads would deny is logged and let through, quarantines excepted. Of several "
+     "services of a workload, all have to say audit. Left out: as `settings` says."},
 };
 
 static const struct value_type service_type = {VALUE_BY_KEYS(service_keys), .name = "service", .title = "a service"};
@@ -172,21 +209,35 @@ static void unmatched_read(struct frontend *frontend, const struct yaml_node *no
 	}
 }
 
-static const char *const mode_names[] = {"enforce", "audit"};
-static const struct value_type mode_type = {VALUE_BY_CHOICE(mode_names)};
-
-static void mode_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+static void settings_mode_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
 	(void)object;
 	struct policy *policy = &frontend->policy;
-	int value = choice_read(frontend, node, "mode", &mode_type);
-	if (value < 0)
+	enum mode mode = MODE_UNSAID;
+	mode_read(frontend, node, &mode);
+	if (mode == MODE_UNSAID)
 		return;
 	if (policy->mode_span.file != NULL) {
 		given_twice(frontend, "mode", node->span, policy->mode_span);
 	} else {
-		policy->audit = value == 1;
+		policy->audit = mode == MODE_AUDIT;
 		policy->mode_span = node->span;
+	}
+}
+
+static void settings_deny_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	(void)object;
+	struct policy *policy = &frontend->policy;
+	enum deny deny = DENY_UNSAID;
+	deny_read(frontend, node, &deny);
+	if (deny == DENY_UNSAID)
+		return;
+	if (policy->deny != DENY_UNSAID) {
+		given_twice(frontend, "deny", node->span, policy->deny_span);
+	} else {
+		policy->deny = deny;
+		policy->deny_span = node->span;
 	}
 }
 
@@ -194,8 +245,14 @@ static const struct key settings_keys[] = {
     {"unmatched", false, unmatched_read, &unmatched_type,
      "What holds for workloads that no service selects: deny isolates them (the default where there is any service), "
      "allow leaves them open."},
-    {"mode", false, mode_read, &mode_type,
-     "enforce (the default), or audit: what would be denied is logged and let through, quarantines excepted."},
+    {"mode", false, settings_mode_read, &mode_type,
+     "enforce (the default), or audit: what would be denied is logged and let through, quarantines excepted. A "
+     "service's "
+     "own mode goes before it."},
+    {"deny", false, settings_deny_read, &deny_type,
+     "How what is denied ends: drop is silence (the default), reject is an answer. A node's and a service's own go "
+     "before "
+     "it."},
 };
 
 static const struct value_type settings_type = {VALUE_BY_KEYS(settings_keys), .name = "settings",

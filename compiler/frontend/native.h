@@ -72,7 +72,7 @@ enum { TEXT_MAX = 4096 };
 
 /* Types of more than one file. */
 extern const struct value_type any_text_type, truth_type, name_type, built_in_type, selector_type, labels_type,
-    prefixes_type, addresses_type, numbered_port_type, named_ports_type;
+    prefixes_type, addresses_type, numbered_port_type, named_ports_type, deny_type, mode_type;
 extern const struct value_type document_type, allows_type, nevers_type, tests_type, quarantines_type, namespaces_type,
     nodes_type, workloads_type, peers_type;
 
@@ -89,6 +89,10 @@ bool keys_check(struct frontend *frontend, const struct yaml_node *node, const s
 /* Which of the choices of a type the text is, or -1 after an error. `what` is the key. */
 int choice_read(struct frontend *frontend, const struct yaml_node *node, const char *what,
 		const struct value_type *type);
+
+/* What `deny` or `mode` says, which stays as it was after an error. */
+void deny_read(struct frontend *frontend, const struct yaml_node *node, enum deny *deny);
+void mode_read(struct frontend *frontend, const struct yaml_node *node, enum mode *mode);
 
 /* A choice of a type; NULL where there is none by that number. */
 const char *choice_name(const struct value_type *type, size_t index);

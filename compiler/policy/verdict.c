@@ -189,11 +189,10 @@ struct verdict verdict_of(const struct world *world, const struct flow *flow)
 {
 	if (flow->from.workload != NULL && flow->from.workload == flow->to.workload) {
 		struct side self = {.allowed = true, .reason = REASON_SELF};
-		return (struct verdict){true, self, self};
+		return (struct verdict){.allowed = true, .egress = self, .ingress = self};
 	}
-	struct verdict verdict;
-	verdict.egress = judge_side(world, flow, EGRESS);
-	verdict.ingress = judge_side(world, flow, INGRESS);
+	struct verdict verdict = {.egress = judge_side(world, flow, EGRESS),
+				  .ingress = judge_side(world, flow, INGRESS)};
 	verdict.allowed = verdict.egress.allowed && verdict.ingress.allowed;
 	return verdict;
 }

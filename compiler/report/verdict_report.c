@@ -40,6 +40,13 @@ const char *text_escaped(struct arena *arena, const char *input)
 	return copy;
 }
 
+const char *denied_word(enum denied denied)
+{
+	static const char *const words[] = {
+	    [DENIED_DROP] = "drop", [DENIED_REJECT] = "reject", [DENIED_AUDIT] = "audit"};
+	return words[denied];
+}
+
 static json_t *side_json(const char *name, const struct side *side)
 {
 	struct span span;
@@ -47,6 +54,8 @@ static json_t *side_json(const char *name, const struct side *side)
 	const char *text = side_text(side, &span);
 	json_t *object = json_pack("{s:s, s:s, s:o?, s:s}", "side", name, "verdict", side->allowed ? "allow" : "deny",
 				   "file", span.file != NULL ? text_json(span.file) : NULL, "rule", text);
+	if (!side->allowed)
+		json_object_set_new(object, "how", json_string(denied_word(side->denied)));
 	if (span.file != NULL)
 		json_object_set_new(object, "line", json_integer(span.line));
 	if (side->reason == REASON_ALLOW && side->allow->why != NULL)
@@ -74,6 +83,8 @@ void side_print(FILE *stream, const char *name, const struct side *side, const c
 		fprintf(stream, ":%u:%u  ", span.line, span.column);
 	}
 	fputs(text, stream);
+	if (!side->allowed && side->denied != DENIED_DROP)
+		fputs(side->denied == DENIED_REJECT ? "; rejected" : "; in audit: let through", stream);
 	if (side->reason == REASON_ALLOW && side->allow->rate.count > 0)
 		fprintf(stream, ", up to %s", rate_format(&side->allow->rate, rate));
 	if (side->reason == REASON_ALLOW && side->allow->why != NULL) {

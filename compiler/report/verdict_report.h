@@ -23,8 +23,11 @@ void verdict_print(FILE *stream, struct arena *arena, const struct flow *flow, c
 /* Prints the line of one side. */
 void side_print(FILE *stream, const char *name, const struct side *side, const char *indent);
 
-/* The reasons of both sides: [{"side", "verdict", "file", "line", "rule", "why", "owner", "rate"}, ...], the last
- * three where the statement says them. */
+/* What becomes of what is denied, in one word: drop, reject or audit. */
+const char *denied_word(enum denied denied);
+
+/* The reasons of both sides: [{"side", "verdict", "how", "file", "line", "rule", "why", "owner", "rate"}, ...], the
+ * last three where the statement says them, and how it is denied where it is (verdict_tell_denied). */
 json_t *verdict_because_json(const struct verdict *verdict);
 
 /* Prints a line for each near allow with what misses, and one for each end that no allow speaks of. */

@@ -206,7 +206,7 @@ static void add_over_rules(const struct class_rules *r, uint8_t protocol)
 {
 	const char *reason = allow_origin(r, "rate ");
 	log_some(&r->w, match_group(r, protocol), LOG_RATE, LOG_BURST, denial(&r->w, reason));
-	finish_rule(&r->w, match_group(r, protocol), STATEMENT_GOTO, own_name(r->w.arena, r->w.generation, "deny"));
+	finish_rule(&r->w, match_group(r, protocol), STATEMENT_GOTO, dead_end(&r->w, r->w.denied));
 }
 
 static bool is_logged(const struct group *group)
@@ -289,7 +289,7 @@ static const char *class_origin(const struct lowering *l, const struct class *cl
 void class_write(struct lowering *l, struct class *class)
 {
 	struct class_rules r = {
-	    .l = l, .class = class, .w = {class->arena, class->chain, l->generation, l->world.policy->audit}};
+	    .l = l, .class = class, .w = {class->arena, class->chain, l->generation, class->denied}};
 	add_group_rules(&r, is_logged, add_log_rules, false);
 	add_group_rules(&r, is_unlimited, add_return_rule, true);
 	add_group_rules(&r, is_limited, add_running_rule, true);

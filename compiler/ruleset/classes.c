@@ -225,6 +225,7 @@ static const char *sign(struct arena *arena, const struct class *class)
 	if (stream == NULL)
 		abort();
 	fprintf(stream, "%d %d %s", class->direction, class->closed, class->node != NULL ? class->node : "-");
+	fputs(class->denied == DENIED_AUDIT ? " audit" : class->denied == DENIED_REJECT ? " reject" : "", stream);
 	if (class->isolation != NULL)
 		fprintf(stream, " %s%s/%s", class->isolation->service != NULL ? "" : "NetworkPolicy ",
 			class->isolation->name_space, class->isolation->name);
@@ -264,8 +265,8 @@ bool lowering_class(const struct lowering *l, const char *chain, struct class_me
 	const struct class *class = NULL;
 	HASH_FIND(named, l->class_names, chain, strlen(chain), class);
 	if (class != NULL)
-		*meaning =
-		    (struct class_meaning){class->signature, class->direction, !class->closed && !class->one_sided};
+		*meaning = (struct class_meaning){class->signature, class->direction,
+						  !class->closed && !class->one_sided && class->denied != DENIED_AUDIT};
 	return class != NULL;
 }
 
@@ -324,8 +325,10 @@ static struct class *class_of(struct lowering *l, const struct endpoint *end, en
 	new.closed = end->workload->conflict || new.quarantine != NULL;
 	bool isolated = new.closed || workload_isolated(&world, end->workload, direction, &new.isolation);
 	struct class *class = NULL;
-	if (isolated && !new.closed)
+	if (isolated && !new.closed) {
 		add_entries(&new, &world, end);
+		new.denied = workload_denied(&world, end->workload, direction);
+	}
 	if (isolated) {
 		new.signature = sign(arena, &new);
 		HASH_FIND(hh, l->classes, new.signature, strlen(new.signature), class);

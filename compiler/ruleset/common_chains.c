@@ -32,11 +32,17 @@ enum {
 /* A pool of more prefixes is looked up in its set of intervals. */
 enum { POOL_PREFIXES_MOST = 4 };
 
+/* Answers to what is denied, of a node in a second: a flood of denials shall not make one of answers. */
+enum { ANSWER_RATE = 100, ANSWER_BURST = 100 };
+
+/* Of TCP (RFC 9293, 3.1), and of ICMP (RFC 1812, 5.2.7.1). */
+enum { TCP_RST = 0x04, ICMP_DEST_UNREACH = 3, ICMP_PKT_FILTERED = 13 };
+
 static struct writing begin(struct lowering *l, const char *name)
 {
 	struct chain *chain = chain_create(l->arena, name);
 	*arena_push(l->arena, l->chains, l->chain_count) = chain;
-	return (struct writing){l->arena, chain, l->generation, l->world.policy->audit};
+	return (struct writing){l->arena, chain, l->generation, stranger_denied(l->world.policy)};
 }
 
 static const char *own(const struct lowering *l, const char *name)
@@ -127,6 +133,55 @@ static void add_related(struct lowering *l)
 	}
 }
 
+/* In audit mode the packet goes back to be judged on, by the other end as well. */
+static void add_audit(struct lowering *l)
+{
+	const struct writing w = begin(l, own(l, "audit"));
+	struct rule *rule = add_rule(&w, "would be denied");
+	add_statement(&w, rule, STATEMENT_COUNTER);
+	finish_rule(&w, rule, STATEMENT_RETURN, NULL);
+}
+
+/* An answer to what is denied, so many in a second and no more: what is over goes without. The kernel itself answers no
+ * reset with a reset, no ICMP error with one, and nothing that was sent to many (nf_reject_ip_tcphdr_get, icmp_send).
+ */
+static void add_reject(struct lowering *l)
+{
+	static const uint8_t tcp = IPPROTO_TCP;
+	const struct writing w = begin(l, own(l, "reject"));
+	for (int kind = STATEMENT_RESET; kind <= STATEMENT_REJECT; kind++) {
+		struct rule *rule = add_rule(&w, "denied, with an answer");
+		match(&w, rule, kind == STATEMENT_RESET ? STATEMENT_EQUAL : STATEMENT_UNEQUAL, FIELD_L4PROTO, &tcp);
+		struct statement *limit = add_statement(&w, rule, STATEMENT_LIMIT);
+		limit->rate = ANSWER_RATE;
+		limit->seconds = 1;
+		limit->burst = ANSWER_BURST;
+		add_statement(&w, rule, STATEMENT_COUNTER);
+		finish_rule(&w, rule, (enum statement_kind)kind, NULL);
+	}
+	finish_rule(&w, add_rule(&w, "denied, without an answer"), STATEMENT_GOTO, dead_end(&w, DENIED_DROP));
+}
+
+/* Answers themselves: a reset has its flow from the packet that it answers (nf_ct_attach), which is denied; an ICMP
+ * error has one where that flow had passed before, and else none. Only what the node itself makes is taken for one. */
+static void add_answers(struct lowering *l)
+{
+	static const uint8_t protocols[] = {IPPROTO_ICMP, IPPROTO_ICMPV6}, reset = TCP_RST;
+	static const uint8_t prohibited[][2] = {{ICMP_DEST_UNREACH, ICMP_PKT_FILTERED},
+						{ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_ADMIN}};
+	const struct writing w = begin(l, own(l, "answer"));
+	struct rule *rule = add_rule(&w, "an answer to what was denied");
+	match_byte(&w, rule, FIELD_L4PROTO, IPPROTO_TCP);
+	match(&w, rule, STATEMENT_BITS, FIELD_TCP_FLAGS, &reset);
+	finish_rule(&w, rule, STATEMENT_ACCEPT, NULL);
+	for (size_t i = 0; i < 2; i++) {
+		rule = add_rule(&w, "an answer to what was denied");
+		match_byte(&w, rule, FIELD_L4PROTO, protocols[i]);
+		match(&w, rule, STATEMENT_EQUAL, FIELD_ICMP_KIND, prohibited[i]);
+		finish_rule(&w, rule, STATEMENT_ACCEPT, NULL);
+	}
+}
+
 static void add_dead_ends(struct lowering *l)
 {
 	static const struct {
@@ -139,12 +194,16 @@ static void add_dead_ends(struct lowering *l)
 	const struct writing w = begin(l, own(l, "deny"));
 	struct rule *rule = add_rule(&w, "every denial ends here");
 	add_statement(&w, rule, STATEMENT_COUNTER);
-	/* In audit mode the packet goes back to be judged on, by the other end as well. */
-	finish_rule(&w, rule, l->world.policy->audit ? STATEMENT_RETURN : STATEMENT_DROP, NULL);
+	finish_rule(&w, rule, STATEMENT_DROP, NULL);
+	if (world_denies_by(&l->world, DENIED_REJECT))
+		add_reject(l);
+	if (world_denies_by(&l->world, DENIED_AUDIT))
+		add_audit(l);
 	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
 		const struct writing end = begin(l, own(l, ends[i].name));
 		deny(&end, ends[i].reason, ends[i].reason);
 	}
+	l->dead_end_count = l->chain_count;
 }
 
 /* Loopback addresses that do not come from lo (past failures, 27). `source` and `destination` are fields of one family,
@@ -170,6 +229,19 @@ static void add_martians(const struct writing *w, size_t family, enum field sour
 	}
 }
 
+/* The node's own packets: in the output hook, where there is no incoming interface, and on their way to itself. */
+static void ask_for_answers(struct lowering *l, const struct writing *w)
+{
+	static const char lo[16] = "lo";
+	static const uint32_t none = 0;
+	struct rule *rule = add_rule(w, "from the node itself");
+	match(w, rule, STATEMENT_EQUAL, FIELD_IIF, &none);
+	finish_rule(w, rule, STATEMENT_JUMP, own(l, "answer"));
+	rule = add_rule(w, "from the node to itself");
+	match(w, rule, STATEMENT_EQUAL, FIELD_IIFNAME, lo);
+	finish_rule(w, rule, STATEMENT_JUMP, own(l, "answer"));
+}
+
 /* What is neither new nor established: no flow of conntrack, or an ICMP error. Only here a packet's own addresses can
  * be others than its flow's. Neighbour discovery is no flow of conntrack either (noct_valid_new in
  * net/netfilter/nf_conntrack_proto_icmpv6.c). */
@@ -179,6 +251,8 @@ static void add_odd(struct lowering *l)
 	struct rule *rule = add_rule(&w, NULL);
 	match_byte(&w, rule, FIELD_L4PROTO, IPPROTO_ICMPV6);
 	finish_rule(&w, rule, STATEMENT_JUMP, own(l, "discovery"));
+	if (world_denies_by(&l->world, DENIED_REJECT))
+		ask_for_answers(l, &w);
 	for (size_t family = 0; family < 2; family++)
 		add_martians(&w, family, packet_sources[family], packet_destinations[family]);
 	rule = add_rule(&w, "no flow of conntrack");
@@ -290,6 +364,8 @@ static void add_fixed(struct lowering *l)
 void common_chains(struct lowering *l)
 {
 	add_dead_ends(l);
+	if (world_denies_by(&l->world, DENIED_REJECT))
+		add_answers(l);
 	add_stray(l);
 	add_related(l);
 	add_discovery(l);

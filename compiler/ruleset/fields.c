@@ -18,6 +18,7 @@ enum { ORIGINAL, REPLY };
 const struct field_form field_forms[FIELD_COUNT] = {
     [FIELD_IIFNAME] = {"iifname", 16, 0, FROM_META, NFT_META_IIFNAME, -1, 0},
     [FIELD_OIFNAME] = {"oifname", 16, 0, FROM_META, NFT_META_OIFNAME, -1, 0},
+    [FIELD_IIF] = {"iif", 4, 0, FROM_META, NFT_META_IIF, -1, 0},
     [FIELD_NFPROTO] = {"meta nfproto", 1, 0, FROM_META, NFT_META_NFPROTO, -1, 0},
     [FIELD_L4PROTO] = {"meta l4proto", 1, 0, FROM_META, NFT_META_L4PROTO, -1, 0},
     [FIELD_IP_SADDR] = {"ip saddr", 4, 4, FROM_NETWORK, 12, -1, 0},
@@ -26,6 +27,7 @@ const struct field_form field_forms[FIELD_COUNT] = {
     [FIELD_IP6_DADDR] = {"ip6 daddr", 16, 6, FROM_NETWORK, 24, -1, 0},
     [FIELD_IP6_HOPLIMIT] = {"ip6 hoplimit", 1, 6, FROM_NETWORK, 7, -1, 0},
     [FIELD_ICMPV6_TYPE] = {"icmpv6 type", 1, 6, FROM_TRANSPORT, 0, -1, IPPROTO_ICMPV6},
+    [FIELD_ICMP_KIND] = {"@th,0,16", 2, 0, FROM_TRANSPORT, 0, -1, 0},
     [FIELD_CT_STATE] = {"ct state", 4, 0, FROM_CT, NFT_CT_STATE, -1, 0},
     [FIELD_CT_SOURCE4] = {"ct original ip saddr", 4, 0, FROM_CT, NFT_CT_SRC_IP, ORIGINAL, 0},
     [FIELD_CT_SOURCE6] = {"ct original ip6 saddr", 16, 0, FROM_CT, NFT_CT_SRC_IP6, ORIGINAL, 0},
@@ -282,6 +284,8 @@ static bool statement_equal(const struct statement *a, const struct statement *b
 	case STATEMENT_COUNTER:
 	case STATEMENT_ACCEPT:
 	case STATEMENT_DROP:
+	case STATEMENT_RESET:
+	case STATEMENT_REJECT:
 	case STATEMENT_RETURN:
 		return true;
 	}

@@ -200,11 +200,10 @@ static void note_count(void *context, struct store *store)
 /* Chains stand behind those that they name: dead ends, classes, what every packet takes. */
 static void add_chains(const struct lowering *l, struct filling *filling)
 {
-	enum { DEAD_ENDS = 4 };
 	struct ruleset *ruleset = filling->ruleset;
 	for (size_t i = 0; i < l->chain_count; i++) {
 		*arena_push(filling->arena, ruleset->chains, ruleset->chain_count) = l->chains[i];
-		for (const struct class *class = l->classes; i + 1 == DEAD_ENDS && class != NULL;
+		for (const struct class *class = l->classes; i + 1 == l->dead_end_count && class != NULL;
 		     class = class->hh.next)
 			*arena_push(filling->arena, ruleset->chains, ruleset->chain_count) = class->chain;
 	}

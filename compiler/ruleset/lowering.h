@@ -116,7 +116,8 @@ struct class
 	const struct isolation *isolation;   /* what isolates it, or NULL: unmatched */
 	bool closed;			     /* no allow counts: a workload in conflict or in quarantine */
 	const struct quarantine *quarantine; /* why it is closed, or NULL: a conflict; of use while it is made */
-	const char *node;		     /* where a `node` peer matters, else NULL */
+	enum denied denied; /* what becomes of what no allow opens; of one that is closed it is dropped */
+	const char *node;   /* where a `node` peer matters, else NULL */
 	struct class_entry *entries;
 	size_t entry_count;
 	const char *signature; /* equal for equal classes */
@@ -236,8 +237,8 @@ struct lowering {
 	/* common.c; by family, NULL where there is none */
 	struct store **stores;
 	size_t store_count;
-	struct chain **chains; /* the fixed ones last */
-	size_t chain_count;
+	struct chain **chains;		    /* the fixed ones last */
+	size_t chain_count, dead_end_count; /* dead ends stand first */
 	struct store *local[2], *self[2], *egress[2], *ingress[2], *guard[2], *pool[2], *known[2], *inside[2];
 	struct store *guarded;
 	struct ranges pools[2];

@@ -221,6 +221,14 @@ static void add_verdict(struct nftnl_rule *rule, uint32_t verdict, const char *c
 	nftnl_rule_add_expr(rule, e);
 }
 
+static void add_reject(struct nftnl_rule *rule, uint32_t type, uint8_t code)
+{
+	struct nftnl_expr *e = make("reject");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_REJECT_TYPE, type);
+	nftnl_expr_set_u8(e, NFTNL_EXPR_REJECT_CODE, code);
+	nftnl_rule_add_expr(rule, e);
+}
+
 static void add_statement(struct nftnl_rule *rule, const struct statement *statement)
 {
 	switch (statement->kind) {
@@ -261,6 +269,12 @@ static void add_statement(struct nftnl_rule *rule, const struct statement *state
 		break;
 	case STATEMENT_DROP:
 		add_verdict(rule, NF_DROP, NULL);
+		break;
+	case STATEMENT_RESET:
+		add_reject(rule, NFT_REJECT_TCP_RST, 0);
+		break;
+	case STATEMENT_REJECT:
+		add_reject(rule, NFT_REJECT_ICMPX_UNREACH, NFT_REJECT_ICMPX_ADMIN_PROHIBITED);
 		break;
 	case STATEMENT_RETURN:
 		add_verdict(rule, (uint32_t)NFT_RETURN, NULL);

@@ -97,15 +97,22 @@ void log_some(const struct writing *w, struct rule *rule, uint32_t rate, uint32_
 	add_statement(w, rule, STATEMENT_LOG)->text = text;
 }
 
+const char *dead_end(const struct writing *w, enum denied denied)
+{
+	static const char *const names[] = {
+	    [DENIED_DROP] = "deny", [DENIED_REJECT] = "reject", [DENIED_AUDIT] = "audit"};
+	return own_name(w->arena, w->generation, names[denied]);
+}
+
 const char *denial(const struct writing *w, const char *reason)
 {
-	return arena_printf(w->arena, "ringfence %s %s ", w->audit ? "audit" : "deny", reason);
+	return arena_printf(w->arena, "ringfence %s %s ", w->denied == DENIED_AUDIT ? "audit" : "deny", reason);
 }
 
 void deny(const struct writing *w, const char *reason, const char *comment)
 {
 	log_some(w, add_rule(w, comment), LOG_RATE, LOG_BURST, denial(w, reason));
-	finish_rule(w, add_rule(w, comment), STATEMENT_GOTO, own_name(w->arena, w->generation, "deny"));
+	finish_rule(w, add_rule(w, comment), STATEMENT_GOTO, dead_end(w, w->denied));
 }
 
 void close_off(const struct writing *w, const char *reason, const char *comment)

@@ -14,7 +14,7 @@ struct writing {
 	struct arena *arena;
 	struct chain *chain;
 	uint32_t generation;
-	bool audit; /* what would be denied is logged and let through */
+	enum denied denied; /* what becomes of what its chain denies */
 };
 
 /* By family: index 0 for IPv4, 1 for IPv6. `source` and `destination` are the flow's, as conntrack has them. */
@@ -49,10 +49,13 @@ void finish_rule(const struct writing *w, struct rule *rule, enum statement_kind
 /* A record for the log group, so many in a second and no more. */
 void log_some(const struct writing *w, struct rule *rule, uint32_t rate, uint32_t burst, const char *text);
 
+/* The name of the chain where denials end that become `denied`: gN_deny, gN_reject or gN_audit. */
+const char *dead_end(const struct writing *w, enum denied denied);
+
 /* What the record of a denial begins with; in audit mode it is one that is let through. */
 const char *denial(const struct writing *w, const char *reason);
 
-/* The tail of every denial: a bounded log record that says why, then the common end. */
+/* The tail of every denial: a bounded log record that says why, then the end that they have in common. */
 void deny(const struct writing *w, const char *reason, const char *comment);
 
 /* The same for a workload in conflict or in quarantine, which audit mode does not open. */

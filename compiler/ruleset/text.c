@@ -18,8 +18,12 @@ static void print_value(FILE *stream, enum field field, const uint8_t *value)
 	const struct field_form *form = &field_forms[field];
 	char text[ADDRESS_TEXT_SIZE];
 	struct address address = {.family = form->size == 4 ? 4 : 6};
+	uint32_t number;
 	if (field == FIELD_IIFNAME || field == FIELD_OIFNAME) {
 		interface_print(stream, value);
+	} else if (field == FIELD_IIF) {
+		memcpy(&number, value, sizeof number); /* host order */
+		fprintf(stream, "%u", number);
 	} else if (form->size >= 4) {
 		memcpy(address.bytes, value, form->size);
 		fputs(address_format(&address, text), stream);
@@ -125,6 +129,12 @@ static void print_statement(FILE *stream, const struct statement *statement)
 		break;
 	case STATEMENT_DROP:
 		fputs("drop", stream);
+		break;
+	case STATEMENT_RESET:
+		fputs("reject with tcp reset", stream);
+		break;
+	case STATEMENT_REJECT:
+		fputs("reject with icmpx type admin-prohibited", stream);
 		break;
 	case STATEMENT_RETURN:
 		fputs("return", stream);

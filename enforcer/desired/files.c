@@ -274,3 +274,23 @@ void files_errors(const struct files *files, void (*call)(void *context, const c
 		call(context, problems[i].path, problems[i].text);
 	arena_free(arena);
 }
+
+void files_stale(const struct files *files,
+		 void (*call)(void *context, const struct workload *workload, const char *path), void *context)
+{
+	struct table_slot *slot;
+	size_t count = 0;
+	for (size_t at = 0; count < files->bad_count && (slot = table_each(&files->table, &at)) != NULL;) {
+		const struct file *file = slot->item;
+		const struct workload *workload = NULL;
+		char *path = NULL;
+		if (file->errors == NULL)
+			continue;
+		count++;
+		if (asprintf(&path, "%s%s", file->directory->path, file->name) < 0)
+			abort();
+		while ((workload = live_next(&file->content, workload)) != NULL)
+			call(context, workload, path);
+		free(path);
+	}
+}

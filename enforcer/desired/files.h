@@ -23,6 +23,9 @@ int files_scan(struct files *files, const char *path);
 void files_errors(const struct files *files, void (*call)(void *context, const char *path, const char *text),
 		  void *context);
 
+void files_stale(const struct files *files,
+		 void (*call)(void *context, const struct workload *workload, const char *path), void *context);
+
 /* Forgets all files. */
 void files_finish(struct files *files);
 

@@ -29,6 +29,7 @@ static void copy_node(struct grounds *grounds, const struct node *from)
 	struct arena *arena = grounds->arena;
 	struct node *node = arena_alloc(arena, sizeof *node);
 	node->name = copy_text(arena, from->name);
+	node->deny = from->deny;
 	for (size_t i = 0; i < from->address_count; i++)
 		*arena_push(arena, node->addresses, node->address_count) = from->addresses[i];
 	for (size_t i = 0; i < from->pool_count; i++)
@@ -62,7 +63,8 @@ void grounds_free(struct grounds *grounds)
 
 /* ---- all of them ---- */
 
-/* What two sources say of one node holds together: a pool that one of them names is closed. */
+/* What two sources say of one node holds together: a pool that one of them names is closed. Where they differ in how it
+ * denies, it tells less. */
 static void merge_node(const struct node *from, struct inventory *inventory, struct table *by_name, struct arena *arena)
 {
 	uint32_t hash = table_hash_text(0, from->name);
@@ -84,6 +86,8 @@ static void merge_node(const struct node *from, struct inventory *inventory, str
 	}
 	for (size_t i = 0; i < from->pool_count; i++)
 		*arena_push(arena, node->pools, node->pool_count) = from->pools[i];
+	if (from->deny != DENY_UNSAID && node->deny != DENY_DROP)
+		node->deny = from->deny;
 }
 
 void grounds_merge(const struct grounds *grounds, struct inventory *inventory, struct table *by_name,
@@ -108,8 +112,8 @@ bool grounds_are_same(const struct inventory *a, const struct inventory *b)
 {
 	bool same = a->node_count == b->node_count && a->namespace_count == b->namespace_count;
 	for (size_t i = 0; same && i < a->node_count; i++)
-		same =
-		    strcmp(a->nodes[i]->name, b->nodes[i]->name) == 0 && node_same_addresses(a->nodes[i], b->nodes[i]);
+		same = strcmp(a->nodes[i]->name, b->nodes[i]->name) == 0 && a->nodes[i]->deny == b->nodes[i]->deny &&
+		       node_same_addresses(a->nodes[i], b->nodes[i]);
 	for (size_t i = 0; same && i < a->namespace_count; i++)
 		same = same_namespace(a->namespaces[i], b->namespaces[i]);
 	return same;

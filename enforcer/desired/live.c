@@ -250,6 +250,13 @@ void live_replace(struct live *live, struct content *content, const struct inven
 	content->hosts = hosts;
 }
 
+const struct workload *live_next(const struct content *content, const struct workload *workload)
+{
+	const struct entry *entry =
+	    workload == NULL ? content->workloads : ((const struct entry *)(const void *)workload)->next;
+	return entry != NULL ? &entry->workload : NULL;
+}
+
 static int compare_addresses(const void *left, const void *right)
 {
 	return address_compare(left, right);

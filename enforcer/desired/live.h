@@ -53,6 +53,9 @@ void live_begin(struct live *live);
  * Nothing of `inventory` is kept. */
 void live_replace(struct live *live, struct content *content, const struct inventory *inventory, uint64_t order);
 
+/* The workloads of a content, one after the other: the first with NULL, and behind the last NULL. */
+const struct workload *live_next(const struct content *content, const struct workload *workload);
+
 /* Whether a workload of `inventory` has an address that none of the content has. */
 bool live_gains_address(const struct content *content, const struct inventory *inventory);
 

@@ -25,6 +25,7 @@ struct state {
 	char *policy_errors;
 	char directory_revision[17]; /* of the directory's policy, as last read well */
 	char passed_over[17];	     /* is not taken from the directory */
+	bool audit;
 };
 
 static const struct quarantine *quarantine_by_operator(void *context, const struct workload *workload)
@@ -61,6 +62,11 @@ void state_destroy(struct state *state)
 	arena_free(state->proven_arena);
 	free(state->policy_errors);
 	free(state);
+}
+
+void state_audit(struct state *state)
+{
+	state->audit = true;
 }
 
 /* ---- the policy ---- */
@@ -140,6 +146,7 @@ int state_read_policy(struct state *state, const char *directory, struct changes
 	struct frontend *frontend = reading_create();
 	frontend_add_path(frontend, directory);
 	reading_finish(frontend, directory);
+	frontend->policy.node_audit = state->audit;
 	free(state->policy_errors);
 	state->policy_errors = errors_text(frontend->diagnostics);
 	if (state->policy_errors == NULL)
@@ -173,6 +180,7 @@ int state_take_policy(struct state *state, const struct policy_texts *texts, str
 {
 	*changes = (struct changes){0};
 	struct frontend *frontend = policy_texts_read(texts);
+	frontend->policy.node_audit = state->audit;
 	*errors = errors_text(frontend->diagnostics);
 	bool same = is_same(state, frontend);
 	if (*errors != NULL || same) {
@@ -275,6 +283,13 @@ void state_file_errors(const struct state *state, void (*call)(void *context, co
 		       void *context)
 {
 	files_errors(&state->files, call, context);
+}
+
+void state_stale_workloads(const struct state *state,
+			   void (*call)(void *context, const struct workload *workload, const char *path),
+			   void *context)
+{
+	files_stale(&state->files, call, context);
 }
 
 size_t state_conflict_count(const struct state *state)

@@ -13,6 +13,9 @@ struct state;
 struct state *state_create(const char *node);
 void state_destroy(struct state *state);
 
+/* Puts the node into audit mode, whatever policies say that are read from now on. */
+void state_audit(struct state *state);
+
 /* A workload that came (before: NULL), went (after: NULL) or is another now; whether it is in conflict counts. `before`
  * is how it was and lives as long as the changes; `after` is the workload of the world. */
 struct workload_change {
@@ -85,6 +88,11 @@ int state_scan_workloads(struct state *state, const char *directory, struct chan
 /* Problems of workload files, one call for each in the order of paths. */
 void state_file_errors(const struct state *state, void (*call)(void *context, const char *path, const char *text),
 		       void *context);
+
+/* The workloads of files that do not check any more, one call for each: what a file said before holds for them. */
+void state_stale_workloads(const struct state *state,
+			   void (*call)(void *context, const struct workload *workload, const char *path),
+			   void *context);
 
 /* How many workloads are in conflict, and how many workload files have a problem: counted, at no cost. */
 size_t state_conflict_count(const struct state *state);

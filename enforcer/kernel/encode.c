@@ -22,6 +22,8 @@ const struct statement_form statement_forms[STATEMENT_KINDS] = {
     [STATEMENT_LOG] = {0, 0, .text = true},
     [STATEMENT_ACCEPT] = {0, 0, .set = false},
     [STATEMENT_DROP] = {0, 0, .set = false},
+    [STATEMENT_RESET] = {0, 0, .set = false},
+    [STATEMENT_REJECT] = {0, 0, .set = false},
     [STATEMENT_RETURN] = {0, 0, .set = false},
     [STATEMENT_JUMP] = {0, 0, .chain = true},
     [STATEMENT_GOTO] = {0, 0, .chain = true},

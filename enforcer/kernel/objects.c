@@ -297,6 +297,16 @@ static void fold_log(struct folding *f, const struct nftnl_expr *e)
 		     nftnl_expr_is_set(e, NFTNL_EXPR_LOG_SNAPLEN) || nftnl_expr_is_set(e, NFTNL_EXPR_LOG_QTHRESHOLD);
 }
 
+static void fold_reject(struct folding *f, const struct nftnl_expr *e)
+{
+	uint32_t type = nftnl_expr_get_u32(e, NFTNL_EXPR_REJECT_TYPE);
+	uint8_t code = nftnl_expr_is_set(e, NFTNL_EXPR_REJECT_CODE) ? nftnl_expr_get_u8(e, NFTNL_EXPR_REJECT_CODE) : 0;
+	bool reset = type == NFT_REJECT_TCP_RST; /* of which no code is told (nft_reject_dump) */
+	add_plain(f, reset ? STATEMENT_RESET : STATEMENT_REJECT);
+	f->unknown =
+	    f->unknown || (!reset && (type != NFT_REJECT_ICMPX_UNREACH || code != NFT_REJECT_ICMPX_ADMIN_PROHIBITED));
+}
+
 static void fold_immediate(struct folding *f, const struct nftnl_expr *e)
 {
 	static const struct {
@@ -325,10 +335,10 @@ static int fold_expression(struct nftnl_expr *e, void *context)
 	static const struct {
 		const char *name;
 		void (*fold)(struct folding *, const struct nftnl_expr *);
-	} kinds[] = {{"dynset", fold_dynset}, {"meta", fold_meta},	    {"payload", fold_payload},
-		     {"ct", fold_ct},	      {"bitwise", fold_bitwise},    {"cmp", fold_compare},
-		     {"lookup", fold_lookup}, {"counter", fold_counter},    {"limit", fold_limit},
-		     {"log", fold_log},	      {"immediate", fold_immediate}};
+	} kinds[] = {{"dynset", fold_dynset}, {"meta", fold_meta},	     {"payload", fold_payload},
+		     {"ct", fold_ct},	      {"bitwise", fold_bitwise},     {"cmp", fold_compare},
+		     {"lookup", fold_lookup}, {"counter", fold_counter},     {"limit", fold_limit},
+		     {"log", fold_log},	      {"immediate", fold_immediate}, {"reject", fold_reject}};
 	struct folding *f = context;
 	const char *name = nftnl_expr_get_str(e, NFTNL_EXPR_NAME);
 	bool known = false, waits = f->waiting != NULL;

@@ -60,6 +60,7 @@ static const struct feature {
      {.name = ""},
      {{.kind = STATEMENT_LIMIT, .rate = 1, .burst = 1}, {.kind = STATEMENT_LOG, .text = "ringfence probe "}},
      2},
+    {"answers to what is denied (CONFIG_NFT_REJECT_INET)", {.name = ""}, {{.kind = STATEMENT_REJECT}}, 1},
 };
 
 static int try_feature(struct kernel *kernel, const struct feature *feature)

@@ -65,6 +65,7 @@ struct event {
 	struct event_end ends[2]; /* of the flow: EGRESS is its source */
 	char file[EVENT_TEXT_SIZE]; /* of the statement, the whole path where the policy still has it; empty: none */
 	struct event_nearest nearest;
+	char revision[17]; /* of the policy in force when the first record was heard; empty: not known */
 };
 
 /* Names the ends, and finds the statement's whole path. `world` without a policy: nothing has a name. Costs a look at

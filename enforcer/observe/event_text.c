@@ -87,6 +87,8 @@ void event_message(const struct event *event, char text[EVENT_MESSAGE_SIZE])
 		fprintf(stream, ":%u", reason->line);
 	}
 	print_nearest(stream, &event->nearest);
+	if (event->revision[0] != 0)
+		fprintf(stream, "; policy %s", event->revision);
 	if (event->count > 1)
 		fprintf(stream, " (%" PRIu64 " times in %.1f s)", event->count,
 			(double)(event->last - event->first) / 1e6);
@@ -212,6 +214,8 @@ json_t *event_json(const struct event *event)
 		json_object_set_new(object, "file", text_json(event->file));
 		json_object_set_new(object, "line", json_integer(reason->line));
 	}
+	if (event->revision[0] != 0)
+		json_object_set_new(object, "revision", json_string(event->revision));
 	if (reason->logged != LOGGED_ALLOW)
 		add_nearest(object, &event->nearest);
 	event_message(event, message);

@@ -35,6 +35,7 @@ struct observer {
 	void (*heard)(void *context, const struct event *event); /* of each record; NULL: nobody */
 	void *heard_context;
 	const struct world *world; /* while records are read */
+	const char *revision;	   /* of the policy in force, or NULL */
 	struct second second;
 	struct observed counts; /* but left_lost, and heard without these */
 	uint64_t left_before;	/* of all left out, when the newest event was made */
@@ -109,6 +110,11 @@ int observer_fd(const struct observer *observer)
 	return nflog_fd(observer->nflog);
 }
 
+void observer_set_revision(struct observer *observer, const char *revision)
+{
+	observer->revision = revision;
+}
+
 struct observed observer_counts(const struct observer *observer)
 {
 	struct observed counts = observer->counts;
@@ -134,6 +140,8 @@ static void explain(struct observer *observer, struct event *event)
 {
 	struct second *second = &observer->second;
 	event_name(event, observer->world);
+	if (observer->revision != NULL)
+		snprintf(event->revision, sizeof event->revision, "%s", observer->revision);
 	if (event->reason.logged == LOGGED_ALLOW || second->nearest >= OBSERVE_NEAREST_US)
 		return;
 	int64_t begun = microseconds(CLOCK_MONOTONIC);

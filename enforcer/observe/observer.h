@@ -44,6 +44,10 @@ void observer_destroy(struct observer *observer);
 /* Tries again to take the group, where that failed. Returns whether it has it. */
 bool observer_bind(struct observer *observer);
 
+/* Which policy is in force, for events made from now on: a text that is read whenever one is made, and stays the
+ * caller's; NULL, or empty: not known. */
+void observer_set_revision(struct observer *observer, const char *revision);
+
 /* Why nothing is heard, or NULL. */
 const char *observer_problem(const struct observer *observer);
 

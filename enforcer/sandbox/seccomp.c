@@ -87,10 +87,11 @@ static int allow_some(scmp_filter_ctx filter, enum seccomp_who who)
 {
 	const struct scmp_arg_cmp not_executable = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
 	int error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, &not_executable);
-	const struct scmp_arg_cmp netfilter[] = {SCMP_A0(SCMP_CMP_EQ, AF_NETLINK),
-						 SCMP_A2(SCMP_CMP_EQ, NETLINK_NETFILTER)};
-	const struct scmp_arg_cmp route[] = {SCMP_A0(SCMP_CMP_EQ, AF_NETLINK), SCMP_A2(SCMP_CMP_EQ, NETLINK_ROUTE)};
-	const struct scmp_arg_cmp local = SCMP_A0(SCMP_CMP_EQ, AF_UNIX);
+	const struct scmp_arg_cmp netfilter[] = {SCMP_A0(SCMP_CMP_EQ, AF_NETLINK, 0),
+						 SCMP_A2(SCMP_CMP_EQ, NETLINK_NETFILTER, 0)};
+	const struct scmp_arg_cmp route[] = {SCMP_A0(SCMP_CMP_EQ, AF_NETLINK, 0),
+					     SCMP_A2(SCMP_CMP_EQ, NETLINK_ROUTE, 0)};
+	const struct scmp_arg_cmp local = SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0);
 	if (error == 0 && who == SECCOMP_KEEPER)
 		error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, netfilter);
 	if (error == 0 && who == SECCOMP_PLANNER)

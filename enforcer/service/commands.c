@@ -2,6 +2,7 @@
 #include "enforcer/service/commands.h"
 
 #include "enforcer/service/incident.h"
+#include "enforcer/service/workload_status.h"
 
 #include <ringfence/arena.h>
 
@@ -22,6 +23,12 @@ static json_t *status(void *context, const struct access_peer *peer, json_t *req
 	findings_add_status(commands->findings, object);
 	incident_status(commands->daemon, object);
 	return object;
+}
+
+static json_t *workloads(void *context, const struct access_peer *peer, json_t *request)
+{
+	(void)peer;
+	return workload_status(((struct commands *)context)->daemon, request);
 }
 
 static json_t *drift(void *context, const struct access_peer *peer, json_t *request)
@@ -204,7 +211,8 @@ static json_t *confirm(void *context, const struct access_peer *peer, json_t *re
 }
 
 const struct control_command control_commands[] = {
-    {"status", ACCESS_READER, status},	   {"observe", ACCESS_READER, observe},
+    {"status", ACCESS_READER, status},
+    {"workloads", ACCESS_READER, workloads},	   {"observe", ACCESS_READER, observe},
     {"drift", ACCESS_READER, drift},	   {"wait", ACCESS_READER, wait_for},
     {"policies", ACCESS_READER, policies}, {"rollback", ACCESS_OPERATOR, rollback},
     {"confirm", ACCESS_OPERATOR, confirm}, {"quarantine", ACCESS_OPERATOR, quarantine},

@@ -16,7 +16,7 @@ struct commands {
 	struct confirming *confirming;
 	struct findings *findings;
 	const struct state_directory *directory; /* of what must outlive the daemon */
-	void (*changed)(void *context); /* called after an operator's command */
+	void (*changed)(void *context);		 /* called after an operator's command */
 	void *context;
 };
 

@@ -109,6 +109,11 @@ static void drift_read(struct frontend *frontend, const struct yaml_node *node, 
 		diagnostics_error(frontend->diagnostics, node->span, "`drift` must be repair or report");
 }
 
+static void config_mode_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	mode_read(frontend, node, &((struct config *)object)->mode);
+}
+
 static void socket_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
 	path_read(frontend, node, &((struct config *)object)->control_socket);
@@ -209,7 +214,7 @@ static const struct key config_keys[] = {
     UNTYPED_KEY("workloads", false, sources_read), UNTYPED_KEY("drift", false, drift_read),
     UNTYPED_KEY("control", false, control_read),   UNTYPED_KEY("metrics", false, metrics_read),
     UNTYPED_KEY("log", false, log_read),	   UNTYPED_KEY("user", false, user_read),
-    UNTYPED_KEY("state", false, state_read),
+    UNTYPED_KEY("state", false, state_read),	   UNTYPED_KEY("mode", false, config_mode_read),
 };
 
 /* Reads the file's text, or returns NULL after adding why not. */

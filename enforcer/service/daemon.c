@@ -129,6 +129,8 @@ static void adopt(struct daemon *daemon, struct lowering *lowering, const struct
 	bool policy = strcmp(daemon->revision, state_revision(daemon->state)) != 0;
 	if (daemon->generation != generation || policy)
 		daemon->since = world->at;
+	if (daemon->generation != generation || policy || plan->count > 0)
+		workload_times_reset(&daemon->times, world->at);
 	count_change(&daemon->counters, policy, daemon->generation != generation && plan->count > 0);
 	snprintf(daemon->revision, sizeof daemon->revision, "%s", state_revision(daemon->state));
 	lowering_destroy(daemon->enforced);
@@ -286,6 +288,8 @@ int daemon_follow(struct daemon *daemon, const struct changes *changes)
 		error = follow(daemon, &steps[1], 1, arena);
 	arena_free(arena);
 	daemon->changes += error == 0;
+	if (error == 0)
+		workload_times_note(&daemon->times, daemon->config.node, changes, (int64_t)time(NULL));
 	count_apply(&daemon->counters, APPLY_WORKLOADS, started, error);
 	/* What `enforced` says by now is what should be, and no longer what the kernel holds. */
 	return error == 0 ? 0 : daemon_enforce(daemon);
@@ -553,6 +557,7 @@ void daemon_finish(struct daemon *daemon)
 	release_held(daemon);
 	drift_log_finish(&daemon->drift);
 	forget_difference(daemon);
+	workload_times_finish(&daemon->times);
 	free(daemon->error);
 }
 
@@ -642,6 +647,15 @@ static json_t *conflicts(const struct inventory *inventory)
 	return list;
 }
 
+/* In one word: of the node, of the policy, or of some of its services. */
+static const char *daemon_mode(const struct daemon *daemon)
+{
+	const struct world world = state_world(daemon->state, 0);
+	if (world.policy->node_audit || world.policy->audit)
+		return "audit";
+	return world_denies_by(&world, DENIED_AUDIT) ? "partly audit" : "enforce";
+}
+
 json_t *daemon_status(const struct daemon *daemon)
 {
 	char since[32];
@@ -656,13 +670,13 @@ json_t *daemon_status(const struct daemon *daemon)
 	json_t *drift = json_pack("{s:b, s:I, s:I, s:s}", "differs", daemon->differs, "events",
 				  (json_int_t)daemon->drift.next, "repaired", (json_int_t)daemon->drift.repaired,
 				  "mode", daemon->config.repair ? "repair" : "report");
-	return json_pack("{s:i, s:s, s:b, s:i, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:s?, s:I, s:I, s:I}", "version", 1,
-			 "node", daemon->config.node, "ready", daemon->ready, "generation", (int)daemon->generation,
-			 "revision", daemon->revision, "since", time_print(daemon->since, since), "workloads",
-			 (json_int_t)world.inventory->workload_count, "policy", policy, "workload_files", file_errors,
-			 "conflicts", conflicts(world.inventory), "drift", drift, "error", daemon->error, "resyncs",
-			 (json_int_t)daemon->resyncs, "changes", (json_int_t)daemon->changes, "netlink_bytes",
-			 (json_int_t)daemon->bytes);
+	return json_pack("{s:i, s:s, s:s, s:b, s:i, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:s?, s:I, s:I, s:I}", "version",
+			 1, "node", daemon->config.node, "mode", daemon_mode(daemon), "ready", daemon->ready,
+			 "generation", (int)daemon->generation, "revision", daemon->revision, "since",
+			 time_print(daemon->since, since), "workloads", (json_int_t)world.inventory->workload_count,
+			 "policy", policy, "workload_files", file_errors, "conflicts", conflicts(world.inventory),
+			 "drift", drift, "error", daemon->error, "resyncs", (json_int_t)daemon->resyncs, "changes",
+			 (json_int_t)daemon->changes, "netlink_bytes", (json_int_t)daemon->bytes);
 }
 
 json_t *daemon_drift(struct daemon *daemon)

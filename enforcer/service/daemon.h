@@ -7,6 +7,7 @@
 #include "enforcer/service/config.h"
 #include "enforcer/service/counters.h"
 #include "enforcer/service/drift_log.h"
+#include "enforcer/service/workload_times.h"
 
 #include <ringfence/reconcile.h>
 
@@ -20,6 +21,7 @@ struct daemon {
 	struct ruleset *held;
 	int64_t next_expiry; /* the first `until` of the policy in force still to come, Unix time; 0: none */
 	int64_t since;	     /* Unix time from which this generation and revision hold */
+	struct workload_times times;
 	uint32_t generation; /* in force; 0: none */
 	char revision[17];   /* of the policy in force */
 	bool sources_read;   /* every source of workloads has spoken; before, nothing is enforced */

@@ -11,8 +11,8 @@
 struct keeping;
 
 /* Without a state directory in the configuration nothing is kept, which it says. Where `directory`, which is borrowed,
- * is not open for `problem`, which becomes its own, it says so, also in status: what is enforced does not depend on it. Returns 0 or a negative
- * errno. */
+ * is not open for `problem`, which becomes its own, it says so, also in status: what is enforced does not depend on it.
+ * Returns 0 or a negative errno. */
 int keeping_create(struct keeping **keeping, sd_event *event, struct daemon *daemon,
 		   const struct state_directory *directory, char *problem);
 

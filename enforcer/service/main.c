@@ -539,6 +539,8 @@ static int open_sockets(struct loop *loop)
 	if ((error = open_loop(loop)) < 0)
 		return fail("cannot make the event loop", error);
 	daemon->state = state_create(daemon->config.node);
+	if (daemon->config.mode == MODE_AUDIT)
+		state_audit(daemon->state);
 	if ((error = start_commands(loop)) < 0)
 		return error;
 	const struct control_setup setup = {.path = daemon->config.control_socket,
@@ -565,7 +567,8 @@ static int start_observing(struct loop *loop)
 	struct kernel *kernel;
 	int error = keeper_open(loop->keeper, KEEPER_LOG, &kernel);
 	if (error == 0)
-		error = observing_create(&loop->observing, kernel, loop->events, &loop->daemon.config, world_of, loop);
+		error = observing_create(&loop->observing, kernel, loop->events, &loop->daemon.config, world_of,
+					 loop->daemon.revision, loop);
 	return error < 0 ? fail("cannot observe denied connections", error) : 0;
 }
 
@@ -580,7 +583,8 @@ static int start(struct loop *loop)
 		return error;
 	if ((error = start_observing(loop)) < 0)
 		return error;
-	if ((error = keeping_create(&loop->keeping, loop->events, daemon, &loop->directory, loop->directory_problem)) < 0)
+	if ((error = keeping_create(&loop->keeping, loop->events, daemon, &loop->directory, loop->directory_problem)) <
+	    0)
 		return fail(daemon->config.state_directory, error);
 	if ((error = confirming_create(&loop->confirming, loop->events, daemon, loop->keeping, after_policy, loop)) < 0)
 		return fail("cannot make the event loop", error);

@@ -80,6 +80,8 @@ static void write_entry(struct journal_entry *entry, const struct event *event)
 	journal_add(entry, "RINGFENCE_PORT", event_port(event, port));
 	if (event->file[0] != 0)
 		journal_printf(entry, "RINGFENCE_STATEMENT", "%s:%u", event->file, reason->line);
+	if (event->revision[0] != 0)
+		journal_add(entry, "RINGFENCE_REVISION", event->revision);
 	add_nearest(entry, &event->nearest);
 	journal_printf(entry, "RINGFENCE_SEQUENCE", "%" PRIu64, event->sequence);
 	journal_printf(entry, "RINGFENCE_COUNT", "%" PRIu64, event->count);
@@ -173,7 +175,7 @@ static int add_sources(struct observing *observing, sd_event *event)
 }
 
 int observing_create(struct observing **observing, struct kernel *kernel, sd_event *event, const struct config *config,
-		     observing_world *world, void *context)
+		     observing_world *world, const char *revision, void *context)
 {
 	struct observing *made = calloc(1, sizeof *made);
 	*observing = NULL;
@@ -186,8 +188,10 @@ int observing_create(struct observing **observing, struct kernel *kernel, sd_eve
 	made->denied = config->log_denied;
 	made->journal = -1;
 	int error = observer_create(&made->observer, kernel, config->log_rate, on_event, made);
-	if (error == 0)
+	if (error == 0) {
+		observer_set_revision(made->observer, revision);
 		error = add_sources(made, event);
+	}
 	if (error != 0) {
 		observing_destroy(made);
 		return error;

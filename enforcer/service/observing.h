@@ -15,11 +15,11 @@ struct kernel;
 /* Returns the world of the moment; its policy is NULL while there is none. */
 typedef struct world observing_world(void *context);
 
-/* Begins to observe over `kernel`, which becomes its own, from the loop `event`, which it references.
- * That another process reads the log group is said on stderr and tried again. `*observing` is the caller's to destroy.
- * Returns 0 or a negative errno. */
+/* Begins to observe over `kernel`, which becomes its own, from the loop `event`, which it references. `revision` is
+ * that of the policy in force, which changes in place; it stays the caller's. That another process reads the log group
+ * is said on stderr and tried again. `*observing` is the caller's to destroy. Returns 0 or a negative errno. */
 int observing_create(struct observing **observing, struct kernel *kernel, sd_event *event, const struct config *config,
-		     observing_world *world, void *context);
+		     observing_world *world, const char *revision, void *context);
 
 /* As observer_tell_records. */
 void observing_tell_records(struct observing *observing, void (*heard)(void *context, const struct event *event),

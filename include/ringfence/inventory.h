@@ -34,7 +34,8 @@ struct node {
 	size_t address_count;
 	struct prefix *pools; /* where its workloads get addresses: one in here that no workload has is closed */
 	size_t pool_count;
-	bool told; /* by pods alone (inventory_add_hosts) */
+	enum deny deny; /* of its workloads */
+	bool told;	/* by pods alone (inventory_add_hosts) */
 	struct span span;
 };
 

@@ -61,11 +61,17 @@ struct named_port {
 	struct port_range port;
 };
 
+/* How a denied packet ends, and whether it is denied at all, as somebody says; zeroed: he says nothing. */
+enum deny { DENY_UNSAID, DENY_DROP, DENY_REJECT };
+enum mode { MODE_UNSAID, MODE_ENFORCE, MODE_AUDIT };
+
 struct service {
 	const char *name_space, *name;
 	struct selector workloads;
 	struct named_port *ports;
 	size_t port_count;
+	enum deny deny;
+	enum mode mode;
 	struct span span;
 };
 
@@ -194,8 +200,12 @@ struct policy {
 	size_t quarantine_count;
 	enum unmatched unmatched;
 	struct span unmatched_span;
-	bool audit; /* what would be denied is logged and let through */
+	bool audit; /* what would be denied is logged and let through, but where a service's own mode says otherwise */
 	struct span mode_span;
+	bool node_audit; /* the same of all that this node judges, whatever services say: the daemon's configuration */
+	enum deny deny;
+	struct span deny_span;
+	const char *revision; /* of the input that it was read from: a hash, in hexadecimal */
 	struct lint_switch *lint_switches;
 	size_t lint_switch_count;
 };

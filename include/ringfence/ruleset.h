@@ -20,6 +20,7 @@
 enum field {
 	FIELD_IIFNAME, /* empty where there is none, as in the output hook */
 	FIELD_OIFNAME,
+	FIELD_IIF, /* its number: 0 where there is none */
 	FIELD_NFPROTO,
 	FIELD_L4PROTO,
 	FIELD_IP_SADDR,
@@ -28,6 +29,7 @@ enum field {
 	FIELD_IP6_DADDR,
 	FIELD_IP6_HOPLIMIT,
 	FIELD_ICMPV6_TYPE,
+	FIELD_ICMP_KIND, /* type << 8 | code, of ICMP and of ICMPv6 */
 	FIELD_CT_STATE,
 	FIELD_CT_SOURCE4, /* the flow's source, in both directions and in ICMP errors about it, before source NAT */
 	FIELD_CT_SOURCE6,
@@ -93,6 +95,8 @@ enum statement_kind {
 	STATEMENT_LOG,	 /* to RULESET_LOG_GROUP, with `text` as prefix */
 	STATEMENT_ACCEPT,
 	STATEMENT_DROP,
+	STATEMENT_RESET,  /* answer TCP with a reset, and drop */
+	STATEMENT_REJECT, /* answer with an ICMP error, administratively prohibited, and drop */
 	STATEMENT_RETURN,
 	STATEMENT_JUMP, /* to chain `text` */
 	STATEMENT_GOTO,

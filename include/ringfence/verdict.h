@@ -29,8 +29,17 @@ enum reason {
 	REASON_NODE,	     /* allowed: a pod and its own node, as Kubernetes says */
 };
 
+/* What becomes of what an end denies. */
+enum denied {
+	DENIED_DROP,   /* it goes without an answer */
+	DENIED_REJECT, /* it is answered: TCP with a reset, all else with an ICMP error; as often as a limit lets pass
+			*/
+	DENIED_AUDIT,  /* it is logged and let through */
+};
+
 struct side {
 	bool allowed;
+	enum denied denied; /* verdict_tell_denied */
 	enum reason reason;
 	const struct allow *allow;	     /* REASON_ALLOW */
 	const struct quarantine *quarantine; /* REASON_QUARANTINE */
@@ -39,6 +48,7 @@ struct side {
 
 struct verdict {
 	bool allowed;
+	enum denied denied; /* verdict_tell_denied */
 	struct side egress, ingress;
 };
 
@@ -51,6 +61,18 @@ struct world {
 
 /* Returns the verdict of `flow` (language.md, "What a flow's verdict is"). */
 struct verdict verdict_of(const struct world *world, const struct flow *flow);
+
+/* Adds to the verdict of `flow` what becomes of it at each side that denies it, and of it as a whole. */
+void verdict_tell_denied(const struct world *world, const struct flow *flow, struct verdict *verdict);
+
+/* What becomes of what no allow opens for `workload`, and of what denials without a workload deny. Of several services
+ * that isolate it all have to say audit, or reject: where they differ, the one holds that lets less through and tells
+ * less. */
+enum denied workload_denied(const struct world *world, const struct workload *workload, enum direction direction);
+enum denied stranger_denied(const struct policy *policy);
+
+/* Whether anything in the world may be answered (DENIED_REJECT), or let through (DENIED_AUDIT). */
+bool world_denies_by(const struct world *world, enum denied denied);
 
 /* Whether `peer` matches `end`; `other` is the flow's other end, which `node` peers need. */
 bool peer_matches(const struct world *world, const struct peer *peer, const struct endpoint *end,

@@ -23,6 +23,7 @@ const char *const feature_names[FEATURE_COUNT] = {
     [FEATURE_QUARANTINE] = "quarantine",
     [FEATURE_SETTINGS] = "settings",
     [FEATURE_AUDIT] = "audit",
+    [FEATURE_AUDITED] = "audited",
     [FEATURE_POOLS] = "pools",
     [FEATURE_NODES] = "nodes",
     [FEATURE_GUARD] = "guard",
@@ -36,8 +37,8 @@ static const unsigned feature_shares[FEATURE_COUNT] = {
     [FEATURE_BUILT_IN] = 8, [FEATURE_WORLD] = 5,      [FEATURE_NODE] = 6,	[FEATURE_NAMED_PORTS] = 8,
     [FEATURE_RANGES] = 8,   [FEATURE_ICMP] = 6,	      [FEATURE_SCTP] = 6,	[FEATURE_UNTIL] = 4,
     [FEATURE_LOG] = 4,	    [FEATURE_RATE] = 4,	      [FEATURE_QUARANTINE] = 4, [FEATURE_SETTINGS] = 4,
-    [FEATURE_AUDIT] = 1,    [FEATURE_POOLS] = 5,      [FEATURE_NODES] = 8,	[FEATURE_GUARD] = 5,
-    [FEATURE_ODD_PODS] = 4, [FEATURE_STAGES] = 5,
+    [FEATURE_AUDIT] = 1,    [FEATURE_AUDITED] = 2,    [FEATURE_POOLS] = 5,	[FEATURE_NODES] = 8,
+    [FEATURE_GUARD] = 5,    [FEATURE_ODD_PODS] = 4,   [FEATURE_STAGES] = 5,
 };
 
 static void draw_features(struct generator *g, uint32_t without)

@@ -245,7 +245,10 @@ static json_t *make_service(struct generator *g, const struct made_service *serv
 			json_object_set_new(ports, port_names[i], make_range(g));
 		else if (service->has_ports[i])
 			json_object_set_new(ports, port_names[i], make_one_port(g));
-	return made(json_pack("{s:o,s:o}", "workloads", make_selector(g, false), "ports", ports));
+	json_t *made_one = made(json_pack("{s:o,s:o}", "workloads", make_selector(g, false), "ports", ports));
+	if (has(g, FEATURE_AUDITED) && one_in(&g->random, 2))
+		json_object_set_new(made_one, "mode", made_text(one_in(&g->random, 3) ? "enforce" : "audit"));
+	return made_one;
 }
 
 json_t *make_native_policy(struct generator *g, unsigned space)

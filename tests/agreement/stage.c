@@ -71,10 +71,10 @@ bool stage_guards(const struct stage *stage, size_t place, const struct address 
 	return false;
 }
 
-/* What audit mode does not open. */
-static bool is_closed(const struct side *side)
+/* Whether a half of a flow passes here: it is another node's to judge, it is allowed, or in audit. */
+static bool passes(const struct stage *stage, const struct endpoint *end, const struct side *side)
 {
-	return side->reason == REASON_CONFLICT || side->reason == REASON_QUARANTINE;
+	return !is_local(stage, end) || side->allowed || side->denied == DENIED_AUDIT;
 }
 
 struct expectation stage_expect(const struct stage *stage, const struct lab_probe *probe, bool again)
@@ -83,14 +83,13 @@ struct expectation stage_expect(const struct stage *stage, const struct lab_prob
 					      endpoint_at(&stage->world, &probe->destination), probe->protocol,
 					      probe->port}};
 	expect.verdict = verdict_of(&stage->world, &expect.flow);
-	bool audit = stage->world.policy->audit &&
-		     !(is_local(stage, &expect.flow.from) && is_closed(&expect.verdict.egress)) &&
-		     !(is_local(stage, &expect.flow.to) && is_closed(&expect.verdict.ingress));
+	verdict_tell_denied(&stage->world, &expect.flow, &expect.verdict);
+	bool guards = stranger_denied(stage->world.policy) != DENIED_AUDIT;
 	expect.spoofed = stage_guards(stage, probe->from, &probe->source);
-	bool allowed = (!is_local(stage, &expect.flow.from) || expect.verdict.egress.allowed) &&
-		       (!is_local(stage, &expect.flow.to) || expect.verdict.ingress.allowed);
-	expect.request = audit || (allowed && !expect.spoofed);
+	bool allowed = passes(stage, &expect.flow.from, &expect.verdict.egress) &&
+		       passes(stage, &expect.flow.to, &expect.verdict.ingress);
+	expect.request = allowed && !(guards && expect.spoofed);
 	expect.answer =
-	    audit || ((again ? allowed : expect.request) && !stage_guards(stage, probe->to, &probe->destination));
+	    (again ? allowed : expect.request) && !(guards && stage_guards(stage, probe->to, &probe->destination));
 	return expect;
 }

@@ -19,7 +19,7 @@ expect "explain with too few words" 2 '' 'ringfence help explain' explain "$SHOP
 expect "explain with nothing" 2 '' 'ringfence help explain' explain
 expect "explain - without a policy" 2 '' 'ringfence help explain' explain -
 expect "- is no policy" 2 '' '^error: -: No such file' check -
-expect "status takes no words" 2 '' 'takes no arguments' status now
+expect "status takes one workload" 2 '' 'takes one workload' status shop/web-1 now
 expect "drift takes no words" 2 '' 'takes no arguments' drift now
 expect "observe takes no words" 2 '' 'takes no arguments' observe now
 expect "observe without a daemon" 2 '' 'no daemon listens here' observe --socket "$WORK/none.sock"

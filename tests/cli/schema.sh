@@ -35,7 +35,7 @@ holds "it accepts the examples and README's documents" judge accepts "${natives[
 holds "it refuses each wrong document that is not wrong in meaning only" judge refuses 150 tests/malformed/*.yaml
 holds "of texts near every form it accepts what the reader accepts, and no others" judge spells 200 1
 holds "of documents changed at random it accepts what the reader accepts, and no other form" \
-	judge agrees 100 1 "${natives[@]}" tests/cli/schema/every.yaml
+	judge agrees 200 1 "${natives[@]}" tests/cli/schema/every.yaml
 holds "the documents and the editor's settings of the examples name it" examples_name_it
 
 expect "-o writes a file" 0 '' '' schema -o "$WORK/written.json"

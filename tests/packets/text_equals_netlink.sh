@@ -71,6 +71,20 @@ code=0
 on netlink "$RINGFENCE" apply --dry-run "${inputs[@]}" >"$WORK/dry" || code=$?
 equal "apply --dry-run: no difference, status 0" 0 "$code"
 
+# One that answers what it denies, and one of whose services is in audit mode.
+policy_shop '{from: web, to: db}'
+sed -i 's/^  web:$/&\n    mode: audit/; s/^  api:$/&\n    deny: reject/' "$POLICY/shop.yaml"
+"$RINGFENCE" compile "${inputs[@]}" >"$WORK/answers.nft"
+loaded text on text nft -f "$WORK/answers.nft"
+loaded netlink on netlink "$RINGFENCE" apply "${inputs[@]}"
+table_text text >"$WORK/text.answers"
+table_text netlink >"$WORK/netlink.answers"
+same_text "with answers and audit mode: the same table" "$WORK/text.answers" "$WORK/netlink.answers"
+check "which answers" grep -q 'reject with tcp reset' "$WORK/text.answers"
+code=0
+on netlink "$RINGFENCE" apply --dry-run "${inputs[@]}" >"$WORK/dry" || code=$?
+equal "apply --dry-run: no difference with answers, status 0" 0 "$code"
+
 # A smaller policy over a larger one: nothing of the old stays.
 policy_shop
 "$RINGFENCE" compile "${inputs[@]}" >"$WORK/node-a.nft"
@@ -78,7 +92,7 @@ code=0
 on netlink "$RINGFENCE" apply --dry-run "${inputs[@]}" >"$WORK/dry" || code=$?
 equal "apply --dry-run: a difference, status 1" 1 "$code"
 table_text netlink >"$WORK/netlink.dry"
-same_text "apply --dry-run changes nothing" "$WORK/netlink.second" "$WORK/netlink.dry"
+same_text "apply --dry-run changes nothing" "$WORK/netlink.answers" "$WORK/netlink.dry"
 loaded text on text nft -f "$WORK/node-a.nft"
 loaded netlink on netlink "$RINGFENCE" apply "${inputs[@]}"
 table_text text >"$WORK/text.third"

@@ -43,6 +43,12 @@ static const void *field_bytes(const struct packet *p, enum field field, uint8_t
 	switch (field) {
 	case FIELD_IIFNAME:
 		return p->interface;
+	case FIELD_IIF:
+		memset(room, 0, 4);
+		room[0] = 2; /* some interface's */
+		return room;
+	case FIELD_ICMP_KIND:
+		return memcpy(room, &port, sizeof port);
 	case FIELD_OIFNAME:
 		return "eth1\0\0\0\0\0\0\0\0\0\0\0";
 	case FIELD_NFPROTO:
@@ -220,6 +226,8 @@ static size_t run_statement(const struct run *run, const struct statement *s, si
 		set_least(&ends->accepted, state);
 		return run->count;
 	case STATEMENT_DROP:
+	case STATEMENT_RESET:
+	case STATEMENT_REJECT:
 		set_least(&ends->dropped, state);
 		return run->count;
 	case STATEMENT_RETURN:

@@ -126,6 +126,13 @@ static const struct {
      "!a `never` is broken: shop/web -> shop/db 5432/tcp is opened by new:8;"},
     {"audit", WITH("- {from: web, to: db}\n"), WITH("- {from: web, to: db}\nsettings: {mode: audit}\n"),
      "!mode is audit now: what is denied is logged and let through;"},
+    {"a service in audit mode",
+     WITH("- {from: web, to: db}\n---\nringfence: v1\nservices: {ping: {workloads: {app: ping}}}\n"),
+     WITH("- {from: web, to: db}\n---\nringfence: v1\nservices: {ping: {workloads: {app: ping}, mode: audit}}\n"),
+     "!service default/ping is in audit mode now: what it denies is logged and let through;"},
+    {"how a denial ends opens nothing",
+     WITH("- {from: web, to: db}\n---\nringfence: v1\nservices: {ping: {workloads: {app: ping}}}\n"),
+     WITH("- {from: web, to: db}\n---\nringfence: v1\nservices: {ping: {workloads: {app: ping}, deny: reject}}\n"), ""},
     {"pairs are counted", WITH("- {from: web, to: api}\n") INVENTORY,
      WITH("- {from: web, to: [db, web, api], ports: [1/tcp, http]}\n") INVENTORY,
      "+shop/web>shop/api 1/tcp @new:8 x0;+shop/web>shop/db 1/tcp @new:8 x3;+shop/web>shop/web 1/tcp 8080/tcp @new:8 "

@@ -112,17 +112,23 @@ static void complain(const struct trial *trial, const struct flow *flow, const c
 		flow->port, reply ? ", the reply" : "", want ? "allow" : "deny", want ? "deny" : "allow");
 }
 
+static bool passes_side(const struct side *side)
+{
+	return side->allowed || side->denied == DENIED_AUDIT;
+}
+
 /* Asks both about a flow, and about its reply, on all nodes together and on one. Returns whether they agree. */
 static bool agree(struct trial *trial, const struct address *source, const struct address *destination,
 		  uint8_t protocol, uint16_t port)
 {
 	const struct world *world = &trial->world;
 	const struct flow flow = {endpoint_at(world, source), endpoint_at(world, destination), protocol, port};
-	const struct verdict verdict = verdict_of(world, &flow);
+	struct verdict verdict = verdict_of(world, &flow);
+	verdict_tell_denied(world, &flow, &verdict);
 	for (size_t i = 0; i < 2; i++) {
 		const char *node = trial->nodes[i];
-		bool want = (!is_local(world, &flow.from, node) || verdict.egress.allowed) &&
-			    (!is_local(world, &flow.to, node) || verdict.ingress.allowed);
+		bool want = (!is_local(world, &flow.from, node) || passes_side(&verdict.egress)) &&
+			    (!is_local(world, &flow.to, node) || passes_side(&verdict.ingress));
 		struct packet packet = packet_request(source, destination, protocol, port),
 			      reply = packet_reply(&packet);
 		put_interface(&packet, &flow.from, node);
@@ -149,8 +155,10 @@ static void random_worlds_agree(void **state)
 		char *text = NULL;
 		size_t size = 0;
 		sow(SEED + i);
-		struct making making = {
-		    .out = open_memstream(&text, &size), .services = roll(8) != 0, .pools = roll(POOL_FORMS)};
+		struct making making = {.out = open_memstream(&text, &size),
+					.audit = true,
+					.services = roll(8) != 0,
+					.pools = roll(POOL_FORMS)};
 		assert_non_null(making.out);
 		making.network_policies = roll(4) == 0;
 		write_policy(&making);

@@ -182,6 +182,8 @@ static void write_network_policy(FILE *out, unsigned number)
 void write_policy(const struct making *making)
 {
 	static const char *const names[] = {"one", "two"};
+	static const char *const modes[8] = {", mode: audit", ", mode: enforce", "", "", "", "", "", ""};
+	static const char *const denials[6] = {", deny: reject", ", deny: drop", "", "", "", ""};
 	FILE *out = making->out;
 	for (unsigned space = 0; space < 2; space++) {
 		fprintf(out, "---\nringfence: v1\nnamespace: %s\n", names[space]);
@@ -190,6 +192,8 @@ void write_policy(const struct making *making)
 			fprintf(out, "  s%u: {ports: {http: %u/tcp, dns: %u/udp}, workloads: ", i, 1 + roll(PORT_MOST),
 				1 + roll(PORT_MOST));
 			write_selector(out);
+			fputs(making->audit ? modes[roll(8)] : "", out);
+			fputs(denials[roll(6)], out);
 			fputs("}\n", out);
 		}
 		fputs("networks:\n  net: {cidrs: [", out);
@@ -202,7 +206,8 @@ void write_policy(const struct making *making)
 	}
 	static const char *const settings[] = {"", "", "unmatched: deny", "unmatched: allow"};
 	bool audit = making->audit && roll(6) == 0;
-	fprintf(out, "settings: {%s%s}\n", audit ? "mode: audit, " : "", settings[roll(4)]);
+	fprintf(out, "settings: {%s%s%s}\n", audit ? "mode: audit, " : "", roll(6) == 0 ? "deny: reject, " : "",
+		settings[roll(4)]);
 	if (roll(4) == 0)
 		fprintf(out, "quarantine: [{workload: %s/w%u}, {workload: w1, until: 2020-01-01}]\n", names[roll(2)],
 			roll(WORKLOADS));
