@@ -62,6 +62,8 @@ static void print_json(const struct question *question, const struct policy *pol
 				   "from", record->words[EGRESS], "to", record->words[INGRESS], "port",
 				   record->port_word, "verdict", question->verdict.allowed ? "allow" : "deny",
 				   "because", verdict_because_json(&question->verdict));
+	if (!question->verdict.allowed)
+		json_object_set_new(object, "how", json_string(denied_word(question->verdict.denied)));
 	if (!question->verdict.allowed && question->most > 0)
 		nearest_add_json(object, &question->nearest);
 	for (int end = EGRESS; end <= INGRESS; end++)
@@ -70,8 +72,6 @@ static void print_json(const struct question *question, const struct policy *pol
 					    json_string(address_format(&record->addresses[end], address)));
 	if (record->recorded != RECORDED_NOTHING)
 		json_object_set_new(object, "recorded", json_string(verdict_words[record->recorded]));
-	if (!question->verdict.allowed)
-		json_object_set_new(object, "how", json_string(denied_word(question->verdict.denied)));
 	if (policy->audit || (!question->verdict.allowed && question->verdict.denied == DENIED_AUDIT))
 		json_object_set_new(object, "mode", json_string("audit"));
 	json_dumpf(object, stdout, JSON_COMPACT);
@@ -104,6 +104,7 @@ static void print_text(const struct arguments *arguments, struct input *input, c
 	const struct policy *policy = input->world.policy;
 	verdict_print(stdout, input->arena, &question->flow, &question->verdict, question->record.port_word, "",
 		      use_color(arguments, stdout));
+	printf("  %-8s %s\n", "policy", policy->revision);
 	nearest_print(stdout, &question->nearest, "");
 	print_recorded(question);
 	if (!question->verdict.allowed && question->verdict.denied == DENIED_AUDIT) {
@@ -115,7 +116,6 @@ static void print_text(const struct arguments *arguments, struct input *input, c
 		}
 		puts(": the flow is logged and let through");
 	}
-	printf("  policy   %s\n", policy->revision);
 }
 
 /* FROM TO PORT lines and records in, JSON lines out. A line that cannot be answered is an answer too, and ends in

@@ -62,7 +62,8 @@ struct world {
 /* Returns the verdict of `flow` (language.md, "What a flow's verdict is"). */
 struct verdict verdict_of(const struct world *world, const struct flow *flow);
 
-/* Adds to the verdict of `flow` what becomes of it at each side that denies it, and of it as a whole. */
+/* Adds to the verdict of `flow`, where that is denied, what becomes of it at each side that denies it, and of it as a
+ * whole. */
 void verdict_tell_denied(const struct world *world, const struct flow *flow, struct verdict *verdict);
 
 /* What becomes of what no allow opens for `workload`, and of what denials without a workload deny. Of several services

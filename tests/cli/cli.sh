@@ -101,6 +101,26 @@ expect "explain: a built-in peer" 1 '^DENY  any' '' explain "$SHOP" any shop/db 
 expect "explain: an address" 1 '^DENY  198.51.100.1' '' explain "$SHOP" 198.51.100.1 shop/db-1 5432/tcp
 expect "explain: nobody of that name" 2 '' 'no workload, service or address' explain "$SHOP" shop/nobody shop/db-1 5432/tcp
 expect "explain: no such port" 2 '' 'port `99999/tcp`' explain "$SHOP" shop/web-1 shop/db-1 99999/tcp
+revision=$("$RINGFENCE" check --format json "$SHOP" | grep -oE '"revision":"[0-9a-f]{16}"')
+expect "explain: the policy's revision" 1 "^  policy   $(cut -d '"' -f 4 <<<"$revision")\$" '' explain "$SHOP" shop/web-1 shop/db-1 5432/tcp
+expect "explain: the same in JSON" 1 "$revision" '' explain --format json "$SHOP" shop/web-1 shop/db-1 5432/tcp
+expect "explain: silence is how it is denied" 1 '"how":"drop"' '' explain --format json "$SHOP" shop/web-1 shop/db-1 5432/tcp
+cat >"$WORK/ends.yaml" <<'END'
+ringfence: v1
+services:
+  a: {workloads: {app: a}, mode: audit}
+  b: {workloads: {app: b}, deny: reject}
+allow: [{from: world, to: a, ports: [80/tcp]}]
+tests: [{from: a, to: b, ports: [80/tcp], expect: allow}]
+END
+expect "explain: a service that answers" 1 '^  ingress +deny .*ends.yaml:4:3  .*; rejected$' '' explain "$WORK/ends.yaml" default/a default/b 80/tcp
+expect "explain: and one in audit mode" 1 '^  egress +deny .*ends.yaml:3:3  .*; in audit: let through$' '' explain "$WORK/ends.yaml" default/a default/b 80/tcp
+expect "explain: of which the answer comes" 1 '"how":"reject"' '' explain --format json "$WORK/ends.yaml" default/a default/b 80/tcp
+expect "explain: denied in audit mode alone" 1 'but the mode is audit: the flow is logged and let through' '' explain "$WORK/ends.yaml" default/a world 80/tcp
+expect "explain: which JSON says" 1 '"how":"audit".*"mode":"audit"' '' explain --format json "$WORK/ends.yaml" default/a world 80/tcp
+expect "test: judges what is enforced, and says so" 1 '; rejected$' '^ringfence: 1 service is in audit mode' test "$WORK/ends.yaml"
+expect "reach: lists what is allowed, and says so" 0 'default/a +80/tcp' '^ringfence: 1 service is in audit mode' reach "$WORK/ends.yaml"
+expect "check: says so" 0 '1 of the services in audit mode' 'warning' check "$WORK/ends.yaml"
 expect "explain: JSON" 1 '"verdict":"deny","because":\[\{"side":"egress"' '' explain --format json "$SHOP" shop/web-1 shop/db-1 5432/tcp
 printf 'shop/web-1 shop/api-1 8080/tcp\n\n# a comment\nshop/web-1 shop/db-1 5432/tcp\n' >"$WORK/questions"
 INPUT=$WORK/questions expect "explain -: a JSON line for each" 0 '"verdict":"allow"' '' explain "$SHOP" -

@@ -95,7 +95,7 @@ daemon_config() { # DRIFT
 		node: node-a
 		policy: {directory: $POLICY}
 		workloads: [{source: files, directory: $WORKLOADS}]
-		user: nobody
+		user: $DAEMON_USER
 		drift: $1
 		mode: $MODE
 		control: {socket: $WORK/control.sock}

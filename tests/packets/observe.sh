@@ -66,6 +66,7 @@ check "replay reads them, and nothing changes" replays -i "$WORKLOADS" "$WORK/fl
 
 # Filters.
 before=$(heard)
+equal "events name the policy in force" "$(status | jq -c .revision)" "$(observe --from shop/web1 --last 1 | jq -c .revision)"
 equal "of a source" '"shop/web1"' "$(observe --from shop/web1 --last 1000 | jq .src | sort -u)"
 equal "of a service" '"shop/web1"' "$(observe --from shop/web --last 1000 | jq .src | sort -u)"
 equal "to a prefix" "\"${ADDRESS4[world]}\"" "$(observe --to 198.51.100.0/24 --last 1000 | jq .dst | sort -u)"

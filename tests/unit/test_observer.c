@@ -314,6 +314,32 @@ static void filters_choose(void **state)
 				 events(fixture, cases[i].request));
 }
 
+static void an_event_names_the_policy_in_force(void **state)
+{
+	struct fixture *fixture = *state;
+	char revision[17] = "0123456789abcdef";
+	SKIP_UNLESS_APART();
+	hear(fixture, DENY_DB, "10.0.1.11", "10.0.1.13", 40000, 5433);
+	observer_set_revision(fixture->observer, revision);
+	hear(fixture, DENY_DB, "10.0.1.11", "10.0.1.13", 40000, 5434);
+	revision[0] = 'f'; /* another policy, and not for what was heard before */
+	hear(fixture, DENY_DB, "10.0.1.11", "10.0.1.13", 40000, 5435);
+	json_t *answer = ask(fixture, "{}"), *list = json_object_get(answer, "events");
+	assert_int_equal(json_array_size(list), 3);
+	static const char *const revisions[] = {NULL, "0123456789abcdef", "f123456789abcdef"};
+	for (size_t i = 0; i < 3; i++) {
+		const json_t *event = json_array_get(list, i);
+		const char *said = json_string_value(json_object_get(event, "revision"));
+		if (revisions[i] == NULL) {
+			assert_null(said);
+			continue;
+		}
+		assert_string_equal(said, revisions[i]);
+		assert_non_null(strstr(json_string_value(json_object_get(event, "message")), revisions[i]));
+	}
+	json_decref(answer);
+}
+
 static void a_wrong_request_is_refused(void **state)
 {
 	static const char *const requests[] = {
@@ -493,6 +519,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(events_of_a_second_are_bounded, begin_slow, end),
 	    cmocka_unit_test_setup_teardown(the_next_event_says_how_much_was_left_out, begin, end),
 	    cmocka_unit_test_setup_teardown(filters_choose, begin, end),
+	    cmocka_unit_test_setup_teardown(an_event_names_the_policy_in_force, begin, end),
 	    cmocka_unit_test_setup_teardown(a_wrong_request_is_refused, begin, end),
 	    cmocka_unit_test(the_newest_thousand_are_kept),
 	    cmocka_unit_test(a_count_is_final_after_a_while),
