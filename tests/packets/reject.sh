@@ -59,7 +59,7 @@ equal "and was read back so" 0 "$code"
 
 # What must go without.
 before=$(answers)
-errors() { on db1 awk '/^Icmp: [0-9]/ { print $4 }' /proc/net/snmp; } # of unreachable destinations, heard by db1
+errors() { on db1 awk '/^Icmp: [0-9]/ { print $5 }' /proc/net/snmp; } # of unreachable destinations, heard by db1
 heard=$(errors)
 on web1 "$PROBE" spoof eth0 "$MAC" "${ADDRESS4[db1]}" "${ADDRESS4[api1]}" 8080
 on web1 "$PROBE" spoof eth0 "$MAC" "${ADDRESS6[db1]}" "${ADDRESS6[api1]}" 8080
