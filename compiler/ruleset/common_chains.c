@@ -6,8 +6,8 @@
  * so a request, its reply and an ICMP error about either meet the same rules and the same sets, and each packet is
  * judged anew: what is revoked stops with the next packet.
  *
- * Where there are host workloads, input and output go to gN_input and gN_output (host_workloads.c) in place of dispatch,
- * which jump to gN between what they ask of the packet's socket.
+ * Where there are host workloads, input and output go to gN_input and gN_output (host_workloads.c) in place of
+ * dispatch, which jump to gN between what they ask of the packet's socket.
  *
  * Sources return so that the kernel's way stays short, too: for each new element of a map it follows every way through
  * the table (nft_chain_validate in net/netfilter/nf_tables_api.c), and most kernels in use do not know a chain again

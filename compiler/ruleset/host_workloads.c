@@ -4,8 +4,9 @@
  *     input:   stray?  reply: egress by the receiving socket     gN    original: ingress by the receiving socket
  *
  * A reply has the socket of its flow's other end at hand, so request and reply meet the same rules. What goes over lo
- * passes both hooks, and each judges the end whose socket it sees. gN stands in between because an ingress chain accepts
- * and so ends the way; where gN accepts, the flow's destination is a workload with an address, and no host workload.
+ * passes both hooks, and each judges the end whose socket it sees. gN stands in between because an ingress chain
+ * accepts and so ends the way; where gN accepts, the flow's destination is a workload with an address, and no host
+ * workload.
  *
  * The kernel lets only chains that no way from forward leads to look at sockets (nft_socket_validate), so these belong
  * to input and output alone. Deeper levels are asked first, and a map's goto ends the asking: of a cgroup within
@@ -15,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ORIGINAL, REPLY };		       /* linux/netfilter/nf_conntrack_tuple_common.h */
+enum { ORIGINAL, REPLY };			  /* linux/netfilter/nf_conntrack_tuple_common.h */
 enum { STATE_INVALID = 1, STATE_UNTRACKED = 64 }; /* bits of ct state, see common_chains.c */
 
 static const char *own(const struct lowering *l, const char *name)

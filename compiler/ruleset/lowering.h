@@ -294,8 +294,8 @@ void identity_free(struct lowering *l, struct identity *identity);
 
 void classes_prepare(struct lowering *l);
 
-/* The class of a local workload at one of its addresses (a host workload: NULL), made when it is new; NULL when the workload is not isolated in
- * this direction. class_join counts the address as a member, class_part no longer. */
+/* The class of a local workload at one of its addresses (a host workload: NULL), made when it is new; NULL when the
+ * workload is not isolated in this direction. class_join counts the address as a member, class_part no longer. */
 struct class *class_join(struct lowering *l, struct identity *identity, const struct workload *workload,
 			 const struct address *address, enum direction direction);
 void class_part(struct lowering *l, struct identity *identity, const struct address *address, struct class *class,

@@ -181,8 +181,7 @@ void claim_enter(struct lowering *l, const struct workload *workload)
 	claim->name = workload->name;
 	for (size_t i = 0; i < workload->address_count; i++)
 		claim->own[i] = inventory_at(l->world.inventory, &workload->addresses[i]) == workload;
-	claim->own[workload->address_count] =
-	    inventory_at_cgroup(l->world.inventory, workload->cgroup_id) == workload;
+	claim->own[workload->address_count] = inventory_at_cgroup(l->world.inventory, workload->cgroup_id) == workload;
 	HASH_ADD_PTR(l->claims, name, claim);
 }
 

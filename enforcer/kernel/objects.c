@@ -331,11 +331,10 @@ static int fold_expression(struct nftnl_expr *e, void *context)
 	static const struct {
 		const char *name;
 		void (*fold)(struct folding *, const struct nftnl_expr *);
-	} kinds[] = {{"dynset", fold_dynset}, {"meta", fold_meta},	    {"payload", fold_payload},
-		     {"ct", fold_ct},	      {"bitwise", fold_bitwise},    {"cmp", fold_compare},
-		     {"lookup", fold_lookup}, {"counter", fold_counter},    {"limit", fold_limit},
-		     {"log", fold_log},	      {"immediate", fold_immediate},
-		     {"socket", fold_socket}};
+	} kinds[] = {{"dynset", fold_dynset}, {"meta", fold_meta},	     {"payload", fold_payload},
+		     {"ct", fold_ct},	      {"bitwise", fold_bitwise},     {"cmp", fold_compare},
+		     {"lookup", fold_lookup}, {"counter", fold_counter},     {"limit", fold_limit},
+		     {"log", fold_log},	      {"immediate", fold_immediate}, {"socket", fold_socket}};
 	struct folding *f = context;
 	const char *name = nftnl_expr_get_str(e, NFTNL_EXPR_NAME);
 	bool known = false, waits = f->waiting != NULL;
