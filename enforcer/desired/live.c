@@ -177,6 +177,13 @@ static void retire(struct live *live, struct entry *entry)
 	live->gone = entry;
 }
 
+/* Whether it is a host workload of which nobody says that it runs: a policy's inventory tells for its checks which
+ * there are, and the source that knows the cgroups which run. */
+static bool is_told_only(const struct workload *workload)
+{
+	return workload->cgroup != NULL && workload->cgroup_id == 0;
+}
+
 /* Makes the list of entries anew from what was said and what is said now. Those that stay keep their place, unless the
  * age changes; those that are new get theirs when all that go are out. */
 static void replace_workloads(struct live *live, struct content *content, const struct inventory *inventory,
@@ -184,6 +191,11 @@ static void replace_workloads(struct live *live, struct content *content, const 
 {
 	struct entry *old = content->workloads, **end = &content->workloads;
 	for (size_t i = 0; i < inventory->workload_count || old != NULL;) {
+		if (i < inventory->workload_count && is_told_only(inventory->workloads[i])) {
+			live->told_only = true;
+			i++;
+			continue;
+		}
 		const struct workload *new = i < inventory->workload_count ? inventory->workloads[i] : NULL;
 		int order = new == NULL ? -1 : old == NULL ? 1 : compare_names(&old->workload, new);
 		struct entry *before = order <= 0 ? old : NULL, *after = NULL;

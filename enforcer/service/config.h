@@ -3,6 +3,7 @@
 #define ENFORCER_SERVICE_CONFIG_H
 
 #include "enforcer/service/listener.h"
+#include "enforcer/sources/units.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,7 +16,8 @@ struct config {
 	const char *policy_directory;
 	const char **workload_directories;
 	size_t workload_directory_count;
-	bool repair; /* drift: repair (default), or only report */
+	struct units units; /* without a root: no unit is a workload */
+	bool repair;	    /* drift: repair (default), or only report */
 	const char *control_socket;
 	struct listen_address metrics; /* its `text` is NULL: nowhere */
 	bool log_denied;	       /* denials go to the journal (default) */
