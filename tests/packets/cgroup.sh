@@ -153,7 +153,13 @@ unit_allowed store here 7000
 change policy_units "$OUT"
 
 # A restart: another directory, another number, in one transaction.
-numbers() { on node nft list map inet ringfence "$(on node nft list maps | grep -o 'g[0-9]*_cgroup_out2')" | grep -cw "$1"; }
+# How many elements have the number; nft itself shows the path of any directory that has it, in whatever hierarchy.
+numbers() { # NUMBER
+	local map
+	map=$(on node nft list maps | grep -o 'g[0-9]*_cgroup_out2')
+	on node nft --debug=netlink list map inet ringfence "$map" |
+		grep -c "element $(printf '%08x %08x' $(($1 & 0xffffffff)) $(($1 >> 32)))"
+}
 restart() {
 	stop "${SERVER[front-7000]}"
 	await 3 rmdir "$(unit front)" || true
