@@ -236,6 +236,7 @@ static void check_host_workload(struct frontend *frontend, const struct workload
 {
 	const char *wrong = workload->address_count > 0	  ? "has no `addresses`: it has those of its node"
 			    : workload->interface != NULL ? "has no `interface`"
+			    : workload->node == NULL	  ? "needs its `node`"
 							  : NULL;
 	if (workload->cgroup == NULL || wrong == NULL)
 		return;
