@@ -189,6 +189,21 @@ static void workload_interface_read(struct frontend *frontend, const struct yaml
 		((struct workload *)object)->interface = name;
 }
 
+/* Where systemd and its like put a unit. Its path is never opened by the compiler. */
+static void workload_cgroup_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	const char *path = scalar_read(frontend, node, "a cgroup");
+	if (path == NULL)
+		return;
+	if (cgroup_level(path) == 0) {
+		diagnostics_error(frontend->diagnostics, node->span,
+				  "a cgroup is a path below the root of cgroup2, of 1 to %d parts", CGROUP_LEVELS);
+		diagnostics_help(frontend->diagnostics, "write system.slice/nginx.service, without a slash in front");
+		return;
+	}
+	((struct workload *)object)->cgroup = path;
+}
+
 static void workload_ports_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
 	struct workload *workload = object;
@@ -200,6 +215,12 @@ static const struct value_type interface_type = {.kind = VALUE_TEXT,
 						 .pattern = "(?!\\.{1,2}$)[!#-)+-.0-9;-\\[\\]-~]{1,15}",
 						 .plain = PLAIN_NUMBER | PLAIN_NEGATIVE | PLAIN_TRUTH};
 
+static const struct value_type cgroup_type = {
+    .kind = VALUE_TEXT,
+    .title = "a path below the root of cgroup2, such as system.slice/nginx.service",
+    .pattern = "(?!\\.{1,2}(/|$))[!-.0-~]{1,255}(/(?!\\.{1,2}(/|$))[!-.0-~]{1,255}){0,7}",
+    .plain = PLAIN_NUMBER | PLAIN_NEGATIVE | PLAIN_TRUTH};
+
 static const struct key workload_keys[] = {
     {"name", true, workload_name_read, &name_type, "Its name, once in its namespace."},
     {"namespace", false, workload_namespace_read, &name_type, "Its namespace. Left out: the document's."},
@@ -209,11 +230,25 @@ static const struct key workload_keys[] = {
      "Its addresses. No other workload or node has them."},
     {"interface", false, workload_interface_read, &interface_type,
      "The host's side of its interface: packets from there with another source are dropped."},
+    {"cgroup", false, workload_cgroup_read, &cgroup_type,
+     "Of a service of the node itself, in place of addresses: its cgroup."},
     {"ports", false, workload_ports_read, &named_ports_type, "Its own named ports, for peers by labels."},
 };
 static const struct value_type workload_type = {VALUE_BY_KEYS(workload_keys), .name = "workload",
 						.title = "a workload"};
 const struct value_type workloads_type = {.kind = VALUE_LIST, .of = &workload_type};
+
+/* What a host workload must have, and must not. */
+static void check_host_workload(struct frontend *frontend, const struct workload *workload)
+{
+	const char *wrong = workload->address_count > 0	  ? "has no `addresses`: it has those of its node"
+			    : workload->interface != NULL ? "has no `interface`"
+			    : workload->node == NULL	  ? "needs its `node`"
+							  : NULL;
+	if (workload->cgroup == NULL || wrong == NULL)
+		return;
+	diagnostics_error(frontend->diagnostics, workload->span, "a workload with a `cgroup` %s", wrong);
+}
 
 void workloads_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
@@ -228,6 +263,7 @@ void workloads_read(struct frontend *frontend, const struct yaml_node *node, voi
 		KEYS_READ(frontend, &node->items[i], workload_keys, "a workload", workload);
 		if (name != NULL)
 			workload->span = name->span;
+		check_host_workload(frontend, workload);
 		if (workload->name != NULL)
 			*arena_push(frontend->arena, frontend->inventory.workloads,
 				    frontend->inventory.workload_count) = workload;
@@ -324,6 +360,33 @@ static void check_addresses(struct frontend *frontend)
 	free(owners);
 }
 
+static int compare_cgroups(const void *left, const void *right)
+{
+	const struct workload *a = *(struct workload *const *)left, *b = *(struct workload *const *)right;
+	int order = strcmp(a->cgroup, b->cgroup);
+	if (order == 0)
+		order = strcmp(a->node != NULL ? a->node : "", b->node != NULL ? b->node : "");
+	return order != 0 ? order : compare_spans(&a->span, &b->span);
+}
+
+static void check_cgroups(struct frontend *frontend)
+{
+	const struct inventory *inventory = &frontend->inventory;
+	struct workload **hosts = NULL;
+	size_t count = 0;
+	for (size_t i = 0; i < inventory->workload_count; i++)
+		if (inventory->workloads[i]->cgroup != NULL)
+			*arena_push(frontend->arena, hosts, count) = inventory->workloads[i];
+	if (count > 1)
+		qsort(hosts, count, sizeof *hosts, compare_cgroups);
+	for (size_t i = 1; i < count; i++) {
+		const struct workload *a = hosts[i - 1], *b = hosts[i];
+		if (strcmp(a->cgroup, b->cgroup) == 0 &&
+		    strcmp(a->node != NULL ? a->node : "", b->node != NULL ? b->node : "") == 0)
+			twice(frontend, "cgroup", b->cgroup, a->span, b->span);
+	}
+}
+
 void inventory_check(struct frontend *frontend)
 {
 	struct inventory *inventory = &frontend->inventory;
@@ -345,4 +408,5 @@ void inventory_check(struct frontend *frontend)
 			twice(frontend, "node", inventory->nodes[i]->name, inventory->nodes[i - 1]->span,
 			      inventory->nodes[i]->span);
 	check_addresses(frontend);
+	check_cgroups(frontend);
 }

@@ -92,6 +92,12 @@ int address_compare(const struct address *a, const struct address *b)
 	return memcmp(a->bytes, b->bytes, sizeof a->bytes);
 }
 
+bool address_is_loopback(const struct address *address)
+{
+	static const uint8_t six[16] = {[15] = 1};
+	return address->family == 4 ? address->bytes[0] == 127 : memcmp(address->bytes, six, sizeof six) == 0;
+}
+
 bool prefix_contains(const struct prefix *prefix, const struct address *address)
 {
 	size_t whole = prefix->length / 8;

@@ -228,9 +228,40 @@ const struct workload *inventory_claimant(const struct inventory *inventory, con
 	return slot != NULL ? slot_claim(slot).workload : NULL;
 }
 
+const struct workload *inventory_at_cgroup(const struct inventory *inventory, uint64_t id)
+{
+	const struct workload *oldest = NULL;
+	for (size_t i = 0; id != 0 && i < inventory->workload_count; i++) {
+		const struct workload *workload = inventory->workloads[i];
+		if (workload->cgroup_id == id && (oldest == NULL || workload->order < oldest->order))
+			oldest = workload;
+	}
+	return oldest;
+}
+
+unsigned cgroup_level(const char *path)
+{
+	unsigned level = 0;
+	if (strlen(path) > CGROUP_PATH_MOST)
+		return 0;
+	for (const char *part = path;; part++) {
+		size_t length = strcspn(part, "/");
+		bool dots = strncmp(part, ".", length) == 0 || strncmp(part, "..", length) == 0;
+		for (size_t i = 0; i < length; i++)
+			dots = dots || part[i] <= ' ' || part[i] > '~';
+		if (length == 0 || length > 255 || dots || ++level > CGROUP_LEVELS)
+			return 0;
+		part += length;
+		if (*part == 0)
+			return level;
+	}
+}
+
 bool inventory_has_its_own(const struct inventory *inventory, const struct workload *workload)
 {
 	bool own = inventory_workload(inventory, workload->name_space, workload->name) == workload;
+	if (own && workload->cgroup_id != 0)
+		own = inventory_at_cgroup(inventory, workload->cgroup_id) == workload;
 	for (size_t i = 0; i < workload->address_count && own; i++)
 		own = inventory_at(inventory, &workload->addresses[i]) == workload;
 	return own;

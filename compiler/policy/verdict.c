@@ -79,6 +79,30 @@ static bool labels_match(const struct world *world, const struct peer *peer, con
 	return in_scope && selector_matches(&peer->labels, &workload->labels);
 }
 
+static bool is_host_workload(const struct workload *workload)
+{
+	return workload != NULL && workload->cgroup != NULL;
+}
+
+/* A loopback address is the node to its host workloads; nobody else ever meets one. */
+static bool is_own_loopback(const struct endpoint *end, const struct endpoint *other)
+{
+	return end->has_address && is_host_workload(other->workload) && address_is_loopback(&end->address);
+}
+
+/* An end as the other one sees it: a host workload has the addresses of its node, and is that. */
+static struct endpoint seen_by(const struct endpoint *end, const struct endpoint *other)
+{
+	if (!is_host_workload(end->workload))
+		return *end;
+	struct endpoint node = *end;
+	const char *place = other->workload != NULL ? other->workload->node : NULL;
+	bool same = place != NULL && end->workload->node != NULL && strcmp(place, end->workload->node) == 0;
+	node.workload = NULL;
+	node.stands_for = same ? PEER_NODE : PEER_NETWORK; /* of another node: none of those that stand for many */
+	return node;
+}
+
 /* Whether `end` is the node that the workload at the other end runs on. */
 static bool is_node_of(const struct world *world, const struct endpoint *end, const struct endpoint *other)
 {
@@ -86,6 +110,8 @@ static bool is_node_of(const struct world *world, const struct endpoint *end, co
 		return false;
 	if (!end->has_address)
 		return end->stands_for == PEER_NODE;
+	if (is_own_loopback(end, other))
+		return true;
 	const struct node *node = inventory_node_at(world->inventory, &end->address);
 	return node != NULL && other->workload->node != NULL && strcmp(node->name, other->workload->node) == 0;
 }
@@ -106,7 +132,7 @@ bool peer_matches(const struct world *world, const struct peer *peer, const stru
 	case PEER_CLUSTER:
 		return end->workload != NULL || (!end->has_address && end->stands_for == PEER_CLUSTER);
 	case PEER_WORLD:
-		if (end->workload != NULL)
+		if (end->workload != NULL || is_own_loopback(end, other))
 			return false;
 		return end->has_address ? inventory_node_at(world->inventory, &end->address) == NULL
 					: end->stands_for == PEER_WORLD;
@@ -154,9 +180,21 @@ static struct side judge_stranger(const struct world *world, const struct endpoi
 	return (struct side){.allowed = !unknown, .reason = unknown ? REASON_UNKNOWN : REASON_NOT_ISOLATED};
 }
 
-/* One side of a flow: may this end send, or receive, it? */
-static struct side judge_side(const struct world *world, const struct flow *flow, enum direction direction)
+/* A flow as one of its ends sees it. An own end that is a host workload is told by its cgroup, not by an address. */
+static struct flow flow_seen(const struct flow *flow, enum direction direction)
 {
+	struct flow seen = *flow;
+	struct endpoint *end = direction == EGRESS ? &seen.from : &seen.to;
+	struct endpoint *other = direction == EGRESS ? &seen.to : &seen.from;
+	*other = seen_by(other, end);
+	end->has_address = end->has_address && !is_host_workload(end->workload);
+	return seen;
+}
+
+/* One side of a flow: may this end send, or receive, it? */
+static struct side judge_side(const struct world *world, const struct flow *whole, enum direction direction)
+{
+	const struct flow seen = flow_seen(whole, direction), *flow = &seen;
 	const struct endpoint *end = direction == EGRESS ? &flow->from : &flow->to;
 	const struct endpoint *other = direction == EGRESS ? &flow->to : &flow->from;
 	if (end->workload == NULL)
@@ -187,7 +225,9 @@ static struct side judge_side(const struct world *world, const struct flow *flow
 
 struct verdict verdict_of(const struct world *world, const struct flow *flow)
 {
-	if (flow->from.workload != NULL && flow->from.workload == flow->to.workload) {
+	/* A host workload reaches itself as its node, by a loopback or node address. */
+	if (flow->from.workload != NULL && flow->from.workload == flow->to.workload &&
+	    !is_host_workload(flow->from.workload)) {
 		struct side self = {.allowed = true, .reason = REASON_SELF};
 		return (struct verdict){.allowed = true, .egress = self, .ingress = self};
 	}

@@ -248,7 +248,7 @@ static void arrange(struct change *change)
 static bool is_stepwise(const struct change *change)
 {
 	const struct lowering *l = change->l;
-	if (change->full || change->overlap)
+	if (change->full || change->overlap || l->unplaced)
 		return false;
 	bool own = changes_rules(change) || differs(change, ROLE_KNOWN) || differs(change, ROLE_GUARD);
 	if (own && l->entered_count > 0 && l->left_count > 0)

@@ -114,7 +114,7 @@ static struct rule *match_group(const struct class_rules *r, uint8_t protocol)
 }
 
 /* A connection between two workloads of this node can meet the chains of both: then logs and limits are the
- * destination's. */
+ * destination's, unless the source is a host workload, whose allows no destination knows for its own. */
 static void leave_to_destination(const struct class_rules *r, struct rule *rule, enum statement_kind kind)
 {
 	size_t family = r->group->family == 6;
@@ -144,7 +144,7 @@ static void add_log_rules(const struct class_rules *r, uint8_t protocol)
 {
 	struct rule *rule = match_group(r, protocol);
 	match_bits(&r->w, rule, STATEMENT_NO_BITS, FIELD_CT_STATUS, STATUS_CONFIRMED);
-	if (r->class->direction == EGRESS)
+	if (r->class->direction == EGRESS && !r->class->host)
 		leave_to_destination(r, rule, STATEMENT_NOT_IN);
 	log_some(&r->w, rule, ALLOW_LOG_RATE, ALLOW_LOG_BURST, allowance(r));
 }
@@ -183,7 +183,7 @@ static void add_rate_rules(const struct class_rules *r, uint8_t protocol)
 	const struct allow *allow = r->group->special;
 	size_t family = r->group->family == 6;
 	struct rule *rule;
-	if (r->class->direction == EGRESS) {
+	if (r->class->direction == EGRESS && !r->class->host) {
 		rule = match_group(r, protocol);
 		leave_to_destination(r, rule, STATEMENT_IN);
 		let_pass(r, rule);

@@ -224,7 +224,8 @@ static const char *sign(struct arena *arena, const struct class *class)
 	FILE *stream = open_memstream(&text, &size);
 	if (stream == NULL)
 		abort();
-	fprintf(stream, "%d %d %s", class->direction, class->closed, class->node != NULL ? class->node : "-");
+	fprintf(stream, "%d %d %s%s", class->direction, class->closed, class->node != NULL ? class->node : "-",
+		class->host ? " host" : "");
 	fputs(class->denied == DENIED_AUDIT ? " audit" : class->denied == DENIED_REJECT ? " reject" : "", stream);
 	if (class->isolation != NULL)
 		fprintf(stream, " %s%s/%s", class->isolation->service != NULL ? "" : "NetworkPolicy ",
@@ -319,7 +320,8 @@ static struct class *class_of(struct lowering *l, const struct endpoint *end, en
 	struct arena *arena = arena_create();
 	struct policy policy = narrow(l, arena, end->workload, direction);
 	const struct world world = {&policy, l->world.inventory, l->world.at};
-	struct class new = {.arena = arena, .direction = direction};
+	struct class new = {.arena = arena, .direction = direction, .host = is_host(end->workload)};
+	new.one_sided = new.host; /* the other end takes it for the node */
 	if (!end->workload->conflict)
 		new.quarantine = quarantine_of(&world, end->workload);
 	new.closed = end->workload->conflict || new.quarantine != NULL;
@@ -342,17 +344,24 @@ static struct class *class_of(struct lowering *l, const struct endpoint *end, en
 /* Whether the policy speaks of the address by a network, so that it can have other rules than its identity. */
 static bool address_matters(const struct lowering *l, const struct address *address, enum direction direction)
 {
-	for (size_t i = 0; i < l->network_counts[direction]; i++)
+	for (size_t i = 0; address != NULL && i < l->network_counts[direction]; i++)
 		if (network_contains(l->networks[direction][i], address))
 			return true;
 	return false;
 }
 
+static struct endpoint at(const struct workload *workload, const struct address *address)
+{
+	struct endpoint end = {.workload = workload, .has_address = address != NULL};
+	if (address != NULL)
+		end.address = *address;
+	return end;
+}
+
 struct class *class_join(struct lowering *l, struct identity *identity, const struct workload *workload,
 			 const struct address *address, enum direction direction)
 {
-	const struct endpoint end = {.workload = workload, .has_address = true, .address = *address},
-			      any_address = {.workload = workload};
+	const struct endpoint end = at(workload, address), any_address = {.workload = workload};
 	struct class *class;
 	if (address_matters(l, address, direction))
 		class = class_of(l, &end, direction, true);
@@ -370,7 +379,7 @@ struct class *class_join(struct lowering *l, struct identity *identity, const st
 struct class *class_find(struct lowering *l, const struct identity *identity, const struct workload *workload,
 			 const struct address *address, enum direction direction)
 {
-	const struct endpoint end = {.workload = workload, .has_address = true, .address = *address};
+	const struct endpoint end = at(workload, address);
 	return address_matters(l, address, direction) ? class_of(l, &end, direction, false)
 						      : identity->classes[direction];
 }

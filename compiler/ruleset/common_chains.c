@@ -6,6 +6,9 @@
  * so a request, its reply and an ICMP error about either meet the same rules and the same sets, and each packet is
  * judged anew: what is revoked stops with the next packet.
  *
+ * Where there are host workloads, input and output go to gN_input and gN_output (host_workloads.c) in place of
+ * dispatch, which jump to gN between what they ask of the packet's socket.
+ *
  * Sources return so that the kernel's way stays short, too: for each new element of a map it follows every way through
  * the table (nft_chain_validate in net/netfilter/nf_tables_api.c), and most kernels in use do not know a chain again
  * that they have been in. With the map of destinations behind each class of sources there would be a way for each pair
@@ -344,7 +347,7 @@ static void add_main(struct lowering *l)
 }
 
 /* The chains that belong to the table and not to a generation. */
-static void add_fixed(struct lowering *l)
+static void add_fixed(struct lowering *l, bool host)
 {
 	static const struct {
 		const char *name;
@@ -357,7 +360,8 @@ static void add_fixed(struct lowering *l)
 		const struct writing w = begin(l, hooks[i].name);
 		w.chain->base = w.chain->fixed = true;
 		w.chain->hook = hooks[i].hook;
-		finish_rule(&w, add_rule(&w, NULL), STATEMENT_GOTO, "dispatch");
+		bool by_cgroup = host && hooks[i].hook != NF_INET_FORWARD;
+		finish_rule(&w, add_rule(&w, NULL), STATEMENT_GOTO, by_cgroup ? own(l, hooks[i].name) : "dispatch");
 	}
 }
 
@@ -371,5 +375,5 @@ void common_chains(struct lowering *l)
 	add_discovery(l);
 	add_odd(l);
 	add_main(l);
-	add_fixed(l);
+	add_fixed(l, host_chains(l));
 }

@@ -180,4 +180,5 @@ void common_sets(struct lowering *l)
 	if (speaks_of_world(l->world.policy))
 		add_inside(l);
 	add_judged(l);
+	host_sets(l);
 }

@@ -37,12 +37,21 @@ const struct field_form field_forms[FIELD_COUNT] = {
     [FIELD_CT_PORT] = {"ct reply proto-src", 2, 0, FROM_CT, NFT_CT_PROTO_SRC, REPLY, 0},
     [FIELD_CT_REQUEST] = {"ct original proto-dst", 2, 0, FROM_CT, NFT_CT_PROTO_DST, ORIGINAL, 0},
     [FIELD_CT_STATUS] = {"ct status", 4, 0, FROM_CT, NFT_CT_STATUS, -1, 0},
+    [FIELD_CT_DIRECTION] = {"ct direction", 1, 0, FROM_CT, NFT_CT_DIRECTION, -1, 0},
+    [FIELD_CGROUP1] = {"socket cgroupv2 level 1", 8, 0, FROM_SOCKET, 1, -1, 0},
+    [FIELD_CGROUP2] = {"socket cgroupv2 level 2", 8, 0, FROM_SOCKET, 2, -1, 0},
+    [FIELD_CGROUP3] = {"socket cgroupv2 level 3", 8, 0, FROM_SOCKET, 3, -1, 0},
+    [FIELD_CGROUP4] = {"socket cgroupv2 level 4", 8, 0, FROM_SOCKET, 4, -1, 0},
+    [FIELD_CGROUP5] = {"socket cgroupv2 level 5", 8, 0, FROM_SOCKET, 5, -1, 0},
+    [FIELD_CGROUP6] = {"socket cgroupv2 level 6", 8, 0, FROM_SOCKET, 6, -1, 0},
+    [FIELD_CGROUP7] = {"socket cgroupv2 level 7", 8, 0, FROM_SOCKET, 7, -1, 0},
+    [FIELD_CGROUP8] = {"socket cgroupv2 level 8", 8, 0, FROM_SOCKET, 8, -1, 0},
     [FIELD_TCP_FLAGS] = {"tcp flags", 1, 0, FROM_TRANSPORT, 13, -1, IPPROTO_TCP},
     [FIELD_SCTP_CHUNK] = {"@th,96,8", 1, 0, FROM_TRANSPORT, 12, -1, 0},
 };
 
 /* nft's numbers of types (nftables, include/datatype.h): ipv4_addr 7, ipv6_addr 8, inet_proto 12, inet_service 13,
- * ifname 41; a concatenation has 6 bits for each. */
+ * ifname 41, cgroupsv2 46; a concatenation has 6 bits for each. */
 const struct key_form key_forms[KEY_TYPE_COUNT] = {
     [KEY_ADDRESS4] = {"ipv4_addr", 1, {4}, {PART_ADDRESS4}, 7},
     [KEY_ADDRESS6] = {"ipv6_addr", 1, {16}, {PART_ADDRESS6}, 8},
@@ -61,6 +70,7 @@ const struct key_form key_forms[KEY_TYPE_COUNT] = {
     [KEY_INTERFACE] = {"ifname", 1, {16}, {PART_INTERFACE}, 41},
     [KEY_GUARD4] = {"ifname . ipv4_addr", 2, {16, 4}, {PART_INTERFACE, PART_ADDRESS4}, 41 << 6 | 7},
     [KEY_GUARD6] = {"ifname . ipv6_addr", 2, {16, 16}, {PART_INTERFACE, PART_ADDRESS6}, 41 << 6 | 8},
+    [KEY_CGROUP] = {"cgroupsv2", 1, {8}, {PART_CGROUP}, 46},
 };
 
 static size_t padded(size_t size)
@@ -108,6 +118,7 @@ static void print_part(FILE *stream, const struct key_form *form, size_t part, c
 	char text[ADDRESS_TEXT_SIZE];
 	struct address address = {.family = form->kinds[part] == PART_ADDRESS4 ? 4 : 6};
 	uint16_t port;
+	uint64_t cgroup;
 	switch (form->kinds[part]) {
 	case PART_ADDRESS4:
 	case PART_ADDRESS6:
@@ -123,6 +134,10 @@ static void print_part(FILE *stream, const struct key_form *form, size_t part, c
 		break;
 	case PART_INTERFACE:
 		interface_print(stream, bytes);
+		break;
+	case PART_CGROUP: /* as nft lists one whose path it does not find; it loads paths only */
+		memcpy(&cgroup, bytes, sizeof cgroup);
+		fprintf(stream, "%llu", (unsigned long long)cgroup);
 		break;
 	}
 }

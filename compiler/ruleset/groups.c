@@ -26,20 +26,21 @@ static bool is_icmp(uint16_t protocol)
 	return protocol == PROTOCOL_ICMP || protocol == PROTOCOL_ICMPV6;
 }
 
-static enum shape shape_of(const struct peer *peer, const struct port_range *ports)
+static enum shape shape_of(const struct class *class, const struct peer *peer, const struct port_range *ports)
 {
-	bool network = peer->kind == PEER_NETWORK || peer->kind == PEER_ANY || peer->kind == PEER_WORLD;
+	bool network = peer->kind == PEER_NETWORK || peer->kind == PEER_ANY || peer->kind == PEER_WORLD ||
+		       (peer->kind == PEER_NODE && class->host); /* which has 127.0.0.0/8 */
 	if (ports->protocol == PROTOCOL_ANY)
 		return network ? SHAPE_NETS : SHAPE_HOSTS;
 	return network ? SHAPE_RANGES : ports->first != ports->last ? SHAPE_SPANS : SHAPE_KEYED;
 }
 
 /* What a group for a peer of this kind with these ports is. */
-static struct group group_form(const struct lowering *l, const struct allow *allow, const struct peer *peer,
-			       const struct port_range *ports, uint8_t family)
+static struct group group_form(const struct lowering *l, const struct class *class, const struct allow *allow,
+			       const struct peer *peer, const struct port_range *ports, uint8_t family)
 {
 	return (struct group){
-	    .shape = shape_of(peer, ports),
+	    .shape = shape_of(class, peer, ports),
 	    .family = family,
 	    .until = allow->until - l->world.at > EXPIRY_MOST ? 0 : allow->until,
 	    .icmp = is_icmp(ports->protocol),
@@ -79,7 +80,7 @@ static bool shared_form(const struct lowering *l, const struct peer *peer, const
 static struct group *find_group(const struct lowering *l, const struct class *class, const struct allow *allow,
 				const struct peer *peer, const struct port_range *ports, uint8_t family)
 {
-	const struct group plain = group_form(l, allow, peer, ports, family);
+	const struct group plain = group_form(l, class, allow, peer, ports, family);
 	struct group shared = plain;
 	struct group *group = shared_form(l, peer, ports, &shared) ? find_form(class, &shared) : NULL;
 	return group != NULL ? group : find_form(class, &plain);
@@ -89,7 +90,7 @@ static struct group *find_group(const struct lowering *l, const struct class *cl
 static struct group *make_group(struct lowering *l, struct class *class, const struct allow *allow,
 				const struct peer *peer, const struct port_range *ports, uint8_t family)
 {
-	struct group wanted = group_form(l, allow, peer, ports, family), shared = wanted;
+	struct group wanted = group_form(l, class, allow, peer, ports, family), shared = wanted;
 	struct group *group = NULL;
 	if (shared_form(l, peer, ports, &shared)) {
 		group = find_form(class, &shared);
@@ -248,12 +249,21 @@ static void put(struct lowering *l, struct class *class, const struct allow *all
 	}
 }
 
+/* The node itself, to its host workloads. */
+static const struct prefix loopback[] = {{{4, {127}}, 8}, {{6, {[15] = 1}}, 128}};
+
 static void fill_networks(struct lowering *l, struct class *class, const struct class_entry *entry,
 			  const struct peer *peer)
 {
 	static const struct prefix everything[] = {{.address = {.family = 4}}, {.address = {.family = 6}}};
-	static const struct network any = {.cidrs = (struct prefix *)everything, .cidr_count = 2};
-	const struct network *network = peer->kind == PEER_NETWORK ? peer->network : &any;
+	static const struct network any = {.cidrs = (struct prefix *)everything, .cidr_count = 2},
+				    outside = {.cidrs = (struct prefix *)everything,
+					       .cidr_count = 2,
+					       .except = (struct prefix *)loopback,
+					       .except_count = 2};
+	const struct network *network = peer->kind == PEER_NETWORK		  ? peer->network
+					: peer->kind == PEER_WORLD && class->host ? &outside
+										  : &any;
 	size_t count = 0;
 	const struct port_range *ports = entry_ports(class->arena, class, entry, NULL, &count);
 	for (uint8_t family = 4; family <= 6; family += 2) {
@@ -271,6 +281,10 @@ static void fill_node(struct lowering *l, struct class *class, const struct clas
 	const struct node *node = class->node != NULL ? inventory_node(l->world.inventory, class->node) : NULL;
 	size_t count = 0;
 	const struct port_range *ports = entry_ports(class->arena, class, entry, NULL, &count);
+	for (size_t i = 0; class->host && i < sizeof loopback / sizeof *loopback; i++)
+		for (size_t j = 0; j < count; j++)
+			put(l, class, entry->allow, peer, &ports[j],
+			    &(struct address_range){prefix_range(&loopback[i]).first, prefix_range(&loopback[i]).last});
 	for (size_t i = 0; node != NULL && i < node->address_count; i++)
 		for (size_t j = 0; j < count; j++)
 			put(l, class, entry->allow, peer, &ports[j],

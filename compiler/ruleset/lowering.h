@@ -7,6 +7,7 @@
  *   groups.c      which sets a class has, and which identities are in them
  *   class_rules.c the chain of a class
  *   common.c      the sets and chains that every node has
+ *   host_workloads.c  the same for workloads that are told by their cgroups
  *   members.c     the elements that one workload puts into all of these
  *
  * Then workloads come and go: alteration.c makes a plan of that, empties.c keeps classes without workloads for a while.
@@ -117,6 +118,7 @@ struct class
 	bool closed;			     /* no allow counts: a workload in conflict or in quarantine */
 	const struct quarantine *quarantine; /* why it is closed, or NULL: a conflict; of use while it is made */
 	enum denied denied; /* what becomes of what no allow opens; of one that is closed it is dropped */
+	bool host;	    /* of host workloads: to them the node is a loopback address, too */
 	const char *node;   /* where a `node` peer matters, else NULL */
 	struct class_entry *entries;
 	size_t entry_count;
@@ -187,6 +189,12 @@ struct meter {
 	struct store *stores[2];
 };
 
+/* The maps of host workloads whose cgroups are at one level, and the set of their cgroups. */
+struct cgroup_level {
+	unsigned level;
+	struct store *egress, *ingress, *local;
+};
+
 /* An element of a workload. */
 struct member {
 	struct store *store;
@@ -241,6 +249,9 @@ struct lowering {
 	size_t chain_count, dead_end_count; /* dead ends stand first */
 	struct store *local[2], *self[2], *egress[2], *ingress[2], *guard[2], *pool[2], *known[2], *inside[2];
 	struct store *guarded;
+	struct cgroup_level *cgroup_levels; /* that host workloads are at, the deepest first; none: there are none */
+	size_t cgroup_level_count;
+	bool unplaced; /* a host workload is at another level: it has no map in this generation */
 	struct ranges pools[2];
 	struct prefix *pool_prefixes[2];
 	size_t pool_prefix_counts[2];
@@ -267,6 +278,9 @@ struct lowering {
 
 bool is_local(const struct lowering *l, const struct workload *workload);
 
+/* Whether it is told by its cgroup. */
+bool is_host(const struct workload *workload);
+
 /* Collects what the policy speaks of, so that identities know what matters. */
 void identities_prepare(struct lowering *l);
 
@@ -281,8 +295,8 @@ void identity_free(struct lowering *l, struct identity *identity);
 
 void classes_prepare(struct lowering *l);
 
-/* The class of a local workload at one of its addresses, made when it is new; NULL when the workload is not isolated in
- * this direction. class_join counts the address as a member, class_part no longer. */
+/* The class of a local workload at one of its addresses (a host workload: NULL), made when it is new; NULL when the
+ * workload is not isolated in this direction. class_join counts the address as a member, class_part no longer. */
 struct class *class_join(struct lowering *l, struct identity *identity, const struct workload *workload,
 			 const struct address *address, enum direction direction);
 void class_part(struct lowering *l, struct identity *identity, const struct address *address, struct class *class,
@@ -333,6 +347,16 @@ void class_write(struct lowering *l, struct class *class);
 void common_sets(struct lowering *l);
 void common_chains(struct lowering *l);
 
+/* ---- host_workloads.c ---- */
+
+/* The sets, and the chains behind input and output, of the host workloads of this node; nothing where there are none.
+ * host_chains returns whether it made gN_input and gN_output. */
+void host_sets(struct lowering *l);
+bool host_chains(struct lowering *l);
+
+/* The level that has a workload's cgroup, or NULL. */
+const struct cgroup_level *host_level(const struct lowering *l, const struct workload *workload);
+
 /* ---- members.c ---- */
 
 struct store *store_create(struct arena *arena, const char *name, enum key_type key, enum role role);
@@ -346,7 +370,8 @@ void put_address(struct element *element, const struct address *address, const c
 
 /* Calls for each element that a workload at its addresses puts into the sets; the same may come twice, as a port by its
  * name and by its number. */
-/* Whether address `i` of a workload is its own: of one in conflict, another may have it. */
+/* Whether address `i` of a workload is its own, or its cgroup for `i` = address_count: of one in conflict, another may
+ * have it. */
 bool has_place(const struct lowering *l, const struct workload *workload, size_t i);
 /* Keeps which addresses a workload in conflict has to itself as it enters: when it leaves, the inventory is another. */
 void claim_enter(struct lowering *l, const struct workload *workload);

@@ -175,12 +175,13 @@ void claim_enter(struct lowering *l, const struct workload *workload)
 {
 	if (!workload->conflict)
 		return;
-	struct claim *claim = calloc(1, sizeof *claim + workload->address_count * sizeof *claim->own);
+	struct claim *claim = calloc(1, sizeof *claim + (workload->address_count + 1) * sizeof *claim->own);
 	if (claim == NULL)
 		abort();
 	claim->name = workload->name;
 	for (size_t i = 0; i < workload->address_count; i++)
 		claim->own[i] = inventory_at(l->world.inventory, &workload->addresses[i]) == workload;
+	claim->own[workload->address_count] = inventory_at_cgroup(l->world.inventory, workload->cgroup_id) == workload;
 	HASH_ADD_PTR(l->claims, name, claim);
 }
 
@@ -240,6 +241,31 @@ static void give_local(const struct asking *a)
 	give_pairs(a);
 }
 
+static void give_cgroup(const struct asking *a, struct store *store, const char *chain)
+{
+	struct element element = {.chain = chain};
+	put_part(element.key, 0, &a->workload->cgroup_id, sizeof a->workload->cgroup_id);
+	memcpy(element.end, element.key, sizeof element.end);
+	give(a, store, &element);
+}
+
+/* A host workload that does not run has no number, and nothing to judge. */
+static void give_host(const struct asking *a)
+{
+	const struct workload *workload = a->workload;
+	const struct cgroup_level *level = host_level(a->l, workload);
+	if (level == NULL || workload->cgroup_id == 0 || !has_place(a->l, workload, workload->address_count))
+		return;
+	const struct class *out = class_find(a->l, a->identity, workload, NULL, EGRESS),
+			   *in = class_find(a->l, a->identity, workload, NULL, INGRESS);
+	if (out != NULL || in != NULL)
+		give_cgroup(a, level->local, NULL);
+	if (out != NULL)
+		give_cgroup(a, level->egress, out->chain->name);
+	if (in != NULL)
+		give_cgroup(a, level->ingress, in->chain->name);
+}
+
 static bool in_pools(const struct lowering *l, const struct address *address)
 {
 	const struct ranges *pools = &l->pools[address->family == 6];
@@ -255,6 +281,8 @@ void members_of(struct lowering *l, const struct identity *identity, const struc
 {
 	struct asking a = {l, identity, workload, NULL, call, context};
 	bool local = is_local(l, workload);
+	if (local && is_host(workload))
+		give_host(&a);
 	for (size_t i = 0; i < workload->address_count; i++) {
 		a.address = &workload->addresses[i];
 		size_t family = a.address->family == 6;

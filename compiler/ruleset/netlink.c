@@ -88,6 +88,13 @@ static void load(struct nftnl_rule *rule, enum field field, uint32_t size, uint3
 			nftnl_expr_set_u8(e, NFTNL_EXPR_CT_DIR, (uint8_t)form->direction);
 		nftnl_rule_add_expr(rule, e);
 		break;
+	case FROM_SOCKET:
+		e = make("socket");
+		nftnl_expr_set_u32(e, NFTNL_EXPR_SOCKET_DREG, reg);
+		nftnl_expr_set_u32(e, NFTNL_EXPR_SOCKET_KEY, NFT_SOCKET_CGROUPV2);
+		nftnl_expr_set_u32(e, NFTNL_EXPR_SOCKET_LEVEL, form->key);
+		nftnl_rule_add_expr(rule, e);
+		break;
 	}
 }
 
@@ -321,9 +328,8 @@ struct nftnl_rule *netlink_rule(const char *chain, const struct rule *rule)
 static void add_byteorders(struct nftnl_set *object, const struct set *set)
 {
 	const struct key_form *form = &key_forms[set->key];
-	uint32_t order = form->parts > 1		    ? BYTEORDER_INVALID
-			 : form->kinds[0] == PART_INTERFACE ? BYTEORDER_HOST
-							    : BYTEORDER_BIG;
+	bool host = form->kinds[0] == PART_INTERFACE || form->kinds[0] == PART_CGROUP;
+	uint32_t order = form->parts > 1 ? BYTEORDER_INVALID : host ? BYTEORDER_HOST : BYTEORDER_BIG;
 	struct nftnl_udata_buf *buffer = nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN);
 	if (buffer == NULL)
 		abort();

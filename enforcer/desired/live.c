@@ -20,7 +20,7 @@ struct entry {
 	bool placed;	    /* it is in the inventory */
 	bool fresh;	    /* it was not before this transaction */
 	bool touched;
-	char bytes[]; /* its addresses, its name and its interface */
+	char bytes[]; /* its addresses, its name, its interface and its cgroup */
 };
 
 static void *reallocate(void *memory, size_t count, size_t size)
@@ -45,8 +45,9 @@ static void *grow(void *items, size_t count, size_t *room, size_t size)
 static struct entry *entry_create(struct live *live, const struct workload *from)
 {
 	const char *interface = from->interface != NULL ? from->interface : "";
+	const char *cgroup = from->cgroup != NULL ? from->cgroup : "";
 	size_t addresses = from->address_count * sizeof *from->addresses, name = strlen(from->name) + 1;
-	size_t size = offsetof(struct entry, bytes) + addresses + name + strlen(interface) + 1;
+	size_t size = offsetof(struct entry, bytes) + addresses + name + strlen(interface) + 1 + strlen(cgroup) + 1;
 	struct entry *entry = reallocate(NULL, 1, size > sizeof *entry ? size : sizeof *entry);
 	struct kind *kind = kind_take(&live->kinds, from);
 	*entry = (struct entry){.kind = kind, .fresh = true}; /* before the bytes, which begin in its padding */
@@ -54,7 +55,8 @@ static struct entry *entry_create(struct live *live, const struct workload *from
 	if (addresses > 0)
 		memcpy(entry->bytes, from->addresses, addresses);
 	memcpy(name_at, from->name, name);
-	strcpy(interface_at, interface);
+	char *cgroup_at = stpcpy(interface_at, interface) + 1;
+	strcpy(cgroup_at, cgroup);
 	entry->workload = (struct workload){.name_space = kind->name_space,
 					    .name = name_at,
 					    .node = kind->node,
@@ -62,6 +64,8 @@ static struct entry *entry_create(struct live *live, const struct workload *from
 					    .addresses = (struct address *)(void *)entry->bytes,
 					    .address_count = from->address_count,
 					    .interface = from->interface != NULL ? interface_at : NULL,
+					    .cgroup = from->cgroup != NULL ? cgroup_at : NULL,
+					    .cgroup_id = from->cgroup_id,
 					    .ports = kind->ports,
 					    .port_count = kind->port_count};
 	return entry;
@@ -79,7 +83,9 @@ static bool entry_is(const struct entry *entry, const struct workload *workload)
 	const struct workload *own = &entry->workload;
 	bool same = own->address_count == workload->address_count && kind_is(entry->kind, workload) &&
 		    (own->interface == NULL) == (workload->interface == NULL) &&
-		    (own->interface == NULL || strcmp(own->interface, workload->interface) == 0);
+		    (own->interface == NULL || strcmp(own->interface, workload->interface) == 0) &&
+		    own->cgroup_id == workload->cgroup_id && (own->cgroup == NULL) == (workload->cgroup == NULL) &&
+		    (own->cgroup == NULL || strcmp(own->cgroup, workload->cgroup) == 0);
 	for (size_t i = 0; same && i < own->address_count; i++)
 		same = address_compare(&own->addresses[i], &workload->addresses[i]) == 0;
 	return same;
@@ -103,6 +109,7 @@ static void touch_rivals(struct live *live, const struct workload *workload)
 	touch(live, inventory_workload(&live->inventory, workload->name_space, workload->name));
 	for (size_t i = 0; i < workload->address_count; i++)
 		touch(live, inventory_claimant(&live->inventory, &workload->addresses[i]));
+	touch(live, inventory_at_cgroup(&live->inventory, workload->cgroup_id));
 }
 
 static const struct quarantine *quarantine_now(const struct live *live, const struct workload *workload)
@@ -187,6 +194,13 @@ static void retire(struct live *live, struct entry *entry)
 	live->gone = entry;
 }
 
+/* Whether it is a host workload of which nobody says that it runs: a policy's inventory tells for its checks which
+ * there are, and the source that knows the cgroups which run. */
+static bool is_told_only(const struct workload *workload)
+{
+	return workload->cgroup != NULL && workload->cgroup_id == 0;
+}
+
 /* Makes the list of entries anew from what was said and what is said now. Those that stay keep their place, unless the
  * age changes; those that are new get theirs when all that go are out. */
 static void replace_workloads(struct live *live, struct content *content, const struct inventory *inventory,
@@ -194,6 +208,11 @@ static void replace_workloads(struct live *live, struct content *content, const 
 {
 	struct entry *old = content->workloads, **end = &content->workloads;
 	for (size_t i = 0; i < inventory->workload_count || old != NULL;) {
+		if (i < inventory->workload_count && is_told_only(inventory->workloads[i])) {
+			live->told_only = true;
+			i++;
+			continue;
+		}
 		const struct workload *new = i < inventory->workload_count ? inventory->workloads[i] : NULL;
 		int order = new == NULL ? -1 : old == NULL ? 1 : compare_names(&old->workload, new);
 		struct entry *before = order <= 0 ? old : NULL, *after = NULL;

@@ -25,6 +25,7 @@ struct live {
 	live_quarantine *quarantine; /* the owner's; NULL: nothing ever does */
 	void *context;		     /* of it */
 	size_t conflict_count;	     /* of workloads in conflict, when settled */
+	bool told_only;		     /* some content told of a host workload, and not that it runs */
 	struct table kinds, hosts;   /* kept once for all */
 	struct content **grounded;   /* those that have grounds */
 	size_t grounded_count;

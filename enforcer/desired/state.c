@@ -17,6 +17,7 @@ struct state {
 	const char *node;
 	struct files files;
 	struct content policy_content; /* older than every file */
+	struct content units_content;
 	struct arena *policy_arena;
 	const struct frontend *policy; /* in its arena: what is in force still points to it while a newer one is read */
 	struct arena
@@ -56,6 +57,7 @@ void state_destroy(struct state *state)
 	live_begin(&state->live);
 	files_finish(&state->files);
 	live_replace(&state->live, &state->policy_content, &(struct inventory){0}, 0);
+	live_replace(&state->live, &state->units_content, &(struct inventory){0}, 0);
 	live_finish(&state->live);
 	incidents_finish(&state->incidents);
 	arena_free(state->policy_arena);
@@ -277,6 +279,21 @@ int state_scan_workloads(struct state *state, const char *directory, struct chan
 	int result = files_scan(&state->files, directory);
 	*changes = live_settle(&state->live);
 	return result;
+}
+
+/* ---- units ---- */
+
+void state_take_units(struct state *state, const struct inventory *inventory, struct changes *changes)
+{
+	uint64_t order = state->units_content.order;
+	live_begin(&state->live);
+	live_replace(&state->live, &state->units_content, inventory, order != 0 ? order : ++state->files.last_order);
+	*changes = live_settle(&state->live);
+}
+
+bool state_knows_idle_hosts(const struct state *state)
+{
+	return state->live.told_only;
 }
 
 void state_file_errors(const struct state *state, void (*call)(void *context, const char *path, const char *text),

@@ -95,6 +95,12 @@ void state_stale_workloads(const struct state *state,
 			   void *context);
 
 /* How many workloads are in conflict, and how many workload files have a problem: counted, at no cost. */
+/* Takes the units that run here, all of them (enforcer/sources/units.h). */
+void state_take_units(struct state *state, const struct inventory *inventory, struct changes *changes);
+
+/* Whether the policy directory or a file told of workloads with a `cgroup`, which only the source of units enforces. */
+bool state_knows_idle_hosts(const struct state *state);
+
 size_t state_conflict_count(const struct state *state);
 size_t state_file_error_count(const struct state *state);
 

@@ -98,6 +98,13 @@ static void fold_ct(struct folding *f, const struct nftnl_expr *e)
 	     nftnl_expr_get_u32(e, NFTNL_EXPR_CT_DREG));
 }
 
+static void fold_socket(struct folding *f, const struct nftnl_expr *e)
+{
+	f->unknown = f->unknown || nftnl_expr_get_u32(e, NFTNL_EXPR_SOCKET_KEY) != NFT_SOCKET_CGROUPV2;
+	load(f, FROM_SOCKET, nftnl_expr_get_u32(e, NFTNL_EXPR_SOCKET_LEVEL), -1, 0,
+	     nftnl_expr_get_u32(e, NFTNL_EXPR_SOCKET_DREG));
+}
+
 static void fold_bitwise(struct folding *f, const struct nftnl_expr *e)
 {
 	static const uint8_t zero[16];
@@ -338,7 +345,8 @@ static int fold_expression(struct nftnl_expr *e, void *context)
 	} kinds[] = {{"dynset", fold_dynset}, {"meta", fold_meta},	     {"payload", fold_payload},
 		     {"ct", fold_ct},	      {"bitwise", fold_bitwise},     {"cmp", fold_compare},
 		     {"lookup", fold_lookup}, {"counter", fold_counter},     {"limit", fold_limit},
-		     {"log", fold_log},	      {"immediate", fold_immediate}, {"reject", fold_reject}};
+		     {"log", fold_log},	      {"immediate", fold_immediate}, {"reject", fold_reject},
+		     {"socket", fold_socket}};
 	struct folding *f = context;
 	const char *name = nftnl_expr_get_str(e, NFTNL_EXPR_NAME);
 	bool known = false, waits = f->waiting != NULL;

@@ -4,6 +4,7 @@
 
 #include "enforcer/service/access.h"
 #include "enforcer/service/listener.h"
+#include "enforcer/sources/units.h"
 
 #include <ringfence/policy.h>
 
@@ -21,8 +22,9 @@ struct config {
 	unsigned confirm_seconds; /* in which another policy of the directory is to be confirmed; 0: it need not be */
 	const char **workload_directories;
 	size_t workload_directory_count;
-	bool repair;	/* drift: repair (default), or only report */
-	enum mode mode; /* audit: what this node would deny is logged and let through; else as the policy says */
+	struct units units; /* without a root: no unit is a workload */
+	bool repair;	    /* drift: repair (default), or only report */
+	enum mode mode;	    /* audit: what this node would deny is logged and let through; else as the policy says */
 	const char *control_socket;
 	struct access_rules access;
 	struct listen_address metrics; /* its `text` is NULL: nowhere */

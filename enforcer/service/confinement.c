@@ -136,6 +136,8 @@ static void collect(struct paths *paths, const struct config *config)
 	add_anchor(paths, config->policy_directory);
 	for (size_t i = 0; i < config->workload_directory_count; i++)
 		add_anchor(paths, config->workload_directories[i]);
+	if (config->units.root != NULL)
+		add_anchor(paths, config->units.root);
 	parent_of(config->control_socket, parent);
 	add(paths, parent, true);
 	if (config->state_directory != NULL)

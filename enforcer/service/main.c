@@ -45,7 +45,7 @@ struct watch {
 	struct directory *directory; /* NULL: not there yet */
 	sd_event_source *source;
 	const char *path;
-	bool policy;
+	bool policy, units; /* else workload files */
 };
 
 struct file_event {
@@ -75,7 +75,7 @@ struct loop {
 	uint64_t policy_first; /* monotonic microseconds of the first change not yet read; 0: none */
 	unsigned ticks;
 	unsigned retry_in, retry_after; /* ticks until what failed is tried again, and of the wait after that */
-	bool told_ready, told_differs;
+	bool told_ready, told_differs, told_idle;
 	uint32_t told_generation;
 	int64_t told_expiry;
 };
@@ -126,6 +126,12 @@ static void read_policy(struct loop *loop)
 {
 	loop->policy_first = 0;
 	daemon_read_policy(&loop->daemon);
+	bool idle = loop->daemon.config.units.root == NULL && state_knows_idle_hosts(loop->daemon.state);
+	if (idle && !loop->told_idle)
+		fputs("ringfenced: workloads with a `cgroup` are not enforced: the configuration has no source "
+		      "`systemd`\n",
+		      stderr);
+	loop->told_idle = idle;
 	after_policy(loop);
 }
 
@@ -219,6 +225,47 @@ static void policy_event(void *context, enum directory_event kind, const char *p
 	policy_changed(watch->loop);
 }
 
+/* ---- units ---- */
+
+/* Reads which units run now. Where that fails, what was known stays in force. */
+static void read_units(struct loop *loop)
+{
+	struct arena *arena = arena_create();
+	const struct config *config = &loop->daemon.config;
+	struct inventory inventory = {0};
+	struct changes changes;
+	int error = units_read(arena, &config->units, config->node, &inventory);
+	if (error != 0)
+		fprintf(stderr, "ringfenced: the units below %s cannot be read (%s); those known stay as they were\n",
+			config->units.root, strerror(-error));
+	else
+		state_take_units(loop->daemon.state, &inventory, &changes);
+	arena_free(arena);
+	if (error == 0 && loop->daemon.enforced != NULL)
+		daemon_follow(&loop->daemon, &changes);
+}
+
+static void units_event(void *context, enum directory_event kind, const char *path)
+{
+	bool *changed = context;
+	(void)path;
+	*changed = *changed || kind == DIRECTORY_RESCAN;
+}
+
+/* A directory of a slice came or went: a unit started, stopped, or both. */
+static void on_units(struct watch *watch)
+{
+	struct loop *loop = watch->loop;
+	bool changed = false;
+	directory_read(watch->directory, units_event, &changed);
+	if (!changed)
+		return;
+	read_units(loop);
+	if (loop->daemon.enforced == NULL)
+		daemon_enforce(&loop->daemon);
+	after_change(loop);
+}
+
 static int on_directory(sd_event_source *source, int fd, uint32_t revents, void *context)
 {
 	struct watch *watch = context;
@@ -228,6 +275,10 @@ static int on_directory(sd_event_source *source, int fd, uint32_t revents, void 
 	(void)revents;
 	if (watch->policy) {
 		directory_read(watch->directory, policy_event, watch);
+		return 0;
+	}
+	if (watch->units) {
+		on_units(watch);
 		return 0;
 	}
 	directory_read(watch->directory, collect, &events);
@@ -242,7 +293,7 @@ static void open_watch(struct watch *watch)
 	struct changes changes;
 	int changed = 0;
 	if (watch->directory == NULL) {
-		changed = directory_create(&watch->directory, watch->path, watch->policy) == 0;
+		changed = directory_create(&watch->directory, watch->path, watch->policy || watch->units) == 0;
 		if (changed)
 			sd_event_add_io(loop->events, &watch->source, directory_fd(watch->directory), EPOLLIN,
 					on_directory, watch);
@@ -253,6 +304,8 @@ static void open_watch(struct watch *watch)
 		return;
 	if (watch->policy)
 		policy_changed(loop);
+	else if (watch->units)
+		read_units(loop);
 	else if (state_scan_workloads(loop->daemon.state, watch->path, &changes) == 0 && loop->daemon.enforced != NULL)
 		daemon_follow(&loop->daemon, &changes);
 }
@@ -597,12 +650,17 @@ static int start(struct loop *loop)
 	if ((error = confinement_close(&daemon->config)) < 0)
 		return fail("cannot confine itself", error);
 	keeping_start(loop->keeping);
-	loop->watch_count = daemon->config.workload_directory_count + 1;
+	const char *root = daemon->config.units.root;
+	if (root != NULL && (error = units_check_root(root)) < 0)
+		return fail(arena_printf(loop->arena, "%s is no mount of cgroup2 (`cgroup` names it)", root), error);
+	loop->watch_count = daemon->config.workload_directory_count + 1 + (root != NULL);
 	loop->watches = arena_alloc(loop->arena, loop->watch_count * sizeof *loop->watches);
 	for (size_t i = 0; i < loop->watch_count; i++) {
-		loop->watches[i] = (struct watch){.loop = loop, .policy = i == 0};
-		loop->watches[i].path =
-		    i == 0 ? daemon->config.policy_directory : daemon->config.workload_directories[i - 1];
+		bool units = i > daemon->config.workload_directory_count;
+		loop->watches[i] = (struct watch){.loop = loop, .policy = i == 0, .units = units};
+		loop->watches[i].path = i == 0	? daemon->config.policy_directory
+					: units ? root
+						: daemon->config.workload_directories[i - 1];
 		open_watch(&loop->watches[i]);
 		if (loop->watches[i].directory == NULL)
 			fprintf(stderr, "ringfenced: %s is not there yet\n", loop->watches[i].path);

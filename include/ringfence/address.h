@@ -43,6 +43,9 @@ const char *prefix_parse_masked(struct prefix *prefix, const char *text);
 /* Orders by family, then by bytes. */
 int address_compare(const struct address *a, const struct address *b);
 
+/* Whether it is in 127.0.0.0/8, or is ::1. */
+bool address_is_loopback(const struct address *address);
+
 bool prefix_contains(const struct prefix *prefix, const struct address *address);
 
 /* The first and last address of a prefix. */

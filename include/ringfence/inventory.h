@@ -10,6 +10,9 @@ struct workload {
 	struct address *addresses;
 	size_t address_count;
 	const char *interface; /* the host-side interface, or NULL */
+	const char *cgroup;    /* of a host workload: the path of its cgroup below the root of cgroup2; then it has no
+				* address of its own but those of its node, and is that node to every other end */
+	uint64_t cgroup_id;    /* the kernel's number of that cgroup; 0: not known, as while a unit does not run */
 	struct named_port *ports;
 	size_t port_count;
 	bool conflict; /* an older workload has its name or one of its addresses, or a node has: it has no allowed flow
@@ -107,6 +110,8 @@ const struct place *inventory_places(const struct inventory *inventory, size_t *
 
 /* Each returns NULL when there is none. */
 const struct workload *inventory_workload(const struct inventory *inventory, const char *name_space, const char *name);
+/* The oldest workload of this cgroup; looks at every workload. */
+const struct workload *inventory_at_cgroup(const struct inventory *inventory, uint64_t id);
 const struct workload *inventory_at(const struct inventory *inventory, const struct address *address);
 const struct name_space *inventory_namespace(const struct inventory *inventory, const char *name);
 const struct node *inventory_node(const struct inventory *inventory, const char *name);
@@ -114,6 +119,11 @@ const struct node *inventory_node_at(const struct inventory *inventory, const st
 
 /* Whether two nodes have the same addresses and pools, in one order. */
 bool node_same_addresses(const struct node *a, const struct node *b);
+
+enum { CGROUP_PATH_MOST = 511, CGROUP_LEVELS = 8 };
+
+/* Returns how many levels below the root of cgroup2 `path` names, from 1 to CGROUP_LEVELS; 0: it is no such path. */
+unsigned cgroup_level(const char *path);
 
 /* Whether a node gives `address` to workloads (a pool). */
 bool inventory_in_pool(const struct inventory *inventory, const struct address *address);

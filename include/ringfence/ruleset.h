@@ -39,6 +39,15 @@ enum field {
 	FIELD_CT_PORT,	  /* the flow's destination port, after destination NAT */
 	FIELD_CT_REQUEST, /* of a flow of ICMP: type << 8 | code of its request */
 	FIELD_CT_STATUS,
+	FIELD_CT_DIRECTION, /* IP_CT_DIR_* */
+	FIELD_CGROUP1,	    /* the number of the ancestor at level 1 of the cgroup of the packet's socket */
+	FIELD_CGROUP2,
+	FIELD_CGROUP3,
+	FIELD_CGROUP4,
+	FIELD_CGROUP5,
+	FIELD_CGROUP6,
+	FIELD_CGROUP7,
+	FIELD_CGROUP8,
 	FIELD_TCP_FLAGS,
 	FIELD_SCTP_CHUNK, /* the type of the first chunk */
 	FIELD_COUNT
@@ -55,6 +64,7 @@ enum key_type {
 	KEY_INTERFACE, /* ifname */
 	KEY_GUARD4,    /* ifname . ipv4_addr */
 	KEY_GUARD6,    /* ifname . ipv6_addr */
+	KEY_CGROUP,    /* cgroupsv2: 8 bytes, host order */
 	KEY_TYPE_COUNT
 };
 
@@ -144,8 +154,8 @@ struct field_form {
 	const char *words; /* of nft */
 	uint8_t size;	   /* bytes */
 	uint8_t family;	   /* 4 or 6 when the field is only there in that family and nft adds `meta nfproto`; else 0 */
-	enum { FROM_META, FROM_NETWORK, FROM_TRANSPORT, FROM_CT } source;
-	uint32_t key;	  /* NFT_META_*, NFT_CT_*, or the offset in the header */
+	enum { FROM_META, FROM_NETWORK, FROM_TRANSPORT, FROM_CT, FROM_SOCKET } source;
+	uint32_t key;	  /* NFT_META_*, NFT_CT_*, the offset in the header, or the level of a cgroup */
 	int8_t direction; /* IP_CT_DIR_*, or -1 */
 	uint8_t l4proto;  /* the protocol the field needs nft to have seen, or 0 */
 };
@@ -156,7 +166,7 @@ struct key_form {
 	const char *words; /* of nft: ipv4_addr . inet_proto … */
 	uint8_t parts;	   /* 1 to 3 */
 	uint8_t sizes[3];  /* bytes of each part before padding */
-	enum { PART_ADDRESS4, PART_ADDRESS6, PART_PROTOCOL, PART_PORT, PART_INTERFACE } kinds[3];
+	enum { PART_ADDRESS4, PART_ADDRESS6, PART_PROTOCOL, PART_PORT, PART_INTERFACE, PART_CGROUP } kinds[3];
 	uint32_t datatype; /* nft's number for the type, 6 bits a part (nftables include/datatype.h) */
 };
 extern const struct key_form key_forms[KEY_TYPE_COUNT];

@@ -73,7 +73,8 @@ def accepted(text):
     return all(VALIDATOR.is_valid(root) for root in documents(text))
 
 
-# What a schema cannot see, by the reader's message: what a name refers to, what stands twice, and what needs arithmetic.
+# What a schema cannot see, by the reader's message: what a name refers to, what stands twice, what keys need or exclude,
+# and what needs arithmetic.
 MEANING = re.compile(
     "|".join(
         (
@@ -88,6 +89,7 @@ MEANING = re.compile(
             "bits behind the prefix are set",
             "the range ends before it starts",
             "there is no such day",
+            "a workload with a `cgroup` ",
         )
     )
 )

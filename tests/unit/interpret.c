@@ -19,7 +19,7 @@ bool is_icmp(uint8_t protocol)
 struct packet packet_request(const struct address *source, const struct address *destination, uint8_t protocol,
 			     uint16_t port)
 {
-	return (struct packet){*source, *destination, protocol, port, *source, *destination, ""};
+	return (struct packet){*source, *destination, protocol, port, *source, *destination, "", NULL, {0}};
 }
 
 struct packet packet_reply(const struct packet *request)
@@ -93,6 +93,20 @@ static const void *field_bytes(const struct packet *p, enum field field, uint8_t
 	case FIELD_ICMPV6_TYPE:
 		*room = 128; /* an echo request: no discovery */
 		return p->protocol == IPPROTO_ICMPV6 ? room : NULL;
+	case FIELD_CT_DIRECTION:
+		*room = address_compare(&p->source, &p->flow_source) != 0;
+		return room;
+	case FIELD_CGROUP1:
+	case FIELD_CGROUP2:
+	case FIELD_CGROUP3:
+	case FIELD_CGROUP4:
+	case FIELD_CGROUP5:
+	case FIELD_CGROUP6:
+	case FIELD_CGROUP7:
+	case FIELD_CGROUP8: {
+		const uint64_t *id = &p->cgroups[field - FIELD_CGROUP1 + 1];
+		return *id != 0 ? id : NULL;
+	}
 	case FIELD_COUNT:
 		break;
 	}
@@ -281,7 +295,7 @@ static struct ends run_chain(const struct run *run, const char *name, size_t sta
 struct fate packet_fate(const struct ruleset *const *states, size_t count, const struct packet *packet)
 {
 	const struct run run = {states, count, packet};
-	struct ends ends = run_chain(&run, "forward", 0, 0);
+	struct ends ends = run_chain(&run, packet->hook != NULL ? packet->hook : "forward", 0, 0);
 	/* the policy of the hook is accept */
 	return (struct fate){.passes = ends.accepted < count || ends.returned < count, .drops = ends.dropped < count};
 }

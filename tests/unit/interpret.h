@@ -11,6 +11,8 @@ struct packet {
 	uint16_t port;
 	struct address source, destination;
 	char interface[16];
+	const char *hook;    /* NULL: forward */
+	uint64_t cgroups[9]; /* of its socket, by level; 0: it has none there */
 };
 
 /* The first packet of a flow, and a reply to it; where they come in is left open. */

@@ -51,6 +51,7 @@ static struct set *add_set(struct making *m, const char *name, enum key_type key
 static void write_part(uint8_t *to, const struct key_form *form, size_t part, const char *text)
 {
 	uint16_t port;
+	uint64_t cgroup;
 	switch (form->kinds[part]) {
 	case PART_ADDRESS4:
 		assert_int_equal(inet_pton(AF_INET, text, to), 1);
@@ -67,6 +68,10 @@ static void write_part(uint8_t *to, const struct key_form *form, size_t part, co
 		break;
 	case PART_INTERFACE:
 		memcpy(to, text, strlen(text));
+		break;
+	case PART_CGROUP:
+		cgroup = strtoull(text, NULL, 10);
+		memcpy(to, &cgroup, sizeof cgroup);
 		break;
 	}
 }
