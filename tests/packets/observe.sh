@@ -230,7 +230,7 @@ check "no more events than the configuration lets be" test "$(observe | wc -l)" 
 daemon_stop
 
 # The journal, with a socket in its place that only the daemon sees.
-mkdir "$WORK/journal"
+install -d -m 755 "$WORK/journal"
 cat >"$WORK/under-systemd" <<-END
 	#!/bin/sh
 	export INVOCATION_ID=0123456789abcdef0123456789abcdef
@@ -248,6 +248,7 @@ cat >"$WORK/receive.py" <<-'END'
 END
 start "$WORK/entries" node python3 "$WORK/receive.py" "$WORK/journal/socket"
 await 30 grep -q ready "$WORK/entries" || note "$(cat "$WORK/entries" "$WORK/entries.err")"
+chmod 666 "$WORK/journal/socket" # as the journal's own
 entry() { # TEXT REGEX
 	if await 3 grep -qE "$2" "$WORK/entries"; then ok "$1"; else
 		not_ok "$1"
