@@ -6,7 +6,8 @@
  * who goes the other way round: with allows that hold for both ends or for none, a pair that is denied before and after
  * stands in no set meanwhile, and one that is allowed finds itself at any time. Where a rule counts on one side only,
  * and for who is closed and still a peer of others, own rules come before anyone names the workload, and go after that.
- * What a packet asks first comes with what it asks next, but goes before it.
+ * What a packet asks first comes with what it asks next, but goes before it: a source in a pool is unknown, and so
+ * closed, before it can be taken for a part of the world.
  *
  * One packet is taken to meet one transaction on its way, not two: what it asks last can come after what it asks first
  * and has not found.
@@ -121,7 +122,8 @@ static const struct {
 } orders[] = {
     [ROLE_DOOR] = {{SECOND, FIRST}, {FIRST, FIRST}},  [ROLE_GUARD] = {{SECOND, FIRST}, {SECOND, SECOND}},
     [ROLE_END] = {{SECOND, FIRST}, {THIRD, THIRD}},   [ROLE_PEER] = {{FIRST, SECOND}, {FOURTH, SECOND}},
-    [ROLE_SELF] = {{FIRST, FIRST}, {FOURTH, FOURTH}}, [ROLE_KNOWN] = {{THIRD, THIRD}, {THIRD, FIRST}},
+    [ROLE_SELF] = {{FIRST, FIRST}, {FOURTH, FOURTH}}, [ROLE_KNOWN] = {{THIRD, THIRD}, {FIRST, FIRST}},
+    [ROLE_INSIDE] = {{THIRD, THIRD}, {THIRD, FIRST}},
 };
 
 static bool is_built(const struct member *member)
@@ -250,7 +252,8 @@ static bool is_stepwise(const struct change *change)
 	const struct lowering *l = change->l;
 	if (change->full || change->overlap || l->unplaced)
 		return false;
-	bool own = changes_rules(change) || differs(change, ROLE_KNOWN) || differs(change, ROLE_GUARD);
+	bool own = changes_rules(change) || differs(change, ROLE_KNOWN) || differs(change, ROLE_INSIDE) ||
+		   differs(change, ROLE_GUARD);
 	if (own && l->entered_count > 0 && l->left_count > 0)
 		return l->entered_count == 1 && l->left_count == 1 && !is_mixed(l) &&
 		       (!is_uneven(change) || !differs(change, ROLE_PEER));

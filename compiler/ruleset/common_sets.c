@@ -118,7 +118,7 @@ static bool speaks_of_world(const struct policy *policy)
 static void add_inside(struct lowering *l)
 {
 	for (size_t family = 0; family < 2; family++) {
-		l->inside[family] = add_own(l, family == 0 ? "inside4" : "inside6", address_keys[family], ROLE_KNOWN);
+		l->inside[family] = add_own(l, family == 0 ? "inside4" : "inside6", address_keys[family], ROLE_INSIDE);
 		add_nodes(l, l->inside[family], family == 0 ? 4 : 6);
 	}
 }

@@ -28,12 +28,13 @@
 
 /* When, in a change, the elements of a set come and go; see alteration.c. */
 enum role {
-	ROLE_DOOR,  /* interfaces that are guarded */
-	ROLE_GUARD, /* what may come in there */
-	ROLE_END,   /* whose rules hold: the maps, and what closes an address */
-	ROLE_PEER,  /* who may be reached, or reach: of a class */
-	ROLE_SELF,  /* a workload's own addresses */
-	ROLE_KNOWN, /* what a stranger is told by: known, inside */
+	ROLE_DOOR,   /* interfaces that are guarded */
+	ROLE_GUARD,  /* what may come in there */
+	ROLE_END,    /* whose rules hold: the maps, and what closes an address */
+	ROLE_PEER,   /* who may be reached, or reach: of a class */
+	ROLE_SELF,   /* a workload's own addresses */
+	ROLE_KNOWN,  /* who is known at an address for workloads */
+	ROLE_INSIDE, /* who is no part of the world */
 	ROLES
 };
 
