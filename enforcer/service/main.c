@@ -293,7 +293,9 @@ static void open_watch(struct watch *watch)
 	struct changes changes;
 	int changed = 0;
 	if (watch->directory == NULL) {
-		changed = directory_create(&watch->directory, watch->path, watch->policy || watch->units) == 0;
+		/* Below their services users make cgroups as they like, without end: slices alone are watched. */
+		changed = (watch->units ? directory_create_within(&watch->directory, watch->path, ".slice")
+					: directory_create(&watch->directory, watch->path, watch->policy)) == 0;
 		if (changed)
 			sd_event_add_io(loop->events, &watch->source, directory_fd(watch->directory), EPOLLIN,
 					on_directory, watch);

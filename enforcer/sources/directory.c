@@ -36,6 +36,7 @@ struct pending {
 
 struct directory {
 	char *path;
+	const char *ending; /* of the names of directories that are watched below; NULL: of all */
 	bool recursive, lost;
 	int fd;
 	dev_t dev;
@@ -176,6 +177,15 @@ static bool is_directory(const char *path)
 	return lstat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
+/* Whether a directory of this name below is watched as well. */
+static bool is_followed(const struct directory *directory, const char *name)
+{
+	size_t length = strlen(name), ending = directory->ending != NULL ? strlen(directory->ending) : 0;
+
+	return name[0] != '.' && length > ending &&
+	       strcmp(name + length - ending, ending > 0 ? directory->ending : "") == 0;
+}
+
 /* Watches a tree. The watch comes before the listing, so that a directory made in between gives an event. What vanishes
  * meanwhile is no error. */
 static int watch_tree(struct directory *directory, const char *path, unsigned depth)
@@ -196,7 +206,7 @@ static int watch_tree(struct directory *directory, const char *path, unsigned de
 	while (error == 0 && (entry = readdir(dir)) != NULL) {
 		__attribute__((cleanup(free_text))) char *child = NULL;
 
-		if (entry->d_name[0] == '.' || (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN))
+		if (!is_followed(directory, entry->d_name) || (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN))
 			continue;
 		child = join(path, entry->d_name);
 		if (child == NULL)
@@ -261,7 +271,7 @@ static int on_subdirectory(struct directory *directory, uint32_t mask, const cha
 		return 0;
 	unwatch(directory, path);
 	error = rescan(directory);
-	if (error != 0 || (mask & (IN_CREATE | IN_MOVED_TO)) == 0)
+	if (error != 0 || !is_followed(directory, name) || (mask & (IN_CREATE | IN_MOVED_TO)) == 0)
 		return error;
 	for (const char *c = path + strlen(directory->path) + 1; *c != '\0'; c++)
 		depth += *c == '/';
@@ -416,7 +426,7 @@ int directory_reopen(struct directory *directory)
 	return error != 0 ? error : 1;
 }
 
-int directory_create(struct directory **directory, const char *path, bool recursive)
+static int create(struct directory **directory, const char *path, bool recursive, const char *ending)
 {
 	struct directory *made = calloc(1, sizeof *made);
 	size_t length = strlen(path);
@@ -428,6 +438,7 @@ int directory_create(struct directory **directory, const char *path, bool recurs
 	while (length > 1 && path[length - 1] == '/')
 		length--;
 	made->recursive = recursive;
+	made->ending = ending;
 	made->path = strndup(path, length);
 	made->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	error = made->fd < 0 ? -errno : made->path == NULL ? -ENOMEM : watch_all(made);
@@ -437,6 +448,16 @@ int directory_create(struct directory **directory, const char *path, bool recurs
 	}
 	*directory = made;
 	return 0;
+}
+
+int directory_create(struct directory **directory, const char *path, bool recursive)
+{
+	return create(directory, path, recursive, NULL);
+}
+
+int directory_create_within(struct directory **directory, const char *path, const char *ending)
+{
+	return create(directory, path, true, ending);
 }
 
 void directory_destroy(struct directory *directory)

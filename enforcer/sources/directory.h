@@ -18,6 +18,10 @@ struct directory;
  * to destroy. Returns 0 or a negative errno: -ENOENT when there is none, -ENOSPC when the user has no watches left. */
 int directory_create(struct directory **directory, const char *path, bool recursive);
 
+/* The same with those directories below whose names end with `ending`, which must outlive the watch: any that is made
+ * or removed in one of these is told of (DIRECTORY_RESCAN), and what is in the others is not looked at. */
+int directory_create_within(struct directory **directory, const char *path, const char *ending);
+
 /* Ends the watch. NULL is allowed. */
 void directory_destroy(struct directory *directory);
 

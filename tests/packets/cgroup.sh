@@ -106,6 +106,7 @@ mount -t cgroup2 none "$ROOT2" 2>/dev/null || skip_all "cgroup2 cannot be mounte
 trap remove_cgroups EXIT
 unit_make front
 unit_make store
+mkdir -p "$(unit store)/$(printf 'd/%.0s' {1..40})" # as deep as a service likes: nobody follows it there
 policy_units "$OUT"
 daemon_config repair
 eval "$(declare -f daemon_config | sed 's/^daemon_config/daemon_config_files/')"

@@ -251,6 +251,38 @@ static void overflow_asks_for_a_rescan_and_the_watch_goes_on(void **state)
 	end(&fixture);
 }
 
+/* What is made in a directory that is not followed is not looked at, however deep it is. */
+static void only_directories_of_an_ending_are_followed(void **state)
+{
+	static const struct {
+		const char *then, *expected;
+	} steps[] = {
+	    {"mkdir w/a.slice/x.service", "rescan\n"},
+	    {"rmdir w/a.slice/x.service", "rescan\n"},
+	    {"mkdir w/a.slice/y.service/inner w/other/inner", ""},
+	    {"mkdir w/b.slice && sleep 0.01", "rescan\n"},
+	    {"mkdir w/b.slice/z.service", "rescan\n"},
+	    {"mkdir w/a.slice/y.service/c.slice", ""},
+	    {"mkdir w/.slice", ""},
+	};
+	struct fixture f;
+	char deep[200] = "mkdir -p w/a.slice/y.service/d w/other";
+
+	(void)state;
+	for (unsigned i = 0; i < 50; i++)
+		strcat(deep, i == 0 ? " w/other/d" : "/d");
+	begin(&f, false, deep);
+	directory_destroy(f.directory);
+	assert_int_equal(directory_create_within(&f.directory, f.watched, ".slice"), 0);
+	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+		run(&f, steps[i].then);
+		if (strcmp(look(&f), steps[i].expected) != 0)
+			fail_msg("%s: %s", steps[i].then, f.seen);
+		assert_int_equal(f.error, 0);
+	}
+	end(&f);
+}
+
 static void descriptor_becomes_readable(void **state)
 {
 	struct fixture fixture;
@@ -300,6 +332,7 @@ int main(void)
 	    cmocka_unit_test(lost_directory_comes_back),
 	    cmocka_unit_test(swapped_link_to_the_directory_is_found_by_reopen),
 	    cmocka_unit_test(overflow_asks_for_a_rescan_and_the_watch_goes_on),
+	    cmocka_unit_test(only_directories_of_an_ending_are_followed),
 	    cmocka_unit_test(descriptor_becomes_readable),
 	    cmocka_unit_test(missing_directory_is_an_error),
 	    cmocka_unit_test(too_deep_tree_is_an_error_and_not_a_crash),

@@ -20,7 +20,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { TRIALS = 500, CHANGES = 12, FLOWS = 40, SAMPLES = 8, ROUNDS = 10000, STATES_MAX = PLAN_TRANSACTIONS + 1 };
+enum { TRIALS = 500, CHANGES = 12, FLOWS = 40, SAMPLES = 8, STATES_MAX = PLAN_TRANSACTIONS + 1 };
 #define SEED 20261126u
 
 /* ---- who is running ---- */
@@ -696,7 +696,7 @@ static void following_does_not_grow(void **state)
 {
 	(void)state;
 	struct trial trial;
-	enum { PERIODS = 8 };
+	enum { PERIODS = 8, EACH = 2500 };
 	size_t most = 0, least = SIZE_MAX;
 	begin(&trial, SEED);
 	struct workload first[WORKLOADS];
@@ -704,10 +704,10 @@ static void following_does_not_grow(void **state)
 	for (size_t i = 0; i < count; i++)
 		first[i] = *trial.fleet.items[i];
 	for (unsigned round = 0; round < PERIODS; round++) {
-		for (unsigned i = 0; i < ROUNDS; i++) {
+		for (unsigned i = 0; i < EACH; i++) {
 			struct arena *arena = arena_create();
 			struct change change = {.fleet = trial.fleet};
-			if (i + 1 < ROUNDS)
+			if (i + 1 < EACH)
 				choose(&trial, &change);
 			else
 				restore(first, count, &change.fleet);
@@ -727,7 +727,7 @@ static void following_does_not_grow(void **state)
 	}
 	end(&trial);
 	print_message("# at most %zu bytes in use in the first half of %d changes, at least %zu in the second\n", most,
-		      PERIODS * ROUNDS, least);
+		      PERIODS * EACH, least);
 	assert_in_range(least, 0, most);
 }
 
