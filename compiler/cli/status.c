@@ -44,6 +44,12 @@ static void print_list(const char *what, const json_t *list, const char *name, c
 	}
 }
 
+/* On one line, whatever is in it. */
+static void print_line(const char *text)
+{
+	escape_print(stdout, text, strlen(text));
+}
+
 /* Quarantines of operators and the panic; of an older daemon there are none. */
 static void print_incident(const char *what, const json_t *incident)
 {
@@ -51,20 +57,20 @@ static void print_incident(const char *what, const json_t *incident)
 	const json_t *spared = json_object_get(incident, "except"), *item;
 	size_t i;
 	printf("%s", what);
-	print(workload[0] != 0 ? workload : "every workload of the node");
+	print_line(workload[0] != 0 ? workload : "every workload of the node");
 	json_array_foreach(spared, i, item)
 	{
 		fputs(i == 0 ? " but " : ", ", stdout);
-		print(json_is_string(item) ? json_string_value(item) : "");
+		print_line(json_is_string(item) ? json_string_value(item) : "");
 	}
 	printf(" is isolated since ");
-	print(text_of(incident, "since"));
+	print_line(text_of(incident, "since"));
 	printf(until[0] != 0 ? " until " : "");
-	print(until);
+	print_line(until);
 	printf(" by ");
-	print(text_of(incident, "by"));
+	print_line(text_of(incident, "by"));
 	printf(": ");
-	print(text_of(incident, "why"));
+	print_line(text_of(incident, "why"));
 	printf("\n");
 }
 

@@ -154,7 +154,8 @@ static void look_at_hosts(struct live *live, const struct workload *workload)
 static void place(struct live *live, struct entry *entry, uint64_t order)
 {
 	entry->workload.order = order;
-	entry->workload.quarantine = quarantine_now(live, &entry->workload);
+	if (entry->fresh) /* else it would be a change: judge() looks */
+		entry->workload.quarantine = quarantine_now(live, &entry->workload);
 	entry->placed = true;
 	touch_rivals(live, &entry->workload);
 	inventory_add(&live->inventory, &entry->workload);

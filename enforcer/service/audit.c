@@ -18,7 +18,7 @@ enum { REFUSED_ARGUMENTS_MAX = 512 };
 
 struct audit {
 	int directory, fd; /* -1: none */
-	int64_t minute;	   /* of which `refused` tells */
+	int64_t first;	   /* of the refusals that `refused` counts, monotonic seconds */
 	unsigned refused;
 	uint64_t left_out; /* lines, since the last that was written */
 };
@@ -95,14 +95,17 @@ int audit_reserve(struct audit *audit)
 	return error;
 }
 
-/* Whether one more refusal is to be written. */
-static bool is_within(struct audit *audit, int64_t now)
+/* Whether one more refusal is to be written, of those within a minute since the first. */
+static bool is_within(struct audit *audit)
 {
-	if (audit->minute != now / 60) {
-		audit->minute = now / 60;
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (audit->refused == 0 || now.tv_sec - audit->first >= 60) {
+		audit->first = now.tv_sec;
 		audit->refused = 0;
 	}
-	return audit->refused++ < AUDIT_REFUSED_A_MINUTE;
+	audit->refused++;
+	return audit->refused <= AUDIT_REFUSED_A_MINUTE;
 }
 
 static json_t *arguments_of(const json_t *request, bool refused)
@@ -156,7 +159,7 @@ int audit_write(struct audit *audit, const struct access_peer *peer, const json_
 		const char *error)
 {
 	bool refused = outcome == AUDIT_REFUSED;
-	if (refused && !is_within(audit, (int64_t)time(NULL))) {
+	if (refused && !is_within(audit)) {
 		audit->left_out++;
 		return 0;
 	}

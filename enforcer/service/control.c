@@ -240,7 +240,9 @@ static void connection_open(struct connection *connection, int fd, const struct 
 	connection->peer = *peer;
 	if (sd_event_add_io(event, &connection->io, fd, EPOLLIN, on_connection, connection) < 0 ||
 	    sd_event_add_time_relative(event, &connection->timer, CLOCK_MONOTONIC, CONTROL_SECONDS * SECOND_US, 0,
-				       on_timeout, connection) < 0)
+				       on_timeout, connection) < 0 ||
+	    (peer->access != ACCESS_OPERATOR && /* who only asks waits for what has to be enforced */
+	     sd_event_source_set_priority(connection->io, SD_EVENT_PRIORITY_IDLE) < 0))
 		connection_close(connection);
 }
 

@@ -22,7 +22,7 @@ audited() { jq -se "any(.[]; $1)" "$STATE/audit.log" >/dev/null; } # JQ on a lin
 daemon_config repair
 sed -i 's/operators: \[4000002\]/operators: [nosuchgroup]/' "$WORK/ringfenced.yaml"
 code_of 2 "a group that is none is an error" "$RINGFENCED" --check --config "$WORK/ringfenced.yaml"
-said "with its place" "ringfenced.yaml:$(grep -n nosuchgroup "$WORK/ringfenced.yaml" | cut -d: -f1):"
+check "with its place" grep -qE 'ringfenced\.yaml:[0-9]+:[0-9]+: error' "$WORK/err"
 said "and its name" 'this machine has no group `nosuchgroup`'
 
 # ---- gates ----

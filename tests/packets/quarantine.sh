@@ -67,6 +67,10 @@ allowed api1 db1 5432 tcp "others go on"
 
 tell status >"$WORK/out" || true
 printed "status tells who, why and since when" '^quarantine  shop/web1 is isolated since 20[^ ]*Z by root: INC-7 `odd`$'
+tell quarantine shop/web1 --why $'INC-7\ndrift       none' >/dev/null
+tell status >"$WORK/out" || true
+printed "a line cannot be made up" ': INC-7.*drift'
+tell quarantine shop/web1 --why INC-7 >/dev/null
 equal "status in JSON" '["shop/web1","root",null]' "$(status | jq -c '.quarantines[0] | [.workload, .by, .until]')"
 told() { [ -n "$(tell observe --last 1000 --format json | jq -c 'select(.reason == "quarantine-by-operator" and .src == "shop/web1")')" ]; }
 check "observe names the cause" await 3 told
