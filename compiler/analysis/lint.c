@@ -132,7 +132,7 @@ static void lint_allow_to_any(struct linting *linting)
 }
 
 /* A prefix that is no network of anyone's but the better part of a family. fc00::/7 is what private networks have. */
-static const struct prefix *widest(const struct network *network)
+const struct prefix *network_widest(const struct network *network)
 {
 	for (size_t i = 0; i < network->cidr_count; i++)
 		if (network->cidrs[i].length <= (network->cidrs[i].address.family == 4 ? 7 : 6))
@@ -146,7 +146,7 @@ static void look_at_egress(struct linting *linting, const struct allow *allow)
 	char text[ADDRESS_TEXT_SIZE];
 	for (size_t i = 0; i < allow->flows.to_count; i++) {
 		const struct peer *peer = &allow->flows.to[i].peer;
-		const struct prefix *wide = peer->kind == PEER_NETWORK ? widest(peer->network) : NULL;
+		const struct prefix *wide = peer->kind == PEER_NETWORK ? network_widest(peer->network) : NULL;
 		if (peer->kind == PEER_WORLD)
 			linting_add(linting, peer->span, help,
 				    "this allow is to `world`: every address that is no workload and no node");

@@ -22,9 +22,9 @@ static bool peer_means_address(const struct world *world, const struct peer *pee
 	case PEER_SERVICE:
 	case PEER_LABELS:
 	case PEER_CLUSTER:
-		break;
+		return inventory_in_pool(world->inventory, address); /* a workload could have it one day */
 	}
-	return false;
+	return true;
 }
 
 /* What no statement says: the addresses that workloads and nodes of the inventory have. */

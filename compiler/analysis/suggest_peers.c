@@ -7,6 +7,8 @@
 
 #include "compiler/analysis/selecting.h"
 
+#include <ringfence/lint.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -225,14 +227,6 @@ static int compare_networks(const void *left, const void *right)
 	return order != 0 ? order : strcmp(a->name, b->name);
 }
 
-static bool is_wide(const struct network *network)
-{
-	for (size_t i = 0; i < network->cidr_count; i++)
-		if (network->cidrs[i].length <= (network->cidrs[i].address.family == 4 ? 7 : 6))
-			return true;
-	return false;
-}
-
 static bool holds_ours(const struct inventory *inventory, const struct network *network)
 {
 	size_t count;
@@ -257,7 +251,7 @@ struct candidates *candidates_create(struct arena *arena, const struct world *wo
 	find_workloads(candidates, 0);
 	candidates->selecting = selecting_create(arena, policy);
 	for (size_t i = 0; i < policy->network_count; i++)
-		if (!is_wide(policy->networks[i]) && !holds_ours(world->inventory, policy->networks[i]))
+		if (network_widest(policy->networks[i]) == NULL && !holds_ours(world->inventory, policy->networks[i]))
 			*arena_push(arena, candidates->networks, candidates->network_count) = policy->networks[i];
 	if (candidates->network_count > 1)
 		qsort(candidates->networks, candidates->network_count, sizeof(struct network *), compare_networks);

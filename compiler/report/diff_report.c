@@ -2,6 +2,7 @@
  *
  * Names come from input, and a comment is read with the rights of whoever posts it: each form has its own way of
  * writing what it cannot hold. */
+#include "compiler/report/counts.h"
 #include "compiler/report/diff_report.h"
 #include "compiler/report/verdict_report.h"
 
@@ -45,11 +46,6 @@ static const char *ports_text(struct arena *arena, const struct flow_change *cha
 		text =
 		    arena_printf(arena, "%s%s%s", text, i > 0 ? ", " : "", port_range_format(&change->ports[i], port));
 	return text;
-}
-
-static const char *plural(size_t count)
-{
-	return count == 1 ? "" : "s";
 }
 
 /* How many of the inventory it concerns; NULL where there is none. */

@@ -1,4 +1,5 @@
 /* What becomes of recorded flows as text and as JSON. Names come from a log and are escaped. */
+#include "compiler/report/counts.h"
 #include "compiler/report/replay_report.h"
 #include "compiler/report/verdict_report.h"
 
@@ -15,18 +16,6 @@ static const struct {
     [FATE_UNKNOWN] = {'?', "\x1b[1;33m", "unknown"},
     [FATE_SAME] = {' ', "", "unchanged"},
 };
-
-static const char *plural(size_t count)
-{
-	return count == 1 ? "" : "s";
-}
-
-/* A number as people read it: 1,204. */
-static const char *count_text(struct arena *arena, size_t count)
-{
-	return count < 1000 ? arena_printf(arena, "%zu", count)
-			    : arena_printf(arena, "%s,%03zu", count_text(arena, count / 1000), count % 1000);
-}
 
 /* The allows that come nearest to a flow that is newly denied. */
 static struct nearest nearest_of(const struct replay_report *report, const struct replay_line *line)

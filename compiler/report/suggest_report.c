@@ -1,5 +1,6 @@
 /* Suggested allows as documents and as JSON. Names come from a log and from labels: in comments they are escaped, so
  * that none ends its line, and in statements quoted. */
+#include "compiler/report/counts.h"
 #include "compiler/report/suggest_report.h"
 #include "compiler/report/verdict_report.h"
 
@@ -7,19 +8,6 @@
 
 #include <string.h>
 #include <strings.h>
-
-static const char *plural(uint64_t count)
-{
-	return count == 1 ? "" : "s";
-}
-
-/* A number as people read it: 1,204. */
-static const char *count_text(struct arena *arena, uint64_t count)
-{
-	return count < 1000 ? arena_printf(arena, "%llu", (unsigned long long)count)
-			    : arena_printf(arena, "%s,%03llu", count_text(arena, count / 1000),
-					   (unsigned long long)(count % 1000));
-}
 
 static void print_escaped(FILE *stream, const char *text)
 {

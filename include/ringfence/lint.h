@@ -24,4 +24,7 @@ enum { LINT_EXPIRES_DAYS = 14, LINT_STEPS_MOST = 2000000 };
  * arena of `list`, what is made on the way in `arena`. */
 void lint_run(struct diagnostics *list, struct arena *arena, const struct world *world);
 
+/* The prefix for which a network is as wide as `whole-network-egress` warns of, or NULL. */
+const struct prefix *network_widest(const struct network *network);
+
 #endif

@@ -63,8 +63,8 @@ static char *document_of(struct reading *reading, const struct suggestion *sugge
 	"networks: {out: [203.0.113.0/24], part: [203.0.113.8/29], all: [0.0.0.0/0], mixed: [198.51.100.0/24, "      \
 	"10.0.0.0/24]}\n" more "---\nringfence: v1\nnamespace: other\nservices:\n  job: {workloads: {}}\n"           \
 	"---\nringfence: v1\nnodes: {n: {addresses: [192.0.2.1], workload_networks: [10.0.0.0/24]}, m: {addresses: " \
-	"[192.0.2.2]}}\nworkloads:\n" WORKLOAD("w1", "app: web", "10.0.0.1") WORKLOAD("w2", "app: web", "10.0.0.2")  \
-	    WORKLOAD("d1", "app: db, kind: store", "10.0.0.4")                                                       \
+	"[192.0.2.2, 10.0.0.250]}}\nworkloads:\n" WORKLOAD("w1", "app: web", "10.0.0.1")                             \
+	    WORKLOAD("w2", "app: web", "10.0.0.2") WORKLOAD("d1", "app: db, kind: store", "10.0.0.4")                \
 		WORKLOAD("d2", "app: db, kind: store", "10.0.0.5, \"fd00::5\"")                                      \
 		    WORKLOAD("c1", "app: cache, kind: store", "10.0.0.6")                                            \
 			WORKLOAD("x1", "app: \"no\", \"1\": \"2\"", "10.0.0.7") WORKLOAD(                            \
@@ -124,6 +124,10 @@ static const struct {
     {"what breaks a never is not proposed", "never: [{from: web, to: db, ports: [sql]}]\n",
      "shop/w1 shop/d1 sql\nshop/w1 shop/d1 1/tcp\n", 1,
      "shop: {from: web, to: db, ports: [1/tcp]} 1/4\n! shop/w1 shop/d1 5432/tcp: an allow would break a `never`@9\n"},
+    {"an address that a workload could have is one", "never: [{from: {labels: {app: x}}, to: web}]\n",
+     "10.0.0.250 shop/w1 1/tcp\n192.0.2.2 shop/w1 1/tcp\n", 1,
+     "shop: {from: {cidr: [\"192.0.2.2/32\"]}, to: web, ports: [1/tcp]} 1/2\n"
+     "! 10.0.0.250 shop/w1 1/tcp: an allow would break a `never`@9\n"},
     {"what is seen too seldom is told", "", "shop/w1 shop/d1 sql\nshop/w1 shop/d1 sql\nshop/w2 shop/d1 1/tcp\n", 2,
      "shop: {from: web, to: db, ports: [sql]} 1/4\n"
      "! shop/w2 shop/d1 1/tcp: seen fewer times than --min-count asks for\n"},
