@@ -6,9 +6,9 @@ shop
 daemon_start
 table_text node >"$WORK/before"
 
-start "$WORK/stream" web1 "$PROBE" stream "${ADDRESS4[api1]}" 8080 tcp 4
+start "$WORK/stream" web1 "$PROBE" stream "${ADDRESS4[api1]}" 8080 tcp 60
 stream=$STARTED_PID
-start "$WORK/stream6" web1 "$PROBE" stream "${ADDRESS6[api1]}" 8080 udp 4
+start "$WORK/stream6" web1 "$PROBE" stream "${ADDRESS6[api1]}" 8080 udp 60
 stream6=$STARTED_PID
 sleep 0.3
 daemon_kill
@@ -22,7 +22,9 @@ daemon_start
 table_text node >"$WORK/after"
 same_text "a restarted daemon enforces the same table" "$WORK/before" "$WORK/after"
 restarted=$("$PROBE" now)
-wait "$stream" "$stream6"
+sleep 0.5
+stop "$stream"
+stop "$stream6"
 for file in stream stream6; do
 	lost=$(awk -v from="$killed" '
 		$1 == "in" && $5 > from { if (last && $4 > last + 1) lost += $4 - last - 1 }
