@@ -61,7 +61,8 @@ static struct use *find_uses(struct arena *arena, const struct ruleset *ruleset,
 			const char *comment = rule->comment != NULL ? rule->comment : ruleset->chains[i]->name;
 			*arena_push(arena, rules->items, rules->count) = (struct contributor){comment, 1};
 			for (size_t k = 0; strchr(comment, ':') != NULL && k < rule->statement_count; k++)
-				if (rule->statements[k].kind == STATEMENT_IN)
+				if (rule->statements[k].kind == STATEMENT_IN ||
+				    rule->statements[k].kind == STATEMENT_COUNTED)
 					*arena_push(arena, uses, *count) =
 					    (struct use){rule->statements[k].set, comment};
 		}

@@ -536,6 +536,8 @@ void native_resolve_statements(struct frontend *frontend)
 	frontend->first_open = frontend->last_open = NULL;
 	table_finish(&frontend->names);
 	order_sort(frontend->policy.allows, frontend->policy.allow_count, &allow_order);
+	for (size_t i = 0; i < frontend->policy.allow_count; i++)
+		frontend->policy.allows[i]->place = (uint32_t)i;
 	check_quarantines(frontend);
 	check_namespaces(frontend);
 }

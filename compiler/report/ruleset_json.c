@@ -39,7 +39,8 @@ static json_t *set_json(const struct set *set)
 	for (size_t i = 0; i < set->element_count; i++) {
 		json_t *element = json_pack("{s:o}", "key", element_text(set, &set->elements[i]));
 		if (set->elements[i].chain != NULL)
-			json_object_set_new(element, "goto", json_string(set->elements[i].chain));
+			json_object_set_new(element, set->counted ? "counter" : "goto",
+					    json_string(set->elements[i].chain));
 		if (set->elements[i].expires != 0)
 			json_object_set_new(element, "expires", json_integer(set->elements[i].expires));
 		json_array_append_new(elements, element);

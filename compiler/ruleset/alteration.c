@@ -110,6 +110,7 @@ struct change {
 	struct lowering *l;
 	struct members come, gone;	  /* what differs */
 	struct members flipped, flips;	  /* keys whose value changes: before, after */
+	bool flips_rules;		  /* what holds for one is another's then, and not only what counts it */
 	size_t comes[ROLES], goes[ROLES]; /* elements, by role */
 	bool full;			  /* a set has no room */
 	bool overlap; /* an interval comes beside one that it overlaps and that goes, which the kernel refuses */
@@ -180,6 +181,8 @@ static void compare(struct change *change)
 		} else if (order > 0) {
 			take_come(change, i, &come->items[j]);
 		} else if (!same_chain(&gone->items[i], &come->items[j])) {
+			change->flips_rules = change->flips_rules || gone->items[i].store->form.map;
+			change->overlap = change->overlap || gone->items[i].store->form.interval;
 			note(&change->flipped, gone->items[i].store, &gone->items[i].element);
 			note(&change->flips, come->items[j].store, &come->items[j].element);
 		}
@@ -199,7 +202,7 @@ static bool differs(const struct change *change, enum role role)
 
 static bool changes_rules(const struct change *change)
 {
-	return differs(change, ROLE_END) || change->flips.count > 0;
+	return differs(change, ROLE_END) || change->flips_rules;
 }
 
 /* Whether a pair with an end that changes may be allowed by one of its ends only. */
@@ -318,6 +321,7 @@ static void build(struct lowering *l, struct transaction *transaction, struct cl
 	}
 	for_each_member(l, class, fill_element, NULL);
 	ruleset_sort(&filled);
+	counters_add(l, class, transaction);
 	for (size_t i = 0; i < class->group_count; i++) {
 		struct store *store = class->groups[i].store;
 		if (class->groups[i].peers != NULL)
@@ -354,6 +358,7 @@ static void take_classes(struct lowering *l, struct transaction *built, struct t
 		class->standing = NULL; /* it was the scratch arena's */
 		class->standing_count = 0;
 		if (class->members == 0 && made) {
+			counters_leave(l, class, NULL);
 			groups_forget(l, class);
 			class_free(l, class);
 		} else if (class->members == 0 && !class->empty) {

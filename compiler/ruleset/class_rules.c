@@ -44,7 +44,7 @@ static const char *origins(struct arena *arena, const struct group *group)
 
 /* What the rules of a class are made with. */
 struct class_rules {
-	const struct lowering *l;
+	struct lowering *l;
 	struct writing w;
 	const struct class *class;
 	const struct group *group; /* the one at hand */
@@ -91,25 +91,27 @@ static enum field key_protocol(const struct group *group, uint8_t protocol)
 	return own ? FIELD_L4PROTO : FIELD_CT_PROTOCOL;
 }
 
-/* Begins a rule for the flows whose other end, protocol and port are in the group's set. */
+/* Begins a rule for the flows whose other end, protocol and port are in the group's set, which is asked last: what it
+ * counts has then been matched. */
 static struct rule *match_group(const struct class_rules *r, uint8_t protocol)
 {
 	const struct writing *w = &r->w;
 	const struct group *group = r->group;
 	struct rule *rule = add_rule(w, r->comment);
 	enum field port = group->icmp ? FIELD_CT_REQUEST : FIELD_CT_PORT;
+	enum statement_kind kind = group->counted ? STATEMENT_COUNTED : STATEMENT_IN;
 	if (has_ports(group))
 		match_byte(w, rule, FIELD_L4PROTO, protocol);
-	if (has_ports(group) && group->shape != SHAPE_PEERS) {
-		look_up(w, rule, STATEMENT_IN, &group->store->form, peer_field(r), key_protocol(group, protocol), port);
-	} else {
-		look_up(w, rule, STATEMENT_IN, &group->store->form, peer_field(r), FIELD_COUNT, FIELD_COUNT);
-	}
-	if (has_ports(group) && group->shape == SHAPE_PEERS)
-		match_ports(w, rule, group, protocol);
 	if (group->outside)
 		look_up(w, rule, STATEMENT_NOT_IN, &r->l->inside[group->family == 6]->form, peer_field(r), FIELD_COUNT,
 			FIELD_COUNT);
+	if (has_ports(group) && group->shape != SHAPE_PEERS) {
+		look_up(w, rule, kind, &group->store->form, peer_field(r), key_protocol(group, protocol), port);
+	} else {
+		look_up(w, rule, kind, &group->store->form, peer_field(r), FIELD_COUNT, FIELD_COUNT);
+	}
+	if (has_ports(group) && group->shape == SHAPE_PEERS)
+		match_ports(w, rule, group, protocol);
 	return rule;
 }
 
@@ -136,6 +138,8 @@ static const char *allowance(const struct class_rules *r)
 /* The source may send it: back, to ask for the destination. The destination may receive it: nothing else is asked. */
 static void let_pass(const struct class_rules *r, struct rule *rule)
 {
+	if (!r->group->counted)
+		add_statement(&r->w, rule, STATEMENT_COUNT)->text = counter_of(r->l, r->group->allows[0]->place)->name;
 	finish_rule(&r->w, rule, r->class->direction == EGRESS ? STATEMENT_RETURN : STATEMENT_ACCEPT, NULL);
 }
 

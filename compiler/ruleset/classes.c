@@ -311,6 +311,7 @@ void class_complete(struct lowering *l, struct class *class)
 	groups_fill(l, class);
 	class->taken -= l->budget.left;
 	class_write(l, class);
+	counters_take(l, class);
 }
 
 /* The class of `end`, a workload at one of its addresses, in a direction; NULL when the workload is not isolated, or

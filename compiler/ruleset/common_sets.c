@@ -93,7 +93,7 @@ static void add_pools(struct lowering *l)
 		l->pool[family]->form.interval = true;
 		for (size_t i = 0; i < l->pools[family].count; i++)
 			put_box(store_push(l->arena, l->pool[family]),
-				&(struct box){.addresses = l->pools[family].items[i]}, false, 0);
+				&(struct box){.addresses = l->pools[family].items[i]}, false, 0, NULL);
 		l->known[family] = add_own(l, family == 0 ? "known4" : "known6", address_keys[family], ROLE_KNOWN);
 		add_nodes(l, l->known[family], family == 0 ? 4 : 6);
 	}

@@ -33,6 +33,7 @@ static void delete_class(struct lowering *l, struct transaction *transaction, st
 		operation_add(l, transaction, OPERATION_DELETE_SET, class->groups[i].store->form.name);
 	}
 	operation_add(l, transaction, OPERATION_DELETE_CHAIN, class->chain->name);
+	counters_leave(l, class, transaction);
 	class_revive(l, class);
 	groups_forget(l, class);
 	class_free(l, class);

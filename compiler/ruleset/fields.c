@@ -184,6 +184,23 @@ void ruleset_sort(struct ruleset *ruleset)
 	}
 }
 
+static int compare_names(const void *left, const void *right)
+{
+	return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+void ruleset_sort_counters(struct ruleset *ruleset)
+{
+	if (ruleset->counter_count > 1)
+		qsort(ruleset->counters, ruleset->counter_count, sizeof *ruleset->counters, compare_names);
+}
+
+bool ruleset_has_counter(const struct ruleset *ruleset, const char *name)
+{
+	return ruleset->counter_count > 0 && bsearch(&name, ruleset->counters, ruleset->counter_count,
+						     sizeof *ruleset->counters, compare_names) != NULL;
+}
+
 struct set *ruleset_set(const struct ruleset *ruleset, const char *name)
 {
 	for (size_t i = 0; i < ruleset->set_count; i++)
@@ -285,6 +302,7 @@ static bool statement_equal(const struct statement *a, const struct statement *b
 		       memcmp(a->last, b->last, sizeof a->last) == 0;
 	case STATEMENT_IN:
 	case STATEMENT_NOT_IN:
+	case STATEMENT_COUNTED:
 	case STATEMENT_MAP:
 		return strcmp(a->set, b->set) == 0;
 	case STATEMENT_LIMIT:
@@ -292,6 +310,7 @@ static bool statement_equal(const struct statement *a, const struct statement *b
 	case STATEMENT_METER:
 		return a->rate == b->rate && a->seconds == b->seconds && a->burst == b->burst &&
 		       strcmp(a->set, b->set) == 0;
+	case STATEMENT_COUNT:
 	case STATEMENT_LOG:
 	case STATEMENT_JUMP:
 	case STATEMENT_GOTO:

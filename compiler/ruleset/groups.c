@@ -153,6 +153,8 @@ static void add_store(struct class *class, struct group *group)
 	group->store->until = group->until;
 	group->store->form.interval = group->shape != SHAPE_KEYED && group->shape != SHAPE_HOSTS;
 	group->store->form.timeout = group->until != 0;
+	group->counted = group->allow_count > 1 && group->special == NULL;
+	group->store->form.counted = group->counted;
 }
 
 /* Makes the groups that an entry can ever need with a peer of this kind, so that they do not depend on who is running.
@@ -245,7 +247,8 @@ static void put(struct lowering *l, struct class *class, const struct allow *all
 			return;
 		}
 		l->budget.left--;
-		*arena_push(class->arena, group->boxes.items, group->boxes.count) = (struct box){*addresses, list[i]};
+		*arena_push(class->arena, group->boxes.items, group->boxes.count) =
+		    (struct box){*addresses, list[i], group->counted ? allow->place : 0};
 	}
 }
 
@@ -299,28 +302,44 @@ static void fill_peer(struct lowering *l, struct class *class, const struct clas
 		fill_node(l, class, entry, peer);
 }
 
+static int compare_boxes(const void *left, const void *right)
+{
+	const struct box *a = left, *b = right;
+	int order = address_compare(&a->addresses.first, &b->addresses.first);
+	if (order == 0)
+		order = memcmp(&a->ports, &b->ports, sizeof a->ports);
+	return order != 0 ? order : (a->allow > b->allow) - (a->allow < b->allow);
+}
+
+/* Of single addresses and ports that several allows open, that of the first; returns how many remain. */
+static size_t keep_first(struct box *boxes, size_t count)
+{
+	size_t kept = 0;
+	if (count > 1)
+		qsort(boxes, count, sizeof *boxes, compare_boxes);
+	for (size_t i = 0; i < count; i++)
+		if (kept == 0 || address_compare(&boxes[kept - 1].addresses.first, &boxes[i].addresses.first) != 0 ||
+		    memcmp(&boxes[kept - 1].ports, &boxes[i].ports, sizeof boxes->ports) != 0)
+			boxes[kept++] = boxes[i];
+	return kept;
+}
+
 static void fill_group(struct lowering *l, struct class *class, struct group *group)
 {
 	struct boxes boxes = group->boxes;
 	bool ports = group->shape != SHAPE_HOSTS && group->shape != SHAPE_NETS;
-	if (group->shape == SHAPE_RANGES || group->shape == SHAPE_SPANS) {
+	if (group->shape == SHAPE_KEYED || group->shape == SHAPE_HOSTS) {
+		boxes.count = keep_first(boxes.items, boxes.count);
+	} else {
 		boxes = boxes_disjoint(class->arena, &boxes, group->boxes.count + l->budget.left);
 		size_t more = boxes.count > group->boxes.count ? boxes.count - group->boxes.count : 0;
 		if (more > l->budget.left && l->budget.passed_by == NULL)
 			l->budget.passed_by = group->allows[0];
 		l->budget.left -= more < l->budget.left ? more : l->budget.left;
 	}
-	if (group->shape == SHAPE_NETS) {
-		struct ranges ranges = {0};
-		for (size_t i = 0; i < boxes.count; i++)
-			*arena_push(class->arena, ranges.items, ranges.count) = boxes.items[i].addresses;
-		ranges_merge(&ranges);
-		boxes = (struct boxes){0};
-		for (size_t i = 0; i < ranges.count; i++)
-			arena_push(class->arena, boxes.items, boxes.count)->addresses = ranges.items[i];
-	}
 	for (size_t i = 0; i < boxes.count; i++)
-		put_box(store_push(class->arena, group->store), &boxes.items[i], ports, group->until);
+		put_box(store_push(class->arena, group->store), &boxes.items[i], ports, group->until,
+			group->counted ? counter_of(l, boxes.items[i].allow)->name : NULL);
 }
 
 void groups_fill(struct lowering *l, struct class *class)
@@ -342,8 +361,11 @@ static bool same_slot(const struct slot *a, const struct slot *b)
 static void add_slot(struct slots *slots, const struct slot *slot)
 {
 	for (size_t i = slots->count; i > 0 && slots->items[i - 1].owner == slot->owner; i--)
-		if (same_slot(&slots->items[i - 1], slot))
+		if (same_slot(&slots->items[i - 1], slot)) {
+			if (slot->allow < slots->items[i - 1].allow)
+				slots->items[i - 1].allow = slot->allow;
 			return;
+		}
 	if (slots->count == slots->room) {
 		slots->room = slots->room * 2 + 1;
 		slots->items = reallocarray(slots->items, slots->room, sizeof *slots->items);
@@ -375,6 +397,7 @@ static void use_slots(struct lowering *l, struct identity *identity, const struc
 							  .owner = &use->class->owner,
 							  .network = network ? use->peer->network : NULL,
 							  .ports = list[j],
+							  .allow = use->entry->allow->place,
 							  .shape = group->shape};
 				if (group->shape == SHAPE_PEERS) /* its set has slots of its own */
 					continue;

@@ -216,6 +216,7 @@ struct ruleset *lowering_ruleset(struct lowering *l, struct arena *arena, bool e
 	struct filling filling = {arena, ruleset, elements};
 	ruleset->generation = l->generation;
 	ruleset->at = l->world.at;
+	counters_list(l, arena, ruleset);
 	if (elements) {
 		for_each_store(l, forget_count, NULL);
 		for_each_member(l, NULL, count_element, NULL);
@@ -297,6 +298,7 @@ struct lowering *lowering_create(const struct world *world, const char *node, ui
 			       .starting = true};
 	identities_prepare(l);
 	classes_prepare(l);
+	counters_prepare(l);
 	common_sets(l);
 	common_chains(l);
 	for (size_t i = 0; i < world->inventory->workload_count && l->budget.passed_by == NULL; i++)
@@ -338,6 +340,7 @@ static void dissolve(struct lowering *l, struct arena *heir)
 	HASH_ITER(hh, l->identities, identity, next_identity) identity_free(l, identity);
 	HASH_CLEAR(named, l->class_names);
 	HASH_CLEAR(hh, l->peer_sets);
+	HASH_CLEAR(hh, l->counters);
 	HASH_ITER(hh, l->classes, class, next_class)
 	{
 		struct arena *arena = class->arena;

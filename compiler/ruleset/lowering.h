@@ -9,6 +9,7 @@
  *   common.c      the sets and chains that every node has
  *   host_workloads.c  the same for workloads that are told by their cgroups
  *   members.c     the elements that one workload puts into all of these
+ *   counters.c    what counts for each allow
  *
  * Then workloads come and go: alteration.c makes a plan of that, empties.c keeps classes without workloads for a while.
  */
@@ -72,6 +73,7 @@ struct group {
 	bool outside;		     /* `world`: only where the address is no known workload's or node's */
 	const struct allow *special; /* an allow with `log` or `rate` has groups of its own; else NULL */
 	bool tcp, udp, sctp;	     /* protocols that can be in it */
+	bool counted;		     /* its elements name counters of several allows; else its rules count for one */
 	const struct allow **allows; /* that it comes from */
 	size_t allow_count;
 	struct boxes boxes;	 /* what is in it whoever runs; ports unused for HOSTS and NETS */
@@ -149,6 +151,7 @@ struct slot {
 	const struct owner *owner;     /* the class or the shared set */
 	const struct network *network; /* only addresses in there; NULL: all */
 	struct port_range ports;
+	uint32_t allow; /* its place: the first that opens this */
 	enum shape shape;
 };
 
@@ -194,6 +197,13 @@ struct meter {
 struct cgroup_level {
 	unsigned level;
 	struct store *egress, *ingress, *local;
+};
+
+/* What counts for an allow; for all that are called alike, as those are that say the same. */
+struct counter {
+	size_t classes; /* that count with it; 0: the kernel needs it no more */
+	UT_hash_handle hh;
+	char name[COUNTER_NAME_SIZE];
 };
 
 /* An element of a workload. */
@@ -242,6 +252,8 @@ struct lowering {
 	struct peer_set *peer_sets;   /* that are shared */
 	struct name *interfaces;
 	struct claim *claims;
+	struct counter **counters_of; /* by the place of an allow, NULL until it is asked for */
+	struct counter *counters;     /* by name */
 
 	/* common.c; by family, NULL where there is none */
 	struct store **stores;
@@ -366,7 +378,7 @@ struct element *store_push(struct arena *arena, struct store *store);
 /* Appends one part to a key, padded to 4 bytes; returns where the next begins. */
 size_t put_part(uint8_t *key, size_t at, const void *bytes, size_t size);
 /* An element for every address and port of a box. */
-void put_box(struct element *element, const struct box *box, bool ports, int64_t until);
+void put_box(struct element *element, const struct box *box, bool ports, int64_t until, const char *counter);
 void put_address(struct element *element, const struct address *address, const char *chain);
 
 /* Calls for each element that a workload at its addresses puts into the sets; the same may come twice, as a port by its
@@ -401,6 +413,22 @@ void class_revive(struct lowering *l, struct class *class);
 
 /* Deletes those that are empty the longest where there are too many, and shared sets that no class uses. */
 void empties_limit(struct lowering *l, struct transaction *transaction);
+
+/* ---- counters.c ---- */
+
+void counters_prepare(struct lowering *l);
+
+/* The counter of the allow at a place; of the lowering. */
+struct counter *counter_of(struct lowering *l, uint32_t allow);
+
+/* A class counts with those of its allows, or no longer: then what nobody counts with is deleted, where there is a
+ * transaction. counters_add makes them; those that are there stay as they are. */
+void counters_take(struct lowering *l, const struct class *class);
+void counters_add(struct lowering *l, const struct class *class, struct transaction *transaction);
+void counters_leave(struct lowering *l, const struct class *class, struct transaction *transaction);
+
+/* Appends those that classes count with to a ruleset. */
+void counters_list(const struct lowering *l, struct arena *arena, struct ruleset *ruleset);
 
 /* ---- alteration.c ---- */
 

@@ -51,7 +51,7 @@ static void put_pair(struct element *element, const void *first, size_t size, co
 	memcpy(element->end, element->key, sizeof element->end);
 }
 
-void put_box(struct element *element, const struct box *box, bool ports, int64_t until)
+void put_box(struct element *element, const struct box *box, bool ports, int64_t until, const char *counter)
 {
 	size_t size = address_size(box->addresses.first.family);
 	size_t at = put_part(element->key, 0, box->addresses.first.bytes, size);
@@ -61,6 +61,7 @@ void put_box(struct element *element, const struct box *box, bool ports, int64_t
 		put_port(element->end, at, box->ports.protocol, box->ports.last);
 	}
 	element->expires = until;
+	element->chain = counter;
 }
 
 /* ---- as a peer ---- */
@@ -85,36 +86,30 @@ static bool slot_holds(const struct slot *slot, const struct address *address)
 	return slot->network == NULL || network_contains(slot->network, address);
 }
 
-static int compare_ports(const void *left, const void *right)
+static const char *slot_counter(const struct asking *a, const struct slot *slot)
 {
-	const struct port_range *a = left, *b = right;
-	if (a->protocol != b->protocol)
-		return a->protocol < b->protocol ? -1 : 1;
-	return (a->first > b->first) - (a->first < b->first);
+	return slot->store->form.counted ? counter_of(a->l, slot->allow)->name : NULL;
 }
 
-/* The ranges of ports that an address has in one set, joined where they overlap: the kernel refuses an element that
- * overlaps another. `first` is the first slot of that set. */
+/* The ranges of ports that an address has in one set, made disjoint: the kernel refuses an element that overlaps
+ * another. `first` is the first slot of that set. */
 static void give_spans(const struct asking *a, const struct slots *slots, size_t first)
 {
 	const struct slot *slot = &slots->items[first];
 	struct arena *arena = arena_create();
-	struct port_range *ports = NULL;
+	struct opening *openings = NULL;
 	size_t count = 0;
 	for (size_t i = first; i < slots->count && slots->items[i].owner == slot->owner; i++)
 		if (slots->items[i].store == slot->store && slot_holds(&slots->items[i], a->address))
-			*arena_push(arena, ports, count) = slots->items[i].ports;
-	if (count > 1)
-		qsort(ports, count, sizeof *ports, compare_ports);
-	for (size_t i = 0; i < count;) {
-		struct box box = {{*a->address, *a->address}, ports[i]};
-		for (i++; i < count && ports[i].protocol == box.ports.protocol &&
-			  ports[i].first <= (uint32_t)box.ports.last + 1;
-		     i++)
-			if (ports[i].last > box.ports.last)
-				box.ports.last = ports[i].last;
+			*arena_push(arena, openings, count) = (struct opening){
+			    slots->items[i].ports, slot->store->form.counted ? slots->items[i].allow : 0};
+	struct opening *disjoint = arena_alloc(arena, (2 * count + 1) * sizeof *disjoint);
+	count = openings_disjoint(openings, count, disjoint);
+	for (size_t i = 0; i < count; i++) {
+		const struct box box = {{*a->address, *a->address}, disjoint[i].ports, disjoint[i].allow};
 		struct element element = {0};
-		put_box(&element, &box, true, slot->store->until);
+		put_box(&element, &box, true, slot->store->until,
+			slot->store->form.counted ? counter_of(a->l, disjoint[i].allow)->name : NULL);
 		give(a, slot->store, &element);
 	}
 	arena_free(arena);
@@ -130,21 +125,44 @@ static bool is_repeated(const struct slots *slots, size_t place)
 	return false;
 }
 
+/* Whether another slot gives the same element for an allow before this one's. That takes two networks, or one and a
+ * peer that is none: else they were the same slot. `begin`: of the class's slots, which end with `end`. */
+static bool is_behind_another(const struct slots *slots, size_t begin, size_t end, size_t place,
+			      const struct address *address)
+{
+	const struct slot *slot = &slots->items[place];
+	for (size_t i = begin; i < end; i++) {
+		const struct slot *other = &slots->items[i];
+		bool before = other->allow != slot->allow ? other->allow < slot->allow : i < place;
+		if (before && other->store == slot->store && slot_holds(other, address) &&
+		    memcmp(&other->ports, &slot->ports, sizeof slot->ports) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void give_slots(const struct asking *a)
 {
 	const struct slots *slots = &a->identity->slots[a->address->family == 6];
+	size_t begin = 0, end = 0; /* of the slots of one class, some for a network */
+	bool networks = false;
 	for (size_t i = 0; i < slots->count; i++) {
 		const struct slot *slot = &slots->items[i];
+		if (i == end) {
+			networks = false;
+			for (begin = i; end < slots->count && slots->items[end].owner == slot->owner; end++)
+				networks = networks || slots->items[end].network != NULL;
+		}
 		if (slot->shape == SHAPE_SPANS) {
 			if (!is_repeated(slots, i))
 				give_spans(a, slots, i);
 			continue;
 		}
-		if (!slot_holds(slot, a->address))
+		if (!slot_holds(slot, a->address) || (networks && is_behind_another(slots, begin, end, i, a->address)))
 			continue;
 		struct element element = {0};
-		put_box(&element, &(struct box){{*a->address, *a->address}, slot->ports}, slot->shape == SHAPE_KEYED,
-			slot->store->until);
+		put_box(&element, &(struct box){.addresses = {*a->address, *a->address}, .ports = slot->ports},
+			slot->shape == SHAPE_KEYED, slot->store->until, slot_counter(a, slot));
 		give(a, slot->store, &element);
 	}
 }

@@ -126,6 +126,24 @@ static void add_lookup(struct nftnl_rule *rule, const struct statement *statemen
 	nftnl_rule_add_expr(rule, e);
 }
 
+/* The kernel finds the counter that the set has for the fields, and counts; where there is none the rule ends. */
+static void add_counted(struct nftnl_rule *rule, const struct statement *statement)
+{
+	struct nftnl_expr *e = make("objref");
+	load_all(rule, statement);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_OBJREF_SET_SREG, NFT_REG_1);
+	nftnl_expr_set_str(e, NFTNL_EXPR_OBJREF_SET_NAME, statement->set);
+	nftnl_rule_add_expr(rule, e);
+}
+
+static void add_count(struct nftnl_rule *rule, const char *counter)
+{
+	struct nftnl_expr *e = make("objref");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_OBJREF_IMM_TYPE, NFT_OBJECT_COUNTER);
+	nftnl_expr_set_str(e, NFTNL_EXPR_OBJREF_IMM_NAME, counter);
+	nftnl_rule_add_expr(rule, e);
+}
+
 /* Register 1 &= `mask`. */
 static void add_mask(struct nftnl_rule *rule, const void *mask, uint32_t size)
 {
@@ -259,8 +277,14 @@ static void add_statement(struct nftnl_rule *rule, const struct statement *state
 	case STATEMENT_MAP:
 		add_lookup(rule, statement);
 		break;
+	case STATEMENT_COUNTED:
+		add_counted(rule, statement);
+		break;
 	case STATEMENT_COUNTER:
 		nftnl_rule_add_expr(rule, make("counter"));
+		break;
+	case STATEMENT_COUNT:
+		add_count(rule, statement->text);
 		break;
 	case STATEMENT_LIMIT:
 		nftnl_rule_add_expr(rule, make_limit(statement->rate, 1, statement->burst));
@@ -346,9 +370,9 @@ struct nftnl_set *netlink_set(const struct set *set, uint32_t id)
 	struct nftnl_set *object = nftnl_set_alloc();
 	if (object == NULL)
 		abort();
-	uint32_t flags = (set->map ? NFT_SET_MAP : 0) | (set->interval ? NFT_SET_INTERVAL : 0) |
-			 (set->timeout ? NFT_SET_TIMEOUT : 0) | (set->dynamic ? NFT_SET_EVAL : 0) |
-			 (form->parts > 1 ? NFT_SET_CONCAT : 0);
+	uint32_t flags = (set->map ? NFT_SET_MAP : 0) | (set->counted ? NFT_SET_OBJECT : 0) |
+			 (set->interval ? NFT_SET_INTERVAL : 0) | (set->timeout ? NFT_SET_TIMEOUT : 0) |
+			 (set->dynamic ? NFT_SET_EVAL : 0) | (form->parts > 1 ? NFT_SET_CONCAT : 0);
 	nftnl_set_set_str(object, NFTNL_SET_TABLE, RULESET_TABLE);
 	nftnl_set_set_str(object, NFTNL_SET_NAME, set->name);
 	nftnl_set_set_u32(object, NFTNL_SET_FAMILY, NFPROTO_INET);
@@ -360,6 +384,8 @@ struct nftnl_set *netlink_set(const struct set *set, uint32_t id)
 		nftnl_set_set_u32(object, NFTNL_SET_DATA_TYPE, NFT_DATA_VERDICT);
 		nftnl_set_set_u32(object, NFTNL_SET_DATA_LEN, DATA_VERDICT_LENGTH);
 	}
+	if (set->counted)
+		nftnl_set_set_u32(object, NFTNL_SET_OBJ_TYPE, NFT_OBJECT_COUNTER);
 	if (set->dynamic)
 		nftnl_set_set_u64(object, NFTNL_SET_TIMEOUT, (uint64_t)set->forget_after * 1000);
 	if (set->size != 0)
@@ -431,6 +457,15 @@ static char *put_goto(char *to, const char *chain)
 	return to;
 }
 
+static char *put_counter(char *to, const char *counter)
+{
+	size_t length = strnlen(counter, RULESET_NAME_SIZE - 1);
+	to = put_header(to, NFTA_SET_ELEM_OBJREF, length + 1);
+	memset(to, 0, RULESET_NAME_SIZE);
+	memcpy(to, counter, length);
+	return to + MNL_ALIGN(length + 1);
+}
+
 /* The end of an interval of one field is exclusive and an element of its own; one that ends with the last address has
  * none. */
 static char *put_interval_end(char *to, const struct set *set, const struct element *element)
@@ -465,7 +500,7 @@ size_t netlink_elements(struct nlmsghdr *message, const struct set *set, const s
 		if (element->expires != 0 && !key_only)
 			to = put_timeout(to, element->expires, at);
 		if (element->chain != NULL && !key_only)
-			to = put_goto(to, element->chain);
+			to = set->counted ? put_counter(to, element->chain) : put_goto(to, element->chain);
 		nest_end(item, to);
 		if (set->interval && !concat)
 			to = put_interval_end(to, set, element);

@@ -92,34 +92,74 @@ static int compare_addresses(const void *left, const void *right)
 	return address_compare(left, right);
 }
 
-static int compare_ports(const void *left, const void *right)
+/* Ports of all protocols in one row. */
+static uint32_t first_of(const struct opening *opening)
 {
-	const struct port_range *a = left, *b = right;
-	if (a->protocol != b->protocol)
-		return a->protocol < b->protocol ? -1 : 1;
-	return a->first < b->first ? -1 : a->first > b->first;
+	return (uint32_t)opening->ports.protocol << 16 | opening->ports.first;
 }
 
-/* Sorts and merges port ranges in place; returns how many remain. */
-static size_t merge_ports(struct port_range *ports, size_t count)
+static uint32_t behind(const struct opening *opening)
 {
-	if (count < 2)
-		return count;
-	qsort(ports, count, sizeof *ports, compare_ports);
-	size_t kept = 0;
-	for (size_t i = 1; i < count; i++) {
-		if (ports[i].protocol != ports[kept].protocol || ports[i].first > (uint32_t)ports[kept].last + 1)
-			ports[++kept] = ports[i];
-		else if (ports[i].last > ports[kept].last)
-			ports[kept].last = ports[i].last;
+	return ((uint32_t)opening->ports.protocol << 16 | opening->ports.last) + 1;
+}
+
+static int compare_openings(const void *left, const void *right)
+{
+	uint32_t a = first_of(left), b = first_of(right);
+	return (a > b) - (a < b);
+}
+
+/* Appends [from, to) of an opening, joined to the one before where that ends there and is of the same allow. */
+static size_t append_opening(struct opening *out, size_t count, const struct opening *opening, uint32_t from,
+			     uint32_t to)
+{
+	struct opening *last = count > 0 ? &out[count - 1] : NULL;
+	bool joins = last != NULL && last->allow == opening->allow && last->ports.protocol == opening->ports.protocol &&
+		     behind(last) == from;
+	if (!joins) {
+		last = &out[count++];
+		*last = *opening;
+		last->ports.first = (uint16_t)from;
 	}
-	return kept + 1;
+	last->ports.last = (uint16_t)(to - 1);
+	return count;
 }
 
-/* Adds the addresses [first, last] with `ports`, joined to the boxes just before where those end at first and have the
- * same ports. `previous` is how many boxes the neighbour before has. */
+size_t openings_disjoint(struct opening *openings, size_t count, struct opening *out)
+{
+	size_t low = 0, next = 0, made = 0; /* from low on not over yet; from next on not begun */
+	uint32_t at = 0;
+	if (count > 1)
+		qsort(openings, count, sizeof *openings, compare_openings);
+	for (;;) {
+		const struct opening *first = NULL;
+		uint32_t until = UINT32_MAX;
+		while (next < count && first_of(&openings[next]) <= at)
+			next++;
+		if (next < count)
+			until = first_of(&openings[next]);
+		while (low < next && behind(&openings[low]) <= at)
+			low++;
+		if (low == count)
+			return made;
+		for (size_t i = low; i < next; i++) {
+			if (behind(&openings[i]) <= at)
+				continue;
+			if (first == NULL || openings[i].allow < first->allow)
+				first = &openings[i];
+			if (behind(&openings[i]) < until)
+				until = behind(&openings[i]);
+		}
+		if (first != NULL)
+			made = append_opening(out, made, first, at, until);
+		at = until;
+	}
+}
+
+/* Adds the addresses [first, last] with what is open there, joined to the boxes just before where those end at first
+ * and have the same open. `previous` is how many boxes the neighbour before has. */
 static size_t append(struct arena *arena, struct boxes *out, size_t previous, struct address_range range,
-		     const struct port_range *ports, size_t count)
+		     const struct opening *openings, size_t count)
 {
 	struct box *before = previous > 0 ? &out->items[out->count - previous] : NULL;
 	struct address behind;
@@ -129,12 +169,14 @@ static size_t append(struct arena *arena, struct boxes *out, size_t previous, st
 		joins = address_next(&behind) && address_compare(&behind, &range.first) == 0;
 	}
 	for (size_t i = 0; joins && i < count; i++)
-		joins = memcmp(&before[i].ports, &ports[i], sizeof *ports) == 0;
+		joins = before[i].allow == openings[i].allow &&
+			memcmp(&before[i].ports, &openings[i].ports, sizeof before[i].ports) == 0;
 	for (size_t i = 0; i < count; i++) {
 		if (joins)
 			before[i].addresses.last = range.last;
 		else
-			*arena_push(arena, out->items, out->count) = (struct box){range, ports[i]};
+			*arena_push(arena, out->items, out->count) =
+			    (struct box){range, openings[i].ports, openings[i].allow};
 	}
 	return count;
 }
@@ -173,7 +215,8 @@ struct boxes boxes_disjoint(struct arena *arena, const struct boxes *boxes, size
 	const struct address *cuts = find_cuts(arena, boxes, &cut_count);
 	struct box *sorted = arena_alloc(arena, (boxes->count + 1) * sizeof *sorted);
 	struct box *holding = arena_alloc(arena, (boxes->count + 1) * sizeof *holding);
-	struct port_range *ports = arena_alloc(arena, (boxes->count + 1) * sizeof *ports);
+	struct opening *openings = arena_alloc(arena, (boxes->count + 1) * sizeof *openings);
+	struct opening *disjoint = arena_alloc(arena, 2 * (boxes->count + 1) * sizeof *disjoint);
 	if (boxes->count > 0) {
 		memcpy(sorted, boxes->items, boxes->count * sizeof *sorted);
 		qsort(sorted, boxes->count, sizeof *sorted, compare_first);
@@ -194,8 +237,8 @@ struct boxes boxes_disjoint(struct arena *arena, const struct boxes *boxes, size
 		     next < boxes->count && address_compare(&sorted[next].addresses.first, &piece.first) <= 0; next++)
 			holding[here++] = sorted[next];
 		for (size_t j = 0; j < here; j++)
-			ports[j] = holding[j].ports;
-		previous = append(arena, &out, previous, piece, ports, merge_ports(ports, here));
+			openings[j] = (struct opening){holding[j].ports, holding[j].allow};
+		previous = append(arena, &out, previous, piece, disjoint, openings_disjoint(openings, here, disjoint));
 	}
 	return out;
 }

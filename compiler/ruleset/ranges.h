@@ -14,6 +14,13 @@ struct ranges {
 struct box {
 	struct address_range addresses;
 	struct port_range ports;
+	uint32_t allow; /* the place of the allow that opens it: of two that overlap, the first counts */
+};
+
+/* Ports that an allow opens. */
+struct opening {
+	struct port_range ports;
+	uint32_t allow;
 };
 
 struct boxes {
@@ -30,6 +37,10 @@ struct ranges ranges_without(struct arena *arena, struct ranges ranges, const st
 
 /* Sorts, and merges what overlaps or touches, in place. */
 void ranges_merge(struct ranges *ranges);
+
+/* Writes the same ports to `out`, which has room for twice as many, sorted and disjoint: where two overlap, that of the
+ * first allow is left; what touches and is of one allow is joined. Sorts `openings`; returns how many there are. */
+size_t openings_disjoint(struct opening *openings, size_t count, struct opening *out);
 
 /* The same set of (address, protocol, port), in boxes of which no two overlap; all of one family. The kernel's pipapo
  * sets refuse an element that overlaps another in part (net/netfilter/nft_set_pipapo.c, nft_pipapo_insert). Cutting can

@@ -105,12 +105,20 @@ static void print_statement(FILE *stream, const struct statement *statement)
 		print_fields(stream, statement);
 		fprintf(stream, "%s@%s", statement->kind == STATEMENT_IN ? " " : " != ", statement->set);
 		break;
+	case STATEMENT_COUNTED:
+		fputs("counter name ", stream);
+		print_fields(stream, statement);
+		fprintf(stream, " map @%s", statement->set);
+		break;
 	case STATEMENT_MAP:
 		print_fields(stream, statement);
 		fprintf(stream, " vmap @%s", statement->set);
 		break;
 	case STATEMENT_COUNTER:
 		fputs("counter", stream);
+		break;
+	case STATEMENT_COUNT:
+		fprintf(stream, "counter name \"%s\"", statement->text);
 		break;
 	case STATEMENT_LIMIT:
 		fprintf(stream, "limit rate %u/second burst %u packets", statement->rate, statement->burst);
@@ -178,7 +186,7 @@ static void print_elements(FILE *stream, const struct set *set, int64_t at)
 		if (element->expires != 0)
 			print_timeout(stream, element->expires - at);
 		if (element->chain != NULL)
-			fprintf(stream, " : goto %s", element->chain);
+			fprintf(stream, set->counted ? " : \"%s\"" : " : goto %s", element->chain);
 		before = ",\n\t\t\t     ";
 	}
 	if (before[0] == ',')
@@ -187,8 +195,11 @@ static void print_elements(FILE *stream, const struct set *set, int64_t at)
 
 static void print_set(FILE *stream, const struct set *set, int64_t at)
 {
-	fprintf(stream, "\t%s %s {\n\t\ttype %s%s\n", set->map ? "map" : "set", set->name, key_forms[set->key].words,
-		set->map ? " : verdict" : "");
+	fprintf(stream, "\t%s %s {\n\t\ttype %s%s\n", set->map || set->counted ? "map" : "set", set->name,
+		key_forms[set->key].words,
+		set->map       ? " : verdict"
+		: set->counted ? " : counter"
+			       : "");
 	if (set->size != 0)
 		fprintf(stream, "\t\tsize %u\n", set->size);
 	if (set->dynamic)
@@ -221,6 +232,8 @@ void ruleset_print(FILE *stream, const struct ruleset *ruleset, int64_t at)
 	fputs("#!/usr/sbin/nft -f\n# Made by ringfence; replaces table inet " RULESET_TABLE " in one transaction.\n"
 	      "table inet " RULESET_TABLE "\ndelete table inet " RULESET_TABLE "\ntable inet " RULESET_TABLE " {\n",
 	      stream);
+	for (size_t i = 0; i < ruleset->counter_count; i++)
+		fprintf(stream, "\tcounter %s {\n\t}\n\n", ruleset->counters[i]);
 	for (size_t i = 0; i < ruleset->set_count; i++)
 		print_set(stream, ruleset->sets[i], at);
 	for (size_t i = 0; i < ruleset->chain_count; i++)

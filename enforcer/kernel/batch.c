@@ -187,6 +187,26 @@ static void write_named(struct batch *batch, const struct operation *operation, 
 	end(batch, message);
 }
 
+/* Without NLM_F_EXCL: one that is there counts on (nf_tables_newobj in net/netfilter/nf_tables_api.c). */
+static void write_counter(struct batch *batch, const struct operation *operation)
+{
+	struct nlmsghdr *message = begin(batch, NFT_MSG_NEWOBJ, NLM_F_CREATE, operation, 0);
+	mnl_attr_put_strz(message, NFTA_OBJ_TABLE, RULESET_TABLE);
+	mnl_attr_put_strz(message, NFTA_OBJ_NAME, operation->name);
+	mnl_attr_put_u32(message, NFTA_OBJ_TYPE, htonl(NFT_OBJECT_COUNTER));
+	mnl_attr_nest_end(message, mnl_attr_nest_start(message, NFTA_OBJ_DATA));
+	end(batch, message);
+}
+
+static void delete_counter(struct batch *batch, const struct operation *operation)
+{
+	struct nlmsghdr *message = begin(batch, NFT_MSG_DELOBJ, 0, operation, 0);
+	mnl_attr_put_strz(message, NFTA_OBJ_TABLE, RULESET_TABLE);
+	mnl_attr_put_strz(message, NFTA_OBJ_NAME, operation->name);
+	mnl_attr_put_u32(message, NFTA_OBJ_TYPE, htonl(NFT_OBJECT_COUNTER));
+	end(batch, message);
+}
+
 static void write_elements(struct batch *batch, const struct operation *operation, int64_t at)
 {
 	bool add = operation->kind == OPERATION_ADD_ELEMENTS;
@@ -224,6 +244,12 @@ static void write_operation(struct batch *batch, const struct operation *operati
 		break;
 	case OPERATION_DELETE_SET:
 		write_named(batch, operation, NFT_MSG_DELSET, NFTA_SET_NAME);
+		break;
+	case OPERATION_ADD_COUNTER:
+		write_counter(batch, operation);
+		break;
+	case OPERATION_DELETE_COUNTER:
+		delete_counter(batch, operation);
 		break;
 	case OPERATION_ADD_ELEMENTS:
 	case OPERATION_DELETE_ELEMENTS:
@@ -267,6 +293,8 @@ static void describe(char *text, size_t size, const struct batch *batch, uint32_
 					    [OPERATION_FLUSH_CHAIN] = "rules of chain",
 					    [OPERATION_DELETE_CHAIN] = "the deletion of chain",
 					    [OPERATION_DELETE_SET] = "the deletion of set",
+					    [OPERATION_ADD_COUNTER] = "counter",
+					    [OPERATION_DELETE_COUNTER] = "the deletion of counter",
 					    [OPERATION_ADD_ELEMENTS] = "element",
 					    [OPERATION_DELETE_ELEMENTS] = "the deletion of element"};
 	const struct origin *origin = &batch->origins[sequence - batch->first];

@@ -12,7 +12,15 @@
 #include <linux/netfilter.h>
 
 /* Bytes that an object takes at least, so that a count is never larger than what follows can hold. */
-enum { OPERATION_LEAST = 1, SET_LEAST = 15, CHAIN_LEAST = 3, RULE_LEAST = 5, STATEMENT_LEAST = 2, ELEMENT_LEAST = 4 };
+enum {
+	OPERATION_LEAST = 1,
+	COUNTER_LEAST = 2,
+	SET_LEAST = 15,
+	CHAIN_LEAST = 3,
+	RULE_LEAST = 5,
+	STATEMENT_LEAST = 2,
+	ELEMENT_LEAST = 4
+};
 
 struct reader {
 	struct arena *arena;
@@ -131,17 +139,20 @@ static struct set *get_set(struct reader *r)
 	uint8_t flags;
 	get_name(r, set->name);
 	set->key = (enum key_type)get_choice(r, KEY_TYPE_COUNT, "a type of key is not known");
-	get_flags(r, 15, &flags);
+	get_flags(r, 31, &flags);
 	set->map = (flags & 1) != 0;
 	set->interval = (flags & 2) != 0;
 	set->timeout = (flags & 4) != 0;
 	set->dynamic = (flags & 8) != 0;
+	set->counted = (flags & 16) != 0;
+	if (set->map && set->counted)
+		fail(r, "a set is a map and counted");
 	set->forget_after = get_u32(r);
 	set->size = get_u32(r);
 	return set;
 }
 
-/* `chain`: where the one before it leads. */
+/* `chain`: where the one before it leads, or what it counts with. */
 static void get_element(struct reader *r, const struct set *set, struct element *element, const char *chain,
 			bool key_only)
 {
@@ -154,14 +165,14 @@ static void get_element(struct reader *r, const struct set *set, struct element 
 		element->expires = get_i64(r);
 	if (element->expires < 0)
 		fail(r, "an element ends before time began");
-	if (!set->map || key_only)
+	if ((!set->map && !set->counted) || key_only)
 		return;
 	if (get_text(r, name, sizeof name - 1) == 0)
 		element->chain = chain;
 	else if (is_ours(name))
 		element->chain = arena_copy(r->arena, name, strlen(name));
 	if (element->chain == NULL)
-		fail(r, "an element of a map leads nowhere");
+		fail(r, "an element of a map leads nowhere, or one that is counted has no counter");
 }
 
 static struct element *get_elements(struct reader *r, const struct set *set, size_t *count, bool keys_only)
@@ -180,7 +191,7 @@ static const char *get_statement_text(struct reader *r)
 	return arena_copy(r->arena, text, length);
 }
 
-static const char *get_chain_name(struct reader *r)
+static const char *get_kept_name(struct reader *r)
 {
 	char name[RULESET_NAME_SIZE];
 	get_name(r, name);
@@ -206,8 +217,8 @@ static void get_statement(struct reader *r, struct statement *statement)
 		get_name(r, statement->set);
 	if (form->text)
 		statement->text = get_statement_text(r);
-	if (form->chain)
-		statement->text = get_chain_name(r);
+	if (form->name)
+		statement->text = get_kept_name(r);
 	if (form->rate) {
 		statement->rate = get_u32(r);
 		statement->seconds = get_u32(r);
@@ -286,6 +297,12 @@ static void get_operation(struct reader *r, struct operation *operation)
 	case OPERATION_DELETE_SET:
 		get_foreign_name(r, operation->name);
 		break;
+	case OPERATION_ADD_COUNTER:
+		get_name(r, operation->name);
+		break;
+	case OPERATION_DELETE_COUNTER:
+		get_foreign_name(r, operation->name);
+		break;
 	case OPERATION_ADD_ELEMENTS:
 	case OPERATION_DELETE_ELEMENTS:
 		operation->set = get_set(r);
@@ -334,6 +351,10 @@ const char *ruleset_decode(struct arena *arena, const uint8_t *bytes, size_t len
 		fail(r, "a generation has no such number");
 	read->at = get_i64(r);
 	get_text(r, read->revision, sizeof read->revision - 1);
+	read->counter_count = get_count(r, COUNTER_LEAST);
+	read->counters = arena_alloc(arena, (read->counter_count + 1) * sizeof *read->counters);
+	for (size_t i = 0; i < read->counter_count; i++)
+		read->counters[i] = get_kept_name(r);
 	read->set_count = get_count(r, SET_LEAST);
 	read->sets = arena_alloc(arena, (read->set_count + 1) * sizeof *read->sets);
 	for (size_t i = 0; i < read->set_count; i++) {

@@ -64,6 +64,12 @@ static const char *read_goto(const struct nlattr *nest)
 	return strnlen(mnl_attr_get_str(chain), size) < size ? mnl_attr_get_str(chain) : "";
 }
 
+static const char *read_counter(const struct nlattr *name)
+{
+	size_t size = mnl_attr_get_payload_len(name);
+	return strnlen(mnl_attr_get_str(name), size) < size ? mnl_attr_get_str(name) : "";
+}
+
 static int read_attribute(struct told *told, size_t key_bytes, int64_t at, const struct nlattr *attribute)
 {
 	struct element *element = &told->element;
@@ -78,6 +84,9 @@ static int read_attribute(struct told *told, size_t key_bytes, int64_t at, const
 	case NFTA_SET_ELEM_DATA:
 		element->chain = read_goto(attribute);
 		return 0;
+	case NFTA_SET_ELEM_OBJREF:
+		element->chain = read_counter(attribute);
+		return 0;
 	case NFTA_SET_ELEM_EXPIRATION:
 		if (size != sizeof(uint64_t))
 			return -EBADMSG;
@@ -89,7 +98,7 @@ static int read_attribute(struct told *told, size_t key_bytes, int64_t at, const
 		flags = ntohl(mnl_attr_get_u32(attribute));
 		told->end = (flags & NFT_SET_ELEM_INTERVAL_END) != 0;
 		return 0;
-	default: /* counters, comments: nothing of ours */
+	default: /* comments: nothing of ours */
 		return 0;
 	}
 }

@@ -15,8 +15,10 @@ const struct statement_form statement_forms[STATEMENT_KINDS] = {
     [STATEMENT_RANGE] = {1, 1, .value = true, .last = true},
     [STATEMENT_IN] = {1, 3, .set = true},
     [STATEMENT_NOT_IN] = {1, 3, .set = true},
+    [STATEMENT_COUNTED] = {1, 3, .set = true},
     [STATEMENT_MAP] = {1, 3, .set = true},
     [STATEMENT_COUNTER] = {0, 0, .set = false},
+    [STATEMENT_COUNT] = {0, 0, .name = true},
     [STATEMENT_LIMIT] = {0, 0, .rate = true},
     [STATEMENT_METER] = {1, 3, .set = true, .rate = true},
     [STATEMENT_LOG] = {0, 0, .text = true},
@@ -25,8 +27,8 @@ const struct statement_form statement_forms[STATEMENT_KINDS] = {
     [STATEMENT_RESET] = {0, 0, .set = false},
     [STATEMENT_REJECT] = {0, 0, .set = false},
     [STATEMENT_RETURN] = {0, 0, .set = false},
-    [STATEMENT_JUMP] = {0, 0, .chain = true},
-    [STATEMENT_GOTO] = {0, 0, .chain = true},
+    [STATEMENT_JUMP] = {0, 0, .name = true},
+    [STATEMENT_GOTO] = {0, 0, .name = true},
 };
 
 void encoded_finish(struct encoded *encoded)
@@ -76,13 +78,14 @@ static void put_set(struct encoded *to, const struct set *set)
 {
 	put_text(to, set->name);
 	put_u8(to, (uint8_t)set->key);
-	put_u8(to, (uint8_t)(set->map | set->interval << 1 | set->timeout << 2 | set->dynamic << 3));
+	put_u8(to,
+	       (uint8_t)(set->map | set->interval << 1 | set->timeout << 2 | set->dynamic << 3 | set->counted << 4));
 	put_u32(to, set->forget_after);
 	put_u32(to, set->size);
 }
 
-/* An element of a map often leads where the one before it does: an empty text says so. One that goes is known by its
- * key, and may lead to what others made. */
+/* An element of a map often leads where the one before it does, and one that is counted counts with it: an empty text
+ * says so. One that goes is known by its key, and may lead to what others made. */
 static void put_elements(struct encoded *to, const struct set *set, const struct element *elements, size_t count,
 			 bool keys_only)
 {
@@ -96,7 +99,7 @@ static void put_elements(struct encoded *to, const struct set *set, const struct
 			put(to, element->end, size);
 		if (set->timeout && !keys_only)
 			put_i64(to, element->expires);
-		if (set->map && !keys_only)
+		if ((set->map || set->counted) && !keys_only)
 			put_text(to, chain != NULL && strcmp(chain, element->chain) == 0 ? "" : element->chain);
 		chain = element->chain;
 	}
@@ -117,7 +120,7 @@ static void put_statement(struct encoded *to, const struct statement *statement)
 		put_u8(to, statement->prefix);
 	if (form->set)
 		put_text(to, statement->set);
-	if (form->text || form->chain)
+	if (form->text || form->name)
 		put_text(to, statement->text);
 	if (form->rate) {
 		put_u32(to, statement->rate);
@@ -164,6 +167,8 @@ static void put_operation(struct encoded *to, const struct operation *operation)
 	case OPERATION_FLUSH_CHAIN:
 	case OPERATION_DELETE_CHAIN:
 	case OPERATION_DELETE_SET:
+	case OPERATION_ADD_COUNTER:
+	case OPERATION_DELETE_COUNTER:
 		put_text(to, operation->name);
 		break;
 	case OPERATION_ADD_ELEMENTS:
@@ -193,6 +198,9 @@ void ruleset_encode(struct encoded *to, const struct ruleset *ruleset)
 	put_u32(to, ruleset->generation);
 	put_i64(to, ruleset->at);
 	put_text(to, ruleset->revision);
+	put_u32(to, ruleset->counter_count);
+	for (size_t i = 0; i < ruleset->counter_count; i++)
+		put_text(to, ruleset->counters[i]);
 	put_u32(to, ruleset->set_count);
 	for (size_t i = 0; i < ruleset->set_count; i++) {
 		put_set(to, ruleset->sets[i]);

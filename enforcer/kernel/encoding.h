@@ -2,7 +2,7 @@
  * outlives a restart.
  *
  *     plan     at | count of transactions | for each: settled, count of operations, operations
- *     ruleset  generation, at, revision | sets, each with its elements | chains, each with its rules
+ *     ruleset  generation, at, revision | counters | sets, each with its elements | chains, each with its rules
  *
  * Numbers are little-endian and as wide as in the code; texts have a length in front. Nothing names a table: there is
  * only ours. */
@@ -31,7 +31,8 @@ const char *ruleset_decode(struct arena *arena, const uint8_t *bytes, size_t len
 /* What a statement of a kind carries, and how many fields. */
 struct statement_form {
 	uint8_t fields_least, fields_most;
-	bool value, last, prefix, set, text, chain, rate; /* `text` as a log prefix, `chain` as the name of one */
+	bool value, last, prefix, set, text, name,
+	    rate; /* `text` as a log prefix, `name` as that of a chain or counter */
 };
 extern const struct statement_form statement_forms[];
 

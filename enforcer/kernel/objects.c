@@ -12,6 +12,7 @@
 #include <libmnl/libmnl.h>
 #include <libnftnl/chain.h>
 #include <libnftnl/expr.h>
+#include <libnftnl/object.h>
 #include <libnftnl/rule.h>
 #include <libnftnl/udata.h>
 #include <libnftnl/set.h>
@@ -241,6 +242,25 @@ static void fold_counter(struct folding *f, const struct nftnl_expr *e)
 	add_plain(f, STATEMENT_COUNTER);
 }
 
+static void fold_counted(struct folding *f, const struct nftnl_expr *e)
+{
+	bool set = nftnl_expr_is_set(e, NFTNL_EXPR_OBJREF_SET_SREG);
+	if (!set) {
+		const char *name = nftnl_expr_get_str(e, NFTNL_EXPR_OBJREF_IMM_NAME);
+		struct statement *count = add_plain(f, STATEMENT_COUNT);
+		count->text = name != NULL ? arena_copy(f->arena, name, strlen(name)) : NULL;
+		f->unknown = f->unknown || name == NULL ||
+			     nftnl_expr_get_u32(e, NFTNL_EXPR_OBJREF_IMM_TYPE) != NFT_OBJECT_COUNTER;
+		return;
+	}
+	f->unknown = f->unknown || f->load_count == 0 || f->masked ||
+		     nftnl_expr_get_u32(e, NFTNL_EXPR_OBJREF_SET_SREG) != NFT_REG_1;
+	for (size_t i = 0; i < f->load_count; i++)
+		f->unknown = f->unknown || f->sizes[i] != field_forms[f->loads[i]].size;
+	struct statement *statement = add(f, STATEMENT_COUNTED);
+	copy_name(f, statement->set, nftnl_expr_get_str(e, NFTNL_EXPR_OBJREF_SET_NAME));
+}
+
 static void read_limit(struct folding *f, const struct nftnl_expr *e, struct statement *statement)
 {
 	uint64_t rate = nftnl_expr_get_u64(e, NFTNL_EXPR_LIMIT_RATE),
@@ -346,7 +366,7 @@ static int fold_expression(struct nftnl_expr *e, void *context)
 		     {"ct", fold_ct},	      {"bitwise", fold_bitwise},     {"cmp", fold_compare},
 		     {"lookup", fold_lookup}, {"counter", fold_counter},     {"limit", fold_limit},
 		     {"log", fold_log},	      {"immediate", fold_immediate}, {"reject", fold_reject},
-		     {"socket", fold_socket}};
+		     {"socket", fold_socket}, {"objref", fold_counted}};
 	struct folding *f = context;
 	const char *name = nftnl_expr_get_str(e, NFTNL_EXPR_NAME);
 	bool known = false, waits = f->waiting != NULL;
@@ -489,6 +509,7 @@ static bool read_form(struct set *set, struct nftnl_set *object)
 		set->key = known ? (enum key_type)i : KEY_ADDRESS4;
 	}
 	set->map = (flags & NFT_SET_MAP) != 0;
+	set->counted = (flags & NFT_SET_OBJECT) != 0;
 	set->interval = (flags & NFT_SET_INTERVAL) != 0;
 	set->timeout = (flags & NFT_SET_TIMEOUT) != 0;
 	set->size = nftnl_set_is_set(object, NFTNL_SET_DESC_SIZE) ? nftnl_set_get_u32(object, NFTNL_SET_DESC_SIZE) : 0;
@@ -497,8 +518,9 @@ static bool read_form(struct set *set, struct nftnl_set *object)
 	set->dynamic = (flags & NFT_SET_EVAL) != 0;
 	set->forget_after = (uint32_t)(timeout / 1000);
 	return known &&
-	       (flags &
-		~(uint32_t)(NFT_SET_MAP | NFT_SET_INTERVAL | NFT_SET_TIMEOUT | NFT_SET_CONCAT | NFT_SET_EVAL)) == 0 &&
+	       (flags & ~(uint32_t)(NFT_SET_MAP | NFT_SET_OBJECT | NFT_SET_INTERVAL | NFT_SET_TIMEOUT | NFT_SET_CONCAT |
+				    NFT_SET_EVAL)) == 0 &&
+	       (!set->counted || nftnl_set_get_u32(object, NFTNL_SET_OBJ_TYPE) == NFT_OBJECT_COUNTER) &&
 	       (!set->map || nftnl_set_get_u32(object, NFTNL_SET_DATA_TYPE) == NFT_DATA_VERDICT) &&
 	       (timeout == 0 || set->dynamic) && !nftnl_set_is_set(object, NFTNL_SET_EXPR) &&
 	       !nftnl_set_is_set(object, NFTNL_SET_EXPRESSIONS);
@@ -530,6 +552,22 @@ int objects_add_set(struct objects *objects, const struct nlmsghdr *message)
 		*arena_push(objects->arena, objects->ruleset->sets, objects->ruleset->set_count) = set;
 	}
 	nftnl_set_free(object);
+	return error;
+}
+
+int objects_add_counter(struct objects *objects, const struct nlmsghdr *message)
+{
+	struct nftnl_obj *object = nftnl_obj_alloc();
+	if (object == NULL)
+		return -ENOMEM;
+	int error = nftnl_obj_nlmsg_parse(message, object) == 0 ? 0 : -EBADMSG;
+	if (error == 0 && strcmp(nftnl_obj_get_str(object, NFTNL_OBJ_TABLE), RULESET_TABLE) == 0 &&
+	    nftnl_obj_get_u32(object, NFTNL_OBJ_TYPE) == NFT_OBJECT_COUNTER) {
+		const char *name = nftnl_obj_get_str(object, NFTNL_OBJ_NAME);
+		*arena_push(objects->arena, objects->ruleset->counters, objects->ruleset->counter_count) =
+		    arena_copy(objects->arena, name, strlen(name));
+	}
+	nftnl_obj_free(object);
 	return error;
 }
 

@@ -1,4 +1,4 @@
-/* Chains, rules and sets from the messages that the kernel describes them in. */
+/* Chains, rules, sets and counters from the messages that the kernel describes them in. */
 #ifndef ENFORCER_KERNEL_OBJECTS_H
 #define ENFORCER_KERNEL_OBJECTS_H
 
@@ -18,6 +18,7 @@ struct objects {
 int objects_add_chain(struct objects *objects, const struct nlmsghdr *message);
 int objects_add_rule(struct objects *objects, const struct nlmsghdr *message);
 int objects_add_set(struct objects *objects, const struct nlmsghdr *message);
+int objects_add_counter(struct objects *objects, const struct nlmsghdr *message);
 
 /* Fills in which generation the rules are of, when all are there. */
 void objects_find_generation(struct ruleset *ruleset);

@@ -33,7 +33,7 @@ enum {
 	ANSWER_OF_ONE = ANSWER_SIZE / KERNEL_RECEIVE_MOST, /* one element with all that can be on it */
 };
 
-enum phase { CHAINS, RULES, SETS, ELEMENTS, FINISHED };
+enum phase { CHAINS, RULES, COUNTERS, SETS, ELEMENTS, FINISHED };
 
 struct scan {
 	struct kernel *kernel;
@@ -373,6 +373,7 @@ static int end_objects(struct scan *scan, bool changed)
 	if (changed)
 		return begin_objects(scan);
 	scan->objects_generation = scan->generation;
+	ruleset_sort_counters(scan->objects.ruleset);
 	objects_find_generation(scan->objects.ruleset);
 	if (scan->reader.objects != NULL)
 		scan->reader.objects(scan->reader.context, scan->objects.ruleset);
@@ -401,7 +402,8 @@ static int end_dump(struct scan *scan)
 
 static int begin_dump(struct scan *scan)
 {
-	static const uint16_t types[] = {NFT_MSG_GETCHAIN, NFT_MSG_GETRULE, NFT_MSG_GETSET, NFT_MSG_GETSETELEM};
+	static const uint16_t types[] = {NFT_MSG_GETCHAIN, NFT_MSG_GETRULE, NFT_MSG_GETOBJ, NFT_MSG_GETSET,
+					 NFT_MSG_GETSETELEM};
 	_Alignas(struct nlmsghdr) char room[256];
 	int error = send_request(scan, request(scan, room, types[scan->phase], NLM_F_DUMP, current_set(scan)));
 	scan->dumping = error == 0;
@@ -415,6 +417,8 @@ static int take_dumped(struct scan *scan, const struct nlmsghdr *message)
 		return objects_add_chain(&scan->objects, message);
 	case RULES:
 		return objects_add_rule(&scan->objects, message);
+	case COUNTERS:
+		return objects_add_counter(&scan->objects, message);
 	case SETS:
 		return objects_add_set(&scan->objects, message);
 	case ELEMENTS:

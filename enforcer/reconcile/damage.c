@@ -332,7 +332,7 @@ static const char *rule_ports(struct telling *t, const struct rule *rule, const 
 	for (size_t i = 0; i < rule->statement_count; i++) {
 		const struct statement *s = &rule->statements[i];
 		bool range = s->kind == STATEMENT_RANGE;
-		if (s->kind == STATEMENT_IN && strcmp(s->set, set) == 0)
+		if ((s->kind == STATEMENT_IN || s->kind == STATEMENT_COUNTED) && strcmp(s->set, set) == 0)
 			asks = true;
 		if (s->kind == STATEMENT_EQUAL && (s->fields[0] == FIELD_L4PROTO || s->fields[0] == FIELD_CT_PROTOCOL))
 			ports.protocol = s->value[0];
@@ -509,6 +509,10 @@ static void tell_element(struct telling *t, const struct oddity *o)
 		tell(t, DAMAGE_CHANGED, o->set->name, "when an allow ends, in set %s", o->set->name);
 		return;
 	}
+	if (o->set->counted && counterpart(t, o) != NULL) {
+		tell(t, DAMAGE_CHANGED, o->set->name, "which allow it counts for, in set %s", o->set->name);
+		return;
+	}
 	for (size_t i = 0; i < sizeof set_roles / sizeof *set_roles; i++)
 		if (strncmp(role, set_roles[i].begins, strlen(set_roles[i].begins)) == 0) {
 			set_roles[i].tell(t, o);
@@ -573,8 +577,9 @@ static bool lets_all_pass(const struct rule *rule)
 	for (size_t i = 0; i < rule->statement_count; i++) {
 		enum statement_kind kind = rule->statements[i].kind;
 		ends = ends || kind == STATEMENT_ACCEPT || kind == STATEMENT_RETURN;
-		conditions = conditions || (kind != STATEMENT_COUNTER && kind != STATEMENT_LOG &&
-					    kind != STATEMENT_ACCEPT && kind != STATEMENT_RETURN);
+		conditions =
+		    conditions || (kind != STATEMENT_COUNTER && kind != STATEMENT_COUNT && kind != STATEMENT_LOG &&
+				   kind != STATEMENT_ACCEPT && kind != STATEMENT_RETURN);
 	}
 	return ends && !conditions;
 }
@@ -663,6 +668,12 @@ static void tell_operation(struct telling *t, const struct operation *operation)
 		break;
 	case OPERATION_DELETE_SET:
 		tell(t, DAMAGE_FOREIGN, operation->name, "set %s is none of ours", operation->name);
+		break;
+	case OPERATION_ADD_COUNTER:
+		tell(t, DAMAGE_CHANGED, operation->name, "counter %s of an allow is gone", operation->name);
+		break;
+	case OPERATION_DELETE_COUNTER:
+		tell(t, DAMAGE_FOREIGN, operation->name, "counter %s is none of ours", operation->name);
 		break;
 	case OPERATION_ADD_ELEMENTS:
 	case OPERATION_DELETE_ELEMENTS:

@@ -14,6 +14,8 @@ static const struct {
     [OPERATION_FLUSH_CHAIN] = {"rules of chain", '-'},
     [OPERATION_DELETE_CHAIN] = {"chain", '-'},
     [OPERATION_DELETE_SET] = {"set", '-'},
+    [OPERATION_ADD_COUNTER] = {"counter", '+'},
+    [OPERATION_DELETE_COUNTER] = {"counter", '-'},
     [OPERATION_ADD_ELEMENTS] = {NULL, '+'},
     [OPERATION_DELETE_ELEMENTS] = {NULL, '-'},
 };

@@ -27,8 +27,8 @@ static bool is_empty(const struct ruleset *ruleset)
 
 bool set_same_form(const struct set *a, const struct set *b)
 {
-	return a->key == b->key && a->map == b->map && a->interval == b->interval && a->timeout == b->timeout &&
-	       a->dynamic == b->dynamic && a->forget_after == b->forget_after;
+	return a->key == b->key && a->map == b->map && a->counted == b->counted && a->interval == b->interval &&
+	       a->timeout == b->timeout && a->dynamic == b->dynamic && a->forget_after == b->forget_after;
 }
 
 static bool same_hook(const struct chain *a, const struct chain *b)
@@ -152,13 +152,23 @@ static void add_rules(struct planning *p, size_t transaction, const struct chain
 		add(p, transaction, OPERATION_ADD_RULES, chain->name)->chain = chain;
 }
 
-/* What no packet meets yet. Sets and chains come before the elements and rules that name them. */
+/* An operation for each counter of `of` that is not in `without`; both are sorted. */
+static void add_counters(struct planning *p, size_t transaction, enum operation_kind kind, const struct ruleset *of,
+			 const struct ruleset *without)
+{
+	for (size_t i = 0; i < of->counter_count; i++)
+		if (without == NULL || !ruleset_has_counter(without, of->counters[i]))
+			add(p, transaction, kind, of->counters[i]);
+}
+
+/* What no packet meets yet. Counters, sets and chains come before the elements and rules that name them. */
 static void plan_build(struct planning *p)
 {
 	const struct ruleset *desired = p->desired, *actual = p->actual;
 	bool empty = is_empty(actual);
 	if (empty)
 		add(p, BUILD, OPERATION_ADD_TABLE, RULESET_TABLE);
+	add_counters(p, BUILD, OPERATION_ADD_COUNTER, desired, empty ? NULL : actual);
 	for (size_t i = 0; i < desired->set_count; i++)
 		if (empty || ruleset_index_set(p->there, desired->sets[i]->name) == NULL)
 			add(p, BUILD, OPERATION_ADD_SET, desired->sets[i]->name)->set = desired->sets[i];
@@ -216,7 +226,7 @@ static void plan_change(struct planning *p)
 	}
 }
 
-/* What no packet meets any more. Rules go first, then the maps that name chains, then chains. */
+/* What no packet meets any more. Rules go first, then the maps that name chains, then chains; counters last. */
 static void plan_delete(struct planning *p)
 {
 	const struct ruleset *actual = p->actual;
@@ -229,6 +239,7 @@ static void plan_delete(struct planning *p)
 	for (size_t i = 0; i < actual->chain_count; i++)
 		if (ruleset_index_chain(p->wanted, actual->chains[i]->name) == NULL)
 			add(p, DELETE, OPERATION_DELETE_CHAIN, actual->chains[i]->name);
+	add_counters(p, DELETE, OPERATION_DELETE_COUNTER, actual, p->desired);
 	/* The kernel takes the rules of a chain and the elements of a map away at once, and a packet that is on its way
 	 * there would find it empty. */
 	p->plan->transactions[DELETE].settled = true;

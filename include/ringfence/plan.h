@@ -17,6 +17,8 @@ enum operation_kind {
 	OPERATION_FLUSH_CHAIN,	/* all rules of the chain called `name` */
 	OPERATION_DELETE_CHAIN, /* by name; empty and unused by then */
 	OPERATION_DELETE_SET,	/* by name */
+	OPERATION_ADD_COUNTER,	/* by name; one that is there stays as it is */
+	OPERATION_DELETE_COUNTER,
 	OPERATION_ADD_ELEMENTS, /* elements[0 .. element_count) of `set` */
 	OPERATION_DELETE_ELEMENTS,
 };

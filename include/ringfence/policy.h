@@ -138,6 +138,7 @@ struct allow {
 	struct rate rate;
 	const char *why, *owner;
 	const char *key; /* what it says, wherever it stands: allows are sorted by it */
+	uint32_t place;	 /* among the policy's allows */
 	struct span span;
 };
 

@@ -71,14 +71,15 @@ enum key_type {
 struct element {
 	uint8_t key[ELEMENT_KEY_MAX];
 	uint8_t end[ELEMENT_KEY_MAX]; /* interval sets: the last key, inclusive in every part; else equal to key */
-	const char *chain;	      /* maps: the chain to go to; else NULL */
+	const char *chain;	      /* maps: the chain to go to; counted sets: the counter; else NULL */
 	int64_t expires;	      /* sets with timeouts: Unix time in seconds; else 0 */
 };
 
 struct set {
 	char name[RULESET_NAME_SIZE];
 	enum key_type key;
-	bool map; /* to verdicts: goto a chain */
+	bool map;     /* to verdicts: goto a chain */
+	bool counted; /* each element names a counter, which STATEMENT_COUNTED counts with; no map */
 	bool interval;
 	bool timeout;
 	bool dynamic;		  /* the kernel adds elements by STATEMENT_METER: there are none of ours */
@@ -98,8 +99,10 @@ enum statement_kind {
 	STATEMENT_RANGE, /* the field is from value to last, both included */
 	STATEMENT_IN,	 /* the concatenation of fields is in `set`; STATEMENT_NOT_IN the other way */
 	STATEMENT_NOT_IN,
-	STATEMENT_MAP, /* the verdict that map `set` has for the fields; none: go on */
+	STATEMENT_COUNTED, /* as STATEMENT_IN, and the counter counts that `set` has for the fields */
+	STATEMENT_MAP,	   /* the verdict that map `set` has for the fields; none: go on */
 	STATEMENT_COUNTER,
+	STATEMENT_COUNT, /* with the counter `text` */
 	STATEMENT_LIMIT, /* pass `rate` packets a second, with a burst of `burst` */
 	STATEMENT_METER, /* the same in `seconds`, counted for each value of the field apart, in dynamic `set` */
 	STATEMENT_LOG,	 /* to RULESET_LOG_GROUP, with `text` as prefix */
@@ -146,6 +149,8 @@ struct ruleset {
 	size_t set_count;
 	struct chain **chains; /* the fixed chains stand last: they name the others */
 	size_t chain_count;
+	const char **counters; /* sorted; of the table, not of a generation: they count on through all of them */
+	size_t counter_count;
 	char revision[17]; /* hash of the policy's meaning, in hexadecimal */
 };
 
@@ -185,8 +190,16 @@ int element_compare(const void *a, const void *b, size_t key_bytes);
 struct ruleset *ruleset_lower(struct arena *arena, const struct world *world, const char *node, uint32_t generation,
 			      struct diagnostics *diagnostics);
 
+/* What the counter of an allow is called: the same for allows that say the same, wherever they stand. */
+enum { COUNTER_NAME_SIZE = 14 };
+void counter_name(char name[COUNTER_NAME_SIZE], const struct allow *allow);
+
 /* Sorts the elements of every set and removes equal ones. */
 void ruleset_sort(struct ruleset *ruleset);
+void ruleset_sort_counters(struct ruleset *ruleset);
+
+/* Whether it is among the counters, which are sorted. */
+bool ruleset_has_counter(const struct ruleset *ruleset, const char *name);
 
 /* Each returns NULL when there is none. */
 struct set *ruleset_set(const struct ruleset *ruleset, const char *name);

@@ -234,6 +234,7 @@ static size_t run_statement(const struct run *run, const struct statement *s, si
 	switch (s->kind) {
 	case STATEMENT_IN:
 	case STATEMENT_NOT_IN:
+	case STATEMENT_COUNTED:
 	case STATEMENT_MAP:
 		return look_up(run, s, key, state, depth, ends, next);
 	case STATEMENT_ACCEPT:
@@ -261,6 +262,7 @@ static size_t run_statement(const struct run *run, const struct statement *s, si
 	case STATEMENT_BITS:
 	case STATEMENT_NO_BITS:
 	case STATEMENT_COUNTER:
+	case STATEMENT_COUNT:
 	case STATEMENT_LIMIT:
 	case STATEMENT_METER:
 	case STATEMENT_LOG:

@@ -31,6 +31,9 @@ struct ruleset *model_copy(struct arena *arena, const struct ruleset *from)
 		*chain = *from->chains[i];
 		*arena_push(arena, to->chains, to->chain_count) = chain;
 	}
+	for (size_t i = 0; i < from->counter_count; i++)
+		*arena_push(arena, to->counters, to->counter_count) =
+		    arena_copy(arena, from->counters[i], strlen(from->counters[i]));
 	return to;
 }
 
@@ -64,6 +67,42 @@ static bool overlap(enum key_type key, const struct element *a, const struct ele
 	return common;
 }
 
+static bool has_counter(const struct ruleset *ruleset, const char *name)
+{
+	for (size_t i = 0; i < ruleset->counter_count; i++)
+		if (strcmp(ruleset->counters[i], name) == 0)
+			return true;
+	return false;
+}
+
+static bool is_counter_named(const struct ruleset *ruleset, const char *name)
+{
+	for (size_t i = 0; i < ruleset->set_count; i++)
+		for (size_t j = 0; ruleset->sets[i]->counted && j < ruleset->sets[i]->element_count; j++)
+			if (strcmp(ruleset->sets[i]->elements[j].chain, name) == 0)
+				return true;
+	for (size_t i = 0; i < ruleset->chain_count; i++)
+		for (size_t j = 0; j < ruleset->chains[i]->rule_count; j++)
+			for (size_t k = 0; k < ruleset->chains[i]->rules[j].statement_count; k++) {
+				const struct statement *s = &ruleset->chains[i]->rules[j].statements[k];
+				if (s->kind == STATEMENT_COUNT && strcmp(s->text, name) == 0)
+					return true;
+			}
+	return false;
+}
+
+static void delete_counter(struct model *model, const char *name)
+{
+	struct ruleset *ruleset = model->ruleset;
+	if (!has_counter(ruleset, name))
+		refuse(model, "a counter to delete is not there", name);
+	if (is_counter_named(ruleset, name))
+		refuse(model, "a counter to delete is in use", name);
+	for (size_t i = 0; i < ruleset->counter_count; i++)
+		if (strcmp(ruleset->counters[i], name) == 0)
+			ruleset->counters[i] = ruleset->counters[--ruleset->counter_count];
+}
+
 static void add_elements(struct model *model, struct set *set, const struct operation *operation)
 {
 	for (size_t i = 0; i < operation->element_count; i++) {
@@ -71,10 +110,12 @@ static void add_elements(struct model *model, struct set *set, const struct oper
 		for (size_t j = 0; j < set->element_count; j++)
 			if (overlap(set->key, &set->elements[j], element))
 				refuse(model, "an element is there", set->name);
-		if (set->map != (element->chain != NULL) || set->timeout != (element->expires != 0))
+		if ((set->map || set->counted) != (element->chain != NULL) || set->timeout != (element->expires != 0))
 			refuse(model, "an element has not the form of its set", set->name);
 		if (set->map && ruleset_chain(model->ruleset, element->chain) == NULL)
 			refuse(model, "a map names a chain that is not there", element->chain);
+		if (set->counted && !has_counter(model->ruleset, element->chain))
+			refuse(model, "an element names a counter that is not there", set->name);
 		if (set->size != 0 && set->element_count == set->size)
 			refuse(model, "a set is full", set->name);
 		*arena_push(model->arena, set->elements, set->element_count) = *element;
@@ -104,6 +145,8 @@ static void add_rules(struct model *model, struct chain *chain, const struct ope
 			if ((s->kind == STATEMENT_JUMP || s->kind == STATEMENT_GOTO) &&
 			    ruleset_chain(model->ruleset, s->text) == NULL)
 				refuse(model, "a rule names a chain that is not there", s->text);
+			if (s->kind == STATEMENT_COUNT && !has_counter(model->ruleset, s->text))
+				refuse(model, "a rule names a counter that is not there", s->text);
 		}
 	chain->rules = operation->chain->rules;
 	chain->rule_count = operation->chain->rule_count;
@@ -205,6 +248,13 @@ static void apply_operation(struct model *model, const struct operation *operati
 	case OPERATION_DELETE_SET:
 		delete_set(model, operation->name);
 		break;
+	case OPERATION_ADD_COUNTER:
+		if (!has_counter(ruleset, operation->name))
+			*arena_push(model->arena, ruleset->counters, ruleset->counter_count) = operation->name;
+		break;
+	case OPERATION_DELETE_COUNTER:
+		delete_counter(model, operation->name);
+		break;
 	case OPERATION_ADD_ELEMENTS:
 		add_elements(model, set, operation);
 		break;
@@ -226,6 +276,7 @@ size_t model_apply(struct arena *arena, const struct ruleset *from, const struct
 			*refused = arena_printf(arena, "transaction %zu: %s: %s", i, model.refused, model.object);
 			return 0;
 		}
+		ruleset_sort_counters(model.ruleset);
 		states[i + 1] = model.ruleset;
 	}
 	return plan->count + 1;
@@ -243,8 +294,8 @@ static bool same_chain(const struct chain *a, const struct chain *b)
 
 static bool same_set(const struct set *a, const struct set *b)
 {
-	bool same = a->key == b->key && a->map == b->map && a->interval == b->interval && a->timeout == b->timeout &&
-		    a->dynamic == b->dynamic && a->forget_after == b->forget_after &&
+	bool same = a->key == b->key && a->map == b->map && a->counted == b->counted && a->interval == b->interval &&
+		    a->timeout == b->timeout && a->dynamic == b->dynamic && a->forget_after == b->forget_after &&
 		    (a->size == 0) == (b->size == 0) && a->element_count == b->element_count;
 	for (size_t i = 0; i < a->element_count && same; i++) {
 		const struct element *there = same_key(b, &a->elements[i]);
@@ -267,8 +318,9 @@ void model_print_set(const char *what, const struct set *set)
 
 void model_print_plan(const struct plan *plan)
 {
-	static const char *const words[] = {"add table",    "add set",	  "add chain", "add rules",  "flush chain",
-					    "delete chain", "delete set", "add to",    "delete from"};
+	static const char *const words[] = {"add table",      "add set",      "add chain",  "add rules",
+					    "flush chain",    "delete chain", "delete set", "add counter",
+					    "delete counter", "add to",	      "delete from"};
 	for (size_t i = 0; plan != NULL && i < plan->count; i++)
 		for (size_t j = 0; j < plan->transactions[i].count; j++) {
 			const struct operation *operation = &plan->transactions[i].operations[j];
@@ -293,6 +345,9 @@ const char *model_lacks(const struct ruleset *b, const struct ruleset *a)
 		if (there == NULL || !same_chain(a->chains[i], there))
 			return a->chains[i]->name;
 	}
+	for (size_t i = 0; i < a->counter_count; i++)
+		if (!has_counter(b, a->counters[i]))
+			return a->counters[i];
 	return NULL;
 }
 

@@ -221,8 +221,7 @@ static void every_kind_of_statement_has_a_form(void **state)
 		const struct statement_form *form = &statement_forms[kind];
 		bool bare = kind == STATEMENT_COUNTER || kind == STATEMENT_ACCEPT || kind == STATEMENT_DROP ||
 			    kind == STATEMENT_RESET || kind == STATEMENT_REJECT || kind == STATEMENT_RETURN;
-		bool says =
-		    form->fields_most > 0 || form->value || form->set || form->text || form->chain || form->rate;
+		bool says = form->fields_most > 0 || form->value || form->set || form->text || form->name || form->rate;
 		assert_int_equal(says, !bare);
 	}
 }

@@ -138,13 +138,19 @@ static uint16_t port_at(unsigned number)
 	return (uint16_t)(number < PORTS / 2 ? number : 65536 - PORTS + number);
 }
 
-static size_t count_holding(const struct boxes *boxes, const struct address *address, uint16_t protocol, uint16_t port)
+/* How many boxes hold it, and the first allow that one of them is of. */
+static size_t count_holding(const struct boxes *boxes, const struct address *address, uint16_t protocol, uint16_t port,
+			    uint32_t *allow)
 {
 	size_t count = 0;
+	*allow = UINT32_MAX;
 	for (size_t i = 0; i < boxes->count; i++) {
 		const struct port_range *ports = &boxes->items[i].ports;
-		count += ports->protocol == protocol && ports->first <= port && port <= ports->last &&
-			 in_range(&boxes->items[i].addresses, address);
+		bool holds = ports->protocol == protocol && ports->first <= port && port <= ports->last &&
+			     in_range(&boxes->items[i].addresses, address);
+		count += holds;
+		if (holds && boxes->items[i].allow < *allow)
+			*allow = boxes->items[i].allow;
 	}
 	return count;
 }
@@ -161,9 +167,10 @@ static void disjoint_boxes_hold_the_same_and_each_point_once(void **state)
 		const struct boxes boxes = {items, roll(ITEMS_MOST + 1)};
 		for (size_t i = 0; i < boxes.count; i++) {
 			unsigned first = roll(PORTS), last = first + roll(roll(2) ? 3 : PORTS);
-			items[i] = (struct box){
-			    random_range(family),
-			    {protocols[roll(2)], port_at(first), port_at(last < PORTS ? last : PORTS - 1)}};
+			items[i] =
+			    (struct box){random_range(family),
+					 {protocols[roll(2)], port_at(first), port_at(last < PORTS ? last : PORTS - 1)},
+					 roll(3)};
 		}
 		struct boxes disjoint = boxes_disjoint(arena, &boxes, 1000000);
 		for (size_t i = 0; i < disjoint.count; i++)
@@ -173,11 +180,13 @@ static void disjoint_boxes_hold_the_same_and_each_point_once(void **state)
 		for (unsigned i = 0; i < SPACE * PORTS * 2; i++) {
 			struct address address = point(family, i / 2 / PORTS);
 			uint16_t protocol = protocols[i % 2], port = port_at(i / 2 % PORTS);
-			size_t want = count_holding(&boxes, &address, protocol, port) > 0;
-			if (count_holding(&disjoint, &address, protocol, port) != want)
-				fail_msg("seed %u, round %u: address %u, protocol %u, port %u is held %zu times", SEED,
-					 round, i / 2 / PORTS, protocol, port,
-					 count_holding(&disjoint, &address, protocol, port));
+			uint32_t allow, first;
+			size_t want = count_holding(&boxes, &address, protocol, port, &first) > 0,
+			       held = count_holding(&disjoint, &address, protocol, port, &allow);
+			if (held != want || allow != first)
+				fail_msg("seed %u, round %u: address %u, protocol %u, port %u is held %zu times, by "
+					 "allow %u and not %u",
+					 SEED, round, i / 2 / PORTS, protocol, port, held, allow, first);
 		}
 		arena_free(arena);
 	}
@@ -185,7 +194,7 @@ static void disjoint_boxes_hold_the_same_and_each_point_once(void **state)
 
 static struct box box(unsigned first, unsigned last, uint16_t first_port, uint16_t last_port)
 {
-	return (struct box){{point(4, first), point(4, last)}, {PROTOCOL_TCP, first_port, last_port}};
+	return (struct box){{point(4, first), point(4, last)}, {PROTOCOL_TCP, first_port, last_port}, 0};
 }
 
 /* How few boxes come out: an element is memory in the kernel. */
@@ -218,6 +227,21 @@ static void neighbours_with_the_same_ports_are_one_box(void **state)
 	arena_free(arena);
 }
 
+/* What an allow opens beside another's is no part of that one's box. */
+static void neighbours_of_two_allows_stay_two(void **state)
+{
+	struct arena *arena = arena_create();
+	(void)state;
+	struct box items[] = {box(0, 7, 1, 9), box(2, 3, 5, 6)};
+	items[0].allow = 1;
+	struct boxes disjoint = boxes_disjoint(arena, &(struct boxes){items, 2}, 1000000);
+	assert_int_equal(disjoint.count, 5); /* around the inner one, whose allow is the first */
+	items[0].allow = 0;
+	items[1].allow = 1;
+	assert_int_equal(boxes_disjoint(arena, &(struct boxes){items, 2}, 1000000).count, 1);
+	arena_free(arena);
+}
+
 static void nothing_in_is_nothing_out(void **state)
 {
 	struct arena *arena = arena_create();
@@ -241,6 +265,7 @@ int main(void)
 	    cmocka_unit_test(merging_keeps_the_addresses_and_leaves_gaps_between),
 	    cmocka_unit_test(disjoint_boxes_hold_the_same_and_each_point_once),
 	    cmocka_unit_test(neighbours_with_the_same_ports_are_one_box),
+	    cmocka_unit_test(neighbours_of_two_allows_stay_two),
 	    cmocka_unit_test(nothing_in_is_nothing_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
