@@ -156,8 +156,8 @@ static void add_node_trust(struct class *class, const struct endpoint *end)
 	static struct target to_node = {.peer = {.kind = PEER_NODE}, .ports = &every_port, .port_count = 1};
 	static struct target to_any = {.peer = {.kind = PEER_ANY}, .ports = &every_port, .port_count = 1};
 	static const struct allow trust[] = {
-	    [EGRESS] = {.flows = {&any, 1, &to_node, 1}, .key = "own node"},
-	    [INGRESS] = {.flows = {&node, 1, &to_any, 1}, .key = "own node"},
+	    [EGRESS] = {.flows = {&any, 1, &to_node, 1}, .key = OWN_NODE_KEY, .place = UINT32_MAX},
+	    [INGRESS] = {.flows = {&node, 1, &to_any, 1}, .key = OWN_NODE_KEY, .place = UINT32_MAX},
 	};
 	const struct allow *allow = &trust[class->direction];
 	add_entry(class, allow, &allow->flows.to[0], end->workload);

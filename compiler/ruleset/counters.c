@@ -25,18 +25,21 @@ void counters_prepare(struct lowering *l)
 
 struct counter *counter_of(struct lowering *l, uint32_t allow)
 {
-	struct counter *counter = l->counters_of[allow];
+	static const struct allow own_node = {.key = OWN_NODE_KEY};
+	const struct policy *policy = l->world.policy;
+	size_t place = allow < policy->allow_count ? allow : policy->allow_count;
+	struct counter *counter = l->counters_of[place];
 	char name[COUNTER_NAME_SIZE];
 	if (counter != NULL)
 		return counter;
-	counter_name(name, l->world.policy->allows[allow]);
+	counter_name(name, place < policy->allow_count ? policy->allows[place] : &own_node);
 	HASH_FIND_STR(l->counters, name, counter);
 	if (counter == NULL) {
 		counter = arena_alloc(l->arena, sizeof *counter);
 		memcpy(counter->name, name, sizeof name);
 		HASH_ADD_STR(l->counters, name, counter);
 	}
-	return l->counters_of[allow] = counter;
+	return l->counters_of[place] = counter;
 }
 
 /* Calls for the allow of each entry, once where it stands side by side. */

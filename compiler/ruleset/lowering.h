@@ -199,6 +199,9 @@ struct cgroup_level {
 	struct store *egress, *ingress, *local;
 };
 
+/* What stands for an allow where a pod and its node reach each other: behind all allows. */
+#define OWN_NODE_KEY "own node"
+
 /* What counts for an allow; for all that are called alike, as those are that say the same. */
 struct counter {
 	size_t classes; /* that count with it; 0: the kernel needs it no more */
@@ -252,7 +255,7 @@ struct lowering {
 	struct peer_set *peer_sets;   /* that are shared */
 	struct name *interfaces;
 	struct claim *claims;
-	struct counter **counters_of; /* by the place of an allow, NULL until it is asked for */
+	struct counter **counters_of; /* by the place of an allow, OWN_NODE_KEY's last; NULL until it is asked for */
 	struct counter *counters;     /* by name */
 
 	/* common.c; by family, NULL where there is none */
@@ -418,7 +421,7 @@ void empties_limit(struct lowering *l, struct transaction *transaction);
 
 void counters_prepare(struct lowering *l);
 
-/* The counter of the allow at a place; of the lowering. */
+/* The counter of the allow at a place, of the lowering; behind the last one: what stands for OWN_NODE_KEY. */
 struct counter *counter_of(struct lowering *l, uint32_t allow);
 
 /* A class counts with those of its allows, or no longer: then what nobody counts with is deleted, where there is a

@@ -175,7 +175,20 @@ struct run {
 	const struct ruleset *const *states;
 	size_t count;
 	const struct packet *packet;
+	struct counted {
+		const char **names;
+		size_t count;
+	} * counted; /* of a run through one state, or NULL */
 };
+
+static void note_counted(const struct run *run, const char *name)
+{
+	if (run->counted == NULL)
+		return;
+	assert_true(ruleset_has_counter(run->states[0], name));
+	assert_true(run->counted->count < COUNTED_MOST);
+	run->counted->names[run->counted->count++] = name;
+}
 
 /* The earliest state in which a packet can be at a point; as many as there are states: it cannot be there. */
 struct ends {
@@ -206,12 +219,15 @@ static size_t look_up(const struct run *run, const struct statement *s, const ui
 	const char *chain = NULL;
 	for (; state < run->count; state++) {
 		const struct element *element = set_find(set_in(run->states, state, s->set), run->states[0]->at, key);
-		if ((element != NULL) == (s->kind == STATEMENT_NOT_IN))
+		if ((element != NULL) == (s->kind == STATEMENT_NOT_IN)) {
 			set_least(next, state);
-		else if (s->kind != STATEMENT_MAP)
+		} else if (s->kind != STATEMENT_MAP) {
+			if (s->kind == STATEMENT_COUNTED)
+				note_counted(run, element->chain);
 			set_least(&on, state);
-		else if (chain == NULL || strcmp(chain, element->chain) != 0)
+		} else if (chain == NULL || strcmp(chain, element->chain) != 0) {
 			jump(run, chain = element->chain, state, depth, ends, &ends->returned); /* a goto */
+		}
 	}
 	return on;
 }
@@ -237,6 +253,9 @@ static size_t run_statement(const struct run *run, const struct statement *s, si
 	case STATEMENT_COUNTED:
 	case STATEMENT_MAP:
 		return look_up(run, s, key, state, depth, ends, next);
+	case STATEMENT_COUNT:
+		note_counted(run, s->text);
+		return state;
 	case STATEMENT_ACCEPT:
 		set_least(&ends->accepted, state);
 		return run->count;
@@ -262,7 +281,6 @@ static size_t run_statement(const struct run *run, const struct statement *s, si
 	case STATEMENT_BITS:
 	case STATEMENT_NO_BITS:
 	case STATEMENT_COUNTER:
-	case STATEMENT_COUNT:
 	case STATEMENT_LIMIT:
 	case STATEMENT_METER:
 	case STATEMENT_LOG:
@@ -296,10 +314,18 @@ static struct ends run_chain(const struct run *run, const char *name, size_t sta
 
 struct fate packet_fate(const struct ruleset *const *states, size_t count, const struct packet *packet)
 {
-	const struct run run = {states, count, packet};
+	const struct run run = {states, count, packet, NULL};
 	struct ends ends = run_chain(&run, packet->hook != NULL ? packet->hook : "forward", 0, 0);
 	/* the policy of the hook is accept */
 	return (struct fate){.passes = ends.accepted < count || ends.returned < count, .drops = ends.dropped < count};
+}
+
+size_t packet_counts(const struct ruleset *ruleset, const struct packet *packet, const char **counters)
+{
+	struct counted counted = {counters, 0};
+	const struct run run = {&ruleset, 1, packet, &counted};
+	run_chain(&run, packet->hook != NULL ? packet->hook : "forward", 0, 0);
+	return counted.count;
 }
 
 enum mixture packet_mixture(const struct ruleset *const *states, size_t count, const struct packet *packet,

@@ -31,6 +31,10 @@ struct fate {
  * meets one of them whole, the next look-up the same or any later one: all ways are tried. */
 struct fate packet_fate(const struct ruleset *const *states, size_t count, const struct packet *packet);
 
+/* Writes the counters that count a packet to `counters`, which has room for COUNTED_MOST; returns how many. */
+enum { COUNTED_MOST = 8 };
+size_t packet_counts(const struct ruleset *ruleset, const struct packet *packet, const char **counters);
+
 /* What a change does to a packet that is judged alike before and after it. */
 enum mixture {
 	MIXTURE_DIFFERS, /* it is not */

@@ -27,7 +27,7 @@ struct trial {
 	struct world world;
 	const char *nodes[2]; /* NULL: all together; and one */
 	struct ruleset *rulesets[2];
-	size_t allowed, judged;
+	size_t allowed, judged, counted;
 };
 
 /* Lowers for all nodes together, and for `node` alone. */
@@ -117,6 +117,55 @@ static bool passes_side(const struct side *side)
 	return side->allowed || side->denied == DENIED_AUDIT;
 }
 
+/* Whether a flow counts for an allow of this name that opens it at one of the ends that the node judges. */
+static bool counts_for(const struct trial *trial, const struct flow *flow, const struct verdict *verdict,
+		       const char *node, const char *counter)
+{
+	const struct world *world = &trial->world;
+	static const struct allow own_node = {.key = "own node"};
+	char own[COUNTER_NAME_SIZE];
+	counter_name(own, &own_node);
+	if (strcmp(own, counter) == 0)
+		return verdict->egress.reason == REASON_NODE || verdict->ingress.reason == REASON_NODE;
+	for (size_t i = 0; i < world->policy->allow_count; i++) {
+		const struct allow *allow = world->policy->allows[i];
+		char name[COUNTER_NAME_SIZE];
+		counter_name(name, allow);
+		if (strcmp(name, counter) == 0 && is_alive(world, allow->until) &&
+		    flows_hold(world, &allow->flows, flow) &&
+		    ((allow->counts[EGRESS] && is_local(world, &flow->from, node)) ||
+		     (allow->counts[INGRESS] && is_local(world, &flow->to, node))))
+			return true;
+	}
+	return false;
+}
+
+static bool is_counted(const struct world *world, const struct side *side, const struct endpoint *end, const char *node)
+{
+	return side->allowed && side->reason == REASON_ALLOW && is_local(world, end, node);
+}
+
+/* What passes counts for allows that open it, and for one at each end where an allow is the reason. */
+static void count(struct trial *trial, const struct flow *flow, const struct verdict *verdict, size_t i,
+		  const struct packet *packet)
+{
+	const struct world *world = &trial->world;
+	const char *counters[COUNTED_MOST], *node = trial->nodes[i];
+	size_t count = packet_counts(trial->rulesets[i], packet, counters);
+	bool egress = is_counted(world, &verdict->egress, &flow->from, node),
+	     ingress = is_counted(world, &verdict->ingress, &flow->to, node) && passes_side(&verdict->egress);
+	trial->counted += count;
+	for (size_t j = 0; j < count; j++)
+		if (!counts_for(trial, flow, verdict, node, counters[j])) {
+			complain(trial, flow, node, false, true);
+			fail_msg("it counts for %s, which does not open it", counters[j]);
+		}
+	if (count < (size_t)egress + ingress) {
+		complain(trial, flow, node, false, true);
+		fail_msg("it counts for %zu allows, and not for %d", count, egress + ingress);
+	}
+}
+
 /* Asks both about a flow, and about its reply, on all nodes together and on one. Returns whether they agree. */
 static bool agree(struct trial *trial, const struct address *source, const struct address *destination,
 		  uint8_t protocol, uint16_t port)
@@ -143,6 +192,8 @@ static bool agree(struct trial *trial, const struct address *source, const struc
 			complain(trial, &flow, node, true, want);
 			return false;
 		}
+		count(trial, &flow, &verdict, i, &packet);
+		count(trial, &flow, &verdict, i, &reply);
 	}
 	return true;
 }
@@ -150,7 +201,7 @@ static bool agree(struct trial *trial, const struct address *source, const struc
 static void random_worlds_agree(void **state)
 {
 	(void)state;
-	size_t allowed = 0, judged = 0, conflicts = 0, isolated = 0;
+	size_t allowed = 0, judged = 0, conflicts = 0, isolated = 0, counted = 0;
 	for (unsigned i = 0; i < WORLDS; i++) {
 		char *text = NULL;
 		size_t size = 0;
@@ -185,14 +236,17 @@ static void random_worlds_agree(void **state)
 		}
 		allowed += trial.allowed;
 		judged += trial.judged;
+		counted += trial.counted;
 		arena_free(trial.reading.arena);
 		free(text);
 		if (!agreed)
 			fail_msg("seed %u, world %u", SEED, i);
 	}
 	print_message(
-	    "# seed %u: %d worlds, %zu conflicts, %zu in quarantine, %zu flows judged on a node, %zu of them allowed\n",
-	    SEED, WORLDS, conflicts, isolated, judged, allowed);
+	    "# seed %u: %d worlds, %zu conflicts, %zu in quarantine, %zu flows judged on a node, %zu of them allowed; "
+	    "%zu counted for an allow\n",
+	    SEED, WORLDS, conflicts, isolated, judged, allowed, counted);
+	assert_true(counted > judged / 20);
 	assert_in_range(allowed, judged / 10, judged * 9 / 10); /* or the comparison says little */
 	assert_true(conflicts > WORLDS / 10 && isolated > WORLDS / 10);
 }
