@@ -358,7 +358,7 @@ static void take_classes(struct lowering *l, struct transaction *built, struct t
 		class->standing = NULL; /* it was the scratch arena's */
 		class->standing_count = 0;
 		if (class->members == 0 && made) {
-			counters_leave(l, class, NULL);
+			counters_leave(l, class);
 			groups_forget(l, class);
 			class_free(l, class);
 		} else if (class->members == 0 && !class->empty) {

@@ -62,7 +62,18 @@ void counters_take(struct lowering *l, const struct class *class)
 	for_each_counter(l, class, take, NULL);
 }
 
-/* A change, and the transaction in which counters come or go. */
+static void leave(void *context, struct counter *counter)
+{
+	(void)context;
+	counter->classes--;
+}
+
+void counters_leave(struct lowering *l, const struct class *class)
+{
+	for_each_counter(l, class, leave, NULL);
+}
+
+/* A change, and the transaction in which counters come. */
 struct counting_change {
 	struct lowering *l;
 	struct transaction *transaction;
@@ -71,6 +82,7 @@ struct counting_change {
 static void add(void *context, struct counter *counter)
 {
 	const struct counting_change *change = context;
+	counter->there = true;
 	operation_add(change->l, change->transaction, OPERATION_ADD_COUNTER, counter->name);
 }
 
@@ -80,23 +92,26 @@ void counters_add(struct lowering *l, const struct class *class, struct transact
 	for_each_counter(l, class, add, &change);
 }
 
-static void leave(void *context, struct counter *counter)
+void counters_begin(struct lowering *l)
 {
-	const struct counting_change *change = context;
-	if (--counter->classes == 0 && change->transaction != NULL)
-		operation_add(change->l, change->transaction, OPERATION_DELETE_COUNTER, counter->name);
+	for (struct counter *counter = l->counters; counter != NULL; counter = counter->hh.next)
+		counter->there = counter->classes > 0;
 }
 
-void counters_leave(struct lowering *l, const struct class *class, struct transaction *transaction)
+void counters_sweep(struct lowering *l, struct transaction *transaction)
 {
-	struct counting_change change = {l, transaction};
-	for_each_counter(l, class, leave, &change);
+	for (struct counter *counter = l->counters; counter != NULL; counter = counter->hh.next) {
+		if (counter->classes > 0 || !counter->there)
+			continue;
+		counter->there = false;
+		operation_add(l, transaction, OPERATION_DELETE_COUNTER, counter->name);
+	}
 }
 
 void counters_list(const struct lowering *l, struct arena *arena, struct ruleset *ruleset)
 {
 	for (struct counter *counter = l->counters; counter != NULL; counter = counter->hh.next)
-		if (counter->classes > 0)
+		if (counter->there)
 			*arena_push(arena, ruleset->counters, ruleset->counter_count) = counter->name;
 	ruleset_sort_counters(ruleset);
 }

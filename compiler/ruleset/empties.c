@@ -33,7 +33,7 @@ static void delete_class(struct lowering *l, struct transaction *transaction, st
 		operation_add(l, transaction, OPERATION_DELETE_SET, class->groups[i].store->form.name);
 	}
 	operation_add(l, transaction, OPERATION_DELETE_CHAIN, class->chain->name);
-	counters_leave(l, class, transaction);
+	counters_leave(l, class);
 	class_revive(l, class);
 	groups_forget(l, class);
 	class_free(l, class);
@@ -76,6 +76,7 @@ struct plan *lowering_sweep(struct lowering *l, struct arena *arena)
 			class->swept = true;
 	}
 	delete_shared(l, &plan->transactions[0]);
+	counters_sweep(l, &plan->transactions[0]);
 	plan->count = plan->transactions[0].count > 0;
 	arena_pass(l->scratch, arena);
 	l->scratch = NULL;

@@ -307,6 +307,7 @@ struct lowering *lowering_create(const struct world *world, const char *node, ui
 	for (struct class *class = l->classes; class != NULL; class = class->hh.next)
 		class_complete(l, class);
 	sharing_settle(l);
+	counters_begin(l);
 	for (struct identity *identity = l->identities; identity != NULL; identity = identity->hh.next)
 		slots_find(l, identity);
 	for (struct class *class = l->classes; class != NULL; class = class->hh.next)

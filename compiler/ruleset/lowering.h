@@ -204,7 +204,8 @@ struct cgroup_level {
 
 /* What counts for an allow; for all that are called alike, as those are that say the same. */
 struct counter {
-	size_t classes; /* that count with it; 0: the kernel needs it no more */
+	size_t classes; /* that count with it */
+	bool there;	/* in the kernel */
 	UT_hash_handle hh;
 	char name[COUNTER_NAME_SIZE];
 };
@@ -424,13 +425,18 @@ void counters_prepare(struct lowering *l);
 /* The counter of the allow at a place, of the lowering; behind the last one: what stands for OWN_NODE_KEY. */
 struct counter *counter_of(struct lowering *l, uint32_t allow);
 
-/* A class counts with those of its allows, or no longer: then what nobody counts with is deleted, where there is a
- * transaction. counters_add makes them; those that are there stay as they are. */
+/* A class counts with those of its allows, or no longer. */
 void counters_take(struct lowering *l, const struct class *class);
-void counters_add(struct lowering *l, const struct class *class, struct transaction *transaction);
-void counters_leave(struct lowering *l, const struct class *class, struct transaction *transaction);
+void counters_leave(struct lowering *l, const struct class *class);
 
-/* Appends those that classes count with to a ruleset. */
+/* Makes those of a class; one that is there counts on. counters_begin: those of all classes are there. */
+void counters_add(struct lowering *l, const struct class *class, struct transaction *transaction);
+void counters_begin(struct lowering *l);
+
+/* Deletes those that no class counts with: only in a sweep, so that whoever reads them before each has seen all. */
+void counters_sweep(struct lowering *l, struct transaction *transaction);
+
+/* Appends those that are there to a ruleset. */
 void counters_list(const struct lowering *l, struct arena *arena, struct ruleset *ruleset);
 
 /* ---- alteration.c ---- */
