@@ -31,7 +31,7 @@ struct arguments {
 	size_t inventory_count;
 	const char *node, *output, *format, *color, *at, *socket, *nearest_text, *diagnostics, *from, *radius_text,
 	    *budget, *against, *to, *port, *last_text, *until, *why, *timeout_text, *confirm_text, *since,
-	    *min_count_text;
+	    *min_count_text, *unused;
 	const char *excepts[EXCEPT_MOST];
 	size_t except_count;
 	bool all_nodes, dry_run, workloads, verbose, transitive, coverage, follow, denied, allowed, end;
@@ -147,6 +147,7 @@ int reach_run(const struct arguments *arguments);
 int schema_run(const struct arguments *arguments);
 int apply_run(const struct arguments *arguments);
 int status_run(const struct arguments *arguments);
+int unused_run(const struct arguments *arguments); /* of status */
 int drift_run(const struct arguments *arguments);
 int observe_run(const struct arguments *arguments);
 int quarantine_run(const struct arguments *arguments);

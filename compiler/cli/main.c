@@ -89,11 +89,14 @@ const struct subcommand subcommands[] = {
      "has\n"
      "again what it had, and the exit status is 1.",
      "indkDfts", TEXT_OR_JSON, apply_run},
-    {"status", "[WORKLOAD] [--socket PATH]", "asks the local daemon what it enforces",
+    {"status", "[WORKLOAD | --workloads | --unused TIME] [--socket PATH]", "asks the local daemon what it enforces",
      "Of WORKLOAD (NAMESPACE/NAME), or with --workloads of each one of this node: whether the newest that is known of "
      "it "
-     "is\nin force, since when, and why not. Exit status 1 means that something is not in force.",
-     "fsw", TEXT_OR_JSON, status_run},
+     "is\nin force, since when, and why not. Exit status 1 means that something is not in force.\n"
+     "With --unused: which allows let nothing pass on this node in that time, by the kernel's counters. A packet that "
+     "several\nallows let pass counts for one of them. What was not watched all the time is told apart. Exit status 1 "
+     "means that\nan allow was not used.",
+     "fswU", TEXT_OR_JSON, status_run},
     {"drift", "[--socket PATH]", "asks the local daemon what others changed in its table",
      "Exit status 1 means that the table differs from the policy now.", "fs", TEXT_OR_JSON, drift_run},
     {"observe", "[--follow] [--last N] [--denied | --allowed] [--from WHO] [--to WHO] [--port PORT] [--socket PATH]",

@@ -21,6 +21,7 @@ static const struct {
     {'d', "dry-run", NULL, "print the difference with what is loaded and change nothing"},
     {'k', "confirm", "SECONDS", "go back to what was loaded, unless `ringfence confirm` comes within SECONDS"},
     {'w', "workloads", NULL, "workloads one by one and not services"},
+    {'U', "unused", "TIME", "which allows let nothing pass for so long: 12h, 30d"},
     {'t', "at", "TIME", "judge expiries at TIME and not now"},
     {'D', "diagnostics", "FORM", "what is wrong with the input, as " DIAGNOSTICS_FORMS},
     {'c', "color", "WHEN", "auto (default), always or never"},
@@ -136,7 +137,7 @@ static int store(struct arguments *arguments, char letter, const char *value)
 	    {'x', NULL, &arguments->denied},	   {'y', NULL, &arguments->allowed},
 	    {'W', &arguments->why, NULL},	   {'u', &arguments->until, NULL},
 	    {'m', &arguments->timeout_text, NULL}, {'e', NULL, &arguments->end},
-	    {'k', &arguments->confirm_text, NULL},
+	    {'k', &arguments->confirm_text, NULL}, {'U', &arguments->unused, NULL},
 	};
 	if (letter == 'i') {
 		if (arguments->inventory_count == PATHS_MAX)

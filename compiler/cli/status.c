@@ -228,6 +228,8 @@ static int tell_workloads(const struct arguments *arguments)
 
 int status_run(const struct arguments *arguments)
 {
+	if (arguments->unused != NULL)
+		return unused_run(arguments);
 	if (arguments->workloads || arguments->word_count > 0)
 		return tell_workloads(arguments);
 	json_t *answer = ask(arguments, "status");

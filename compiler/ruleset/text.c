@@ -233,7 +233,8 @@ void ruleset_print(FILE *stream, const struct ruleset *ruleset, int64_t at)
 	      "table inet " RULESET_TABLE "\ndelete table inet " RULESET_TABLE "\ntable inet " RULESET_TABLE " {\n",
 	      stream);
 	for (size_t i = 0; i < ruleset->counter_count; i++)
-		fprintf(stream, "\tcounter %s {\n\t}\n\n", ruleset->counters[i]);
+		fprintf(stream, "\tcounter %s {\n\t\tpackets 0 bytes %llu\n\t}\n\n", ruleset->counters[i],
+			(unsigned long long)COUNTER_BYTES_FIRST);
 	for (size_t i = 0; i < ruleset->set_count; i++)
 		print_set(stream, ruleset->sets[i], at);
 	for (size_t i = 0; i < ruleset->chain_count; i++)

@@ -98,6 +98,9 @@ int relayed_check(enum keeper_channel channel, const void *bytes, size_t length)
 	case KEEPER_TABLES:
 		good = are_questions(bytes, length) || is_empty_transaction(bytes, length);
 		break;
+	case KEEPER_USAGE:
+		good = are_questions(bytes, length);
+		break;
 	case KEEPER_LOG:
 		good = is_bind(bytes, length);
 		break;

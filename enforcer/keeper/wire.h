@@ -23,6 +23,7 @@ enum keeper_kind {
 enum keeper_channel {
 	KEEPER_TABLES, /* questions to nf_tables */
 	KEEPER_LOG,    /* the log group */
+	KEEPER_USAGE,  /* questions to nf_tables, while others are on their way */
 	KEEPER_CHANNELS
 };
 

@@ -194,7 +194,9 @@ static void write_counter(struct batch *batch, const struct operation *operation
 	mnl_attr_put_strz(message, NFTA_OBJ_TABLE, RULESET_TABLE);
 	mnl_attr_put_strz(message, NFTA_OBJ_NAME, operation->name);
 	mnl_attr_put_u32(message, NFTA_OBJ_TYPE, htonl(NFT_OBJECT_COUNTER));
-	mnl_attr_nest_end(message, mnl_attr_nest_start(message, NFTA_OBJ_DATA));
+	struct nlattr *data = mnl_attr_nest_start(message, NFTA_OBJ_DATA);
+	mnl_attr_put_u64(message, NFTA_COUNTER_BYTES, htobe64(COUNTER_BYTES_FIRST));
+	mnl_attr_nest_end(message, data);
 	end(batch, message);
 }
 

@@ -47,6 +47,12 @@ static json_t *observe(void *context, const struct access_peer *peer, json_t *re
 	return observing_answer(((struct commands *)context)->observing, request);
 }
 
+static json_t *unused(void *context, const struct access_peer *peer, json_t *request)
+{
+	(void)peer;
+	return usage_answer(((struct commands *)context)->usage, request);
+}
+
 /* ---- wait ---- */
 
 /* What a gate waits for: a workload by its name, or where there is none those of a service. */
@@ -211,9 +217,9 @@ static json_t *confirm(void *context, const struct access_peer *peer, json_t *re
 }
 
 const struct control_command control_commands[] = {
-    {"status", ACCESS_READER, status},
-    {"workloads", ACCESS_READER, workloads},	   {"observe", ACCESS_READER, observe},
-    {"drift", ACCESS_READER, drift},	   {"wait", ACCESS_READER, wait_for},
+    {"status", ACCESS_READER, status},	   {"workloads", ACCESS_READER, workloads},
+    {"observe", ACCESS_READER, observe},   {"drift", ACCESS_READER, drift},
+    {"wait", ACCESS_READER, wait_for},	   {"unused", ACCESS_READER, unused},
     {"policies", ACCESS_READER, policies}, {"rollback", ACCESS_OPERATOR, rollback},
     {"confirm", ACCESS_OPERATOR, confirm}, {"quarantine", ACCESS_OPERATOR, quarantine},
     {"release", ACCESS_OPERATOR, release}, {"panic", ACCESS_OPERATOR, panic},

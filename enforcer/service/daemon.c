@@ -295,7 +295,14 @@ int daemon_follow(struct daemon *daemon, const struct changes *changes)
 	return error == 0 ? 0 : daemon_enforce(daemon);
 }
 
-int daemon_sweep(struct daemon *daemon)
+static void tell_gone(const struct plan *plan, void (*gone)(void *context, const char *counter), void *context)
+{
+	for (size_t i = 0; plan->count > 0 && i < plan->transactions[0].count; i++)
+		if (plan->transactions[0].operations[i].kind == OPERATION_DELETE_COUNTER)
+			gone(context, plan->transactions[0].operations[i].name);
+}
+
+int daemon_sweep(struct daemon *daemon, void (*gone)(void *context, const char *counter), void *context)
 {
 	if (daemon->enforced == NULL || daemon->checking.check != NULL) /* what is wanted speaks of them */
 		return 0;
@@ -305,6 +312,8 @@ int daemon_sweep(struct daemon *daemon)
 	struct answer answer = kernel_apply(daemon->kernel, plan, (int64_t)time(NULL));
 	if (plan->count > 0)
 		count_apply(&daemon->counters, APPLY_SWEEP, started, answer.error);
+	if (answer.error == 0)
+		tell_gone(plan, gone, context);
 	arena_free(arena);
 	daemon->bytes += answer.bytes;
 	return answer.error == 0 ? 0 : daemon_enforce(daemon);

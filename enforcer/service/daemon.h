@@ -58,8 +58,9 @@ int daemon_enforce(struct daemon *daemon);
 /* The same after workloads changed: element by element where that can be done. */
 int daemon_follow(struct daemon *daemon, const struct changes *changes);
 
-/* Deletes rules that no workload has had since the call before. */
-int daemon_sweep(struct daemon *daemon);
+/* Deletes rules that no workload has had since the call before, and counters that only they had: calls for each of
+ * these. */
+int daemon_sweep(struct daemon *daemon, void (*gone)(void *context, const char *counter), void *context);
 
 /* The same after the policy changed, and with it perhaps workloads, or an `until` has come: class by class where that
  * can be done. */

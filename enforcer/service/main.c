@@ -69,6 +69,7 @@ struct loop {
 	struct keeping *keeping;
 	struct confirming *confirming;
 	struct findings *findings;
+	struct usage_following *usage;
 	struct watch *watches;
 	size_t watch_count;
 	sd_event_source *policy_timer, *expiry_timer, *incident_timer, *tick, *check;
@@ -400,8 +401,10 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *context)
 	for (size_t i = 0; i < loop->watch_count; i++)
 		open_watch(&loop->watches[i]);
 	note_sources(loop);
+	if (loop->ticks == 0)
+		usage_read(loop->usage); /* what is watched is watched from now on */
 	if (++loop->ticks % CHECK_SECONDS == 0) {
-		daemon_sweep(&loop->daemon);
+		usage_sweep(loop->usage);
 		daemon_check(&loop->daemon);
 	}
 	findings_tick(loop->findings);
@@ -534,6 +537,7 @@ static int open_privileged(struct loop *loop, const struct user *user)
 	int error = probe();
 	if (error < 0)
 		return error;
+	usage_read_boot();
 	if ((error = monitor_create(&loop->monitor)) < 0)
 		return fail("cannot subscribe to nf_tables", error);
 	if ((error = keeper_start(&loop->keeper, user)) < 0)
@@ -617,6 +621,15 @@ static int open_sockets(struct loop *loop)
 	return 0;
 }
 
+static int start_following_usage(struct loop *loop)
+{
+	struct kernel *kernel;
+	int error = keeper_open(loop->keeper, KEEPER_USAGE, &kernel);
+	if (error == 0)
+		error = usage_create(&loop->usage, loop->events, &loop->daemon, kernel, &loop->directory);
+	return error < 0 ? fail("cannot follow the use of allows", error) : 0;
+}
+
 static int start_observing(struct loop *loop)
 {
 	struct kernel *kernel;
@@ -636,7 +649,7 @@ static int start(struct loop *loop)
 		return -ENOENT;
 	if ((error = open_privileged(loop, &user)) < 0 || (error = open_sockets(loop)) < 0)
 		return error;
-	if ((error = start_observing(loop)) < 0)
+	if ((error = start_observing(loop)) < 0 || (error = start_following_usage(loop)) < 0)
 		return error;
 	if ((error = keeping_create(&loop->keeping, loop->events, daemon, &loop->directory, loop->directory_problem)) <
 	    0)
@@ -647,6 +660,7 @@ static int start(struct loop *loop)
 	loop->commands.keeping = loop->keeping;
 	loop->commands.confirming = loop->confirming;
 	loop->commands.findings = loop->findings;
+	loop->commands.usage = loop->usage;
 	observing_tell_records(loop->observing, hear_record, loop);
 	observing_hear(loop->observing, findings_hear_denial, loop->findings);
 	if ((error = confinement_close(&daemon->config)) < 0)
@@ -684,6 +698,7 @@ static void finish(struct loop *loop)
 		directory_destroy(loop->watches[i].directory);
 	}
 	confirming_destroy(loop->confirming);
+	usage_destroy(loop->usage);
 	keeping_destroy(loop->keeping);
 	control_destroy(loop->control);
 	pages_destroy(loop->pages);

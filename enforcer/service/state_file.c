@@ -22,9 +22,10 @@ static const struct {
 	const char *name;
 	uint32_t version;
 } kinds[STATE_KINDS] = {
-    [STATE_RULESET] = {"ruleset", 1},
+    [STATE_RULESET] = {"ruleset", 2},
     [STATE_POLICY] = {"policy", 1},
     [STATE_INCIDENTS] = {"quarantines", 1},
+    [STATE_USAGE] = {"usage", 1},
 };
 
 enum {

@@ -194,6 +194,10 @@ struct ruleset *ruleset_lower(struct arena *arena, const struct world *world, co
 enum { COUNTER_NAME_SIZE = 14 };
 void counter_name(char name[COUNTER_NAME_SIZE], const struct allow *allow);
 
+/* The bytes that a counter begins with. Anybody may set counters back (`nft reset counters`), and nobody is told: one
+ * that has fewer was. */
+#define COUNTER_BYTES_FIRST UINT64_C(1000000000000000000)
+
 /* Sorts the elements of every set and removes equal ones. */
 void ruleset_sort(struct ruleset *ruleset);
 void ruleset_sort_counters(struct ruleset *ruleset);

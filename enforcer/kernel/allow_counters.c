@@ -1,0 +1,139 @@
+/* A dump of the objects of our table. nf_tables works inside of sendmsg and recvmsg, so there is always something to
+ * read until the request has been answered; counters that are being added or deleted mean another try. */
+#include "enforcer/kernel/allow_counters.h"
+
+#include "enforcer/kernel/socket.h"
+
+#include <libnftnl/common.h>
+
+#include <arpa/inet.h>
+#include <endian.h>
+#include <errno.h>
+#include <string.h>
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+
+enum { TRIES = 5, ANSWER_SIZE = 1 << 16 };
+
+struct reading {
+	struct kernel *kernel;
+	void (*call)(void *context, const struct allow_counter *counter);
+	void *context;
+	uint64_t table;
+	bool interrupted;
+};
+
+/* The value of an attribute of 8 bytes in network order; 0: it is none. */
+static uint64_t number(const struct nlattr *attribute)
+{
+	return mnl_attr_get_payload_len(attribute) == sizeof(uint64_t) ? be64toh(mnl_attr_get_u64(attribute)) : 0;
+}
+
+static bool is_counter_name(const char *name, size_t length)
+{
+	return length == COUNTER_NAME_SIZE - 1 && name[0] == 'a' && strspn(name + 1, "0123456789abcdef") == length - 1;
+}
+
+static void read_values(struct allow_counter *counter, const struct nlattr *data)
+{
+	const struct nlattr *attribute;
+	mnl_attr_for_each_nested(attribute, data)
+	{
+		if (mnl_attr_get_type(attribute) == NFTA_COUNTER_PACKETS)
+			counter->packets = number(attribute);
+		else if (mnl_attr_get_type(attribute) == NFTA_COUNTER_BYTES)
+			counter->bytes = number(attribute);
+	}
+}
+
+static void take_object(struct reading *reading, const struct nlmsghdr *message)
+{
+	struct allow_counter counter = {.table = reading->table};
+	const struct nlattr *attribute;
+	uint32_t type = NFT_OBJECT_UNSPEC;
+	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg))
+	{
+		const char *text = mnl_attr_get_payload(attribute);
+		size_t size = mnl_attr_get_payload_len(attribute), length;
+		switch (mnl_attr_get_type(attribute)) {
+		case NFTA_OBJ_NAME:
+			length = strnlen(text, size);
+			if (length < size && is_counter_name(text, length))
+				memcpy(counter.name, text, length);
+			break;
+		case NFTA_OBJ_TYPE:
+			type = size == sizeof type ? ntohl(mnl_attr_get_u32(attribute)) : type;
+			break;
+		case NFTA_OBJ_DATA:
+			read_values(&counter, attribute);
+			break;
+		case NFTA_OBJ_HANDLE:
+			counter.handle = number(attribute);
+			break;
+		default:
+			break;
+		}
+	}
+	if (type == NFT_OBJECT_COUNTER && counter.name[0] != 0)
+		reading->call(reading->context, &counter);
+}
+
+static void take_table(struct reading *reading, const struct nlmsghdr *message)
+{
+	const struct nlattr *attribute;
+	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(attribute) == NFTA_TABLE_HANDLE)
+			reading->table = number(attribute);
+	}
+}
+
+/* Sends a question, and calls for each message of the answer. Returns 0 or a negative errno. */
+static int ask(struct reading *reading, uint16_t type, uint16_t flags,
+	       void (*take)(struct reading *reading, const struct nlmsghdr *message))
+{
+	_Alignas(struct nlmsghdr) char room[256], answer[ANSWER_SIZE];
+	uint32_t sequence = reading->kernel->sequence++;
+	struct nlmsghdr *question = nftnl_nlmsg_build_hdr(room, type, NFPROTO_INET, flags, sequence);
+	mnl_attr_put_strz(question, NFTA_OBJ_TABLE, RULESET_TABLE); /* 1 in a question for a table, too */
+	struct iovec whole = {question, question->nlmsg_len};
+	int error = kernel_send(reading->kernel, &whole, 1);
+	for (bool over = error != 0; !over;) {
+		ssize_t got = kernel_receive(reading->kernel, answer, sizeof answer);
+		if (got < 0)
+			return got == -EAGAIN ? -EPROTO : (int)got;
+		int left = (int)got;
+		const struct nlmsghdr *m = (const void *)answer;
+		for (; !over && mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
+			if (m->nlmsg_seq != sequence)
+				continue;
+			reading->interrupted = reading->interrupted || (m->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
+			const int *code = mnl_nlmsg_get_payload(m);
+			bool ends = m->nlmsg_type == NLMSG_ERROR || m->nlmsg_type == NLMSG_DONE;
+			if (ends)
+				error = mnl_nlmsg_get_payload_len(m) >= sizeof *code ? *code : -EBADMSG;
+			else if (mnl_nlmsg_get_payload_len(m) >= sizeof(struct nfgenmsg))
+				take(reading, m);
+			over = ends || (flags & NLM_F_DUMP) == 0;
+		}
+	}
+	return error;
+}
+
+int allow_counters_read(struct kernel *kernel, void (*call)(void *context, const struct allow_counter *counter),
+			void *context)
+{
+	for (int i = 0; i < TRIES; i++) {
+		struct reading reading = {.kernel = kernel, .call = call, .context = context};
+		int error = ask(&reading, NFT_MSG_GETTABLE, 0, take_table);
+		if (error == 0)
+			error = ask(&reading, NFT_MSG_GETOBJ, NLM_F_DUMP, take_object);
+		if (error == -ENOENT)
+			return 0;
+		if (error != 0 || !reading.interrupted)
+			return error;
+	}
+	return -EAGAIN;
+}
