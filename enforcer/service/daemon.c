@@ -679,12 +679,16 @@ json_t *daemon_status(const struct daemon *daemon)
 			 (json_int_t)daemon->changes, "netlink_bytes", (json_int_t)daemon->bytes);
 }
 
-json_t *daemon_drift(struct daemon *daemon)
+void daemon_look(struct daemon *daemon, bool wait)
 {
-	daemon->checking.asked = true;
+	daemon->checking.asked = daemon->checking.asked || wait;
 	daemon_check(daemon);
-	while (daemon->checking.due) /* who asks waits for the answer */
+	while (wait && daemon->checking.due)
 		daemon_check_step(daemon);
+}
+
+json_t *daemon_drift(const struct daemon *daemon)
+{
 	return json_pack("{s:i, s:b, s:s?, s:O?, s:o}", "version", 1, "drift", daemon->differs, "difference",
 			 daemon->difference, "changes", daemon->damages, "events", drift_log_json(&daemon->drift));
 }
