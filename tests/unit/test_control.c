@@ -588,6 +588,24 @@ static void refusals_are_written_so_often_and_counted(void **state)
 	assert_int_equal(count, AUDIT_REFUSED_A_MINUTE + 1);
 }
 
+/* Nor can who is refused for hours push out what others did: half of the file is theirs alone. */
+static void refusals_never_begin_the_log_anew(void **state)
+{
+	struct fixture *fixture = *state;
+	char path[128];
+	struct stat status;
+
+	restart_with_groups(fixture);
+	snprintf(path, sizeof path, "%s/" AUDIT_FILE, fixture->root);
+	assert_int_equal(truncate(path, AUDIT_BYTES_MAX / 2 + 1), 0);
+	assert_int_equal(as_user(STRANGER, READERS, 0, ask_act, fixture), 1);
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_size, AUDIT_BYTES_MAX / 2 + 1);
+	assert_int_equal(ask_act(fixture), 0);
+	assert_int_equal(stat(path, &status), 0);
+	assert_true(status.st_size > AUDIT_BYTES_MAX / 2 + 1);
+}
+
 static void silent_peers_are_closed_and_others_wait_for_their_turn(void **state)
 {
 	struct fixture *fixture = *state;
@@ -769,6 +787,7 @@ int main(void)
 	    CASE(a_log_that_was_removed_is_made_again),
 	    CASE(what_cannot_be_logged_is_not_done),
 	    CASE(refusals_are_written_so_often_and_counted),
+	    CASE(refusals_never_begin_the_log_anew),
 	    CASE(silent_peers_are_closed_and_others_wait_for_their_turn),
 	    CASE(peer_that_reads_nothing_holds_up_nobody),
 	    CASE(second_daemon_is_refused),
