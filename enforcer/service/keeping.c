@@ -184,6 +184,7 @@ void keeping_start(struct keeping *keeping)
 		fputs("ringfenced: the kernel had no table; the saved ruleset is in force\n", stderr);
 		break;
 	case SAVED_FAILED:
+	case SAVED_UNSEEN:
 		note(keeping, &keeping->ruleset_problem, error);
 		break;
 	case SAVED_UNNEEDED:

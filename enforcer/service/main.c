@@ -550,6 +550,8 @@ static bool go_on_without(struct loop *loop, char *problem)
 	char *error;
 	enum saved_outcome outcome = saved_ruleset_enforce(&loop->directory, loop->daemon.kernel, &error);
 	bool nothing = outcome == SAVED_NOTHING || outcome == SAVED_FAILED;
+	if (error != NULL)
+		fprintf(stderr, "ringfenced: %s\n", error);
 	fprintf(
 	    stderr, "ringfenced: %s; workloads in quarantine would be opened%s\n", problem,
 	    nothing
