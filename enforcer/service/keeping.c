@@ -126,6 +126,11 @@ void keeping_tick(struct keeping *keeping)
 		save(keeping);
 }
 
+void keeping_hurry(struct keeping *keeping)
+{
+	keeping->next = 0;
+}
+
 void keeping_destroy(struct keeping *keeping)
 {
 	if (keeping == NULL)
@@ -206,7 +211,7 @@ static void keep(struct keeping *keeping, enum snapshot_cause cause, const char 
 	snprintf(snapshot.passed_over, sizeof snapshot.passed_over, "%s", state_passed_over(daemon->state));
 	note(keeping, &keeping->policy_problem, snapshots_add(&keeping->snapshots, &snapshot, &texts));
 	arena_free(arena);
-	keeping->next = 0; /* the ruleset at once */
+	keeping_hurry(keeping);
 }
 
 /* Whether what is in force is what the state says, so that its texts are at hand. */

@@ -439,6 +439,7 @@ static void await_incident(struct loop *loop)
 
 static void after_command(void *context)
 {
+	keeping_hurry(((struct loop *)context)->keeping); /* a boot that knows of no quarantine would open it */
 	after_policy(context);
 	await_incident(context);
 }
