@@ -76,6 +76,7 @@ struct loop {
 	unsigned ticks;
 	unsigned retry_in, retry_after; /* ticks until what failed is tried again, and of the wait after that */
 	bool told_ready, told_differs, told_idle;
+	bool units_unread; /* the last reading of units failed, which was told: each tick tries again */
 	uint32_t told_generation;
 	int64_t told_expiry;
 };
@@ -235,10 +236,12 @@ static void read_units(struct loop *loop)
 	struct inventory inventory = {0};
 	struct changes changes;
 	int error = units_read(arena, &config->units, config->node, &inventory);
-	if (error != 0)
+	bool told = loop->units_unread;
+	loop->units_unread = error != 0;
+	if (error != 0 && !told)
 		fprintf(stderr, "ringfenced: the units below %s cannot be read (%s); those known stay as they were\n",
 			config->units.root, strerror(-error));
-	else
+	if (error == 0)
 		state_take_units(loop->daemon.state, &inventory, &changes);
 	arena_free(arena);
 	if (error == 0 && loop->daemon.enforced != NULL)
@@ -399,6 +402,8 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *context)
 	struct loop *loop = context;
 	for (size_t i = 0; i < loop->watch_count; i++)
 		open_watch(&loop->watches[i]);
+	if (loop->units_unread)
+		read_units(loop);
 	note_sources(loop);
 	if (++loop->ticks % CHECK_SECONDS == 0) {
 		daemon_sweep(&loop->daemon);
