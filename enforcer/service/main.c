@@ -77,6 +77,7 @@ struct loop {
 	unsigned retry_in, retry_after; /* ticks until what failed is tried again, and of the wait after that */
 	bool told_ready, told_differs, told_idle;
 	bool units_unread; /* the last reading of units failed, which was told: each tick tries again */
+	bool units_known;  /* one did not */
 	uint32_t told_generation;
 	int64_t told_expiry;
 };
@@ -243,6 +244,7 @@ static void read_units(struct loop *loop)
 			config->units.root, strerror(-error));
 	if (error == 0)
 		state_take_units(loop->daemon.state, &inventory, &changes);
+	loop->units_known = loop->units_known || error == 0;
 	arena_free(arena);
 	if (error == 0 && loop->daemon.enforced != NULL)
 		daemon_follow(&loop->daemon, &changes);
@@ -317,7 +319,7 @@ static void open_watch(struct watch *watch)
 
 static void note_sources(struct loop *loop)
 {
-	bool read = true;
+	bool read = loop->units_known || loop->daemon.config.units.root == NULL;
 	for (size_t i = 0; i < loop->watch_count; i++)
 		read = read && (loop->watches[i].policy || loop->watches[i].directory != NULL);
 	loop->daemon.sources_read = read;

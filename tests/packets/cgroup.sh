@@ -227,4 +227,18 @@ for flow in tcp-IPv4 tcp-IPv6 udp-IPv4 udp-IPv6; do
 done
 unit_denied front payments 9000 "revoked"
 daemon_stop
+
+# A restart that cannot read them opens nothing: the table stays as it is.
+chmod 000 "$(unit front)"
+become node "$RINGFENCED" --config "$WORK/ringfenced.yaml" >>"$WORK/daemon.log" 2>&1 &
+DAEMON_PID=$!
+STARTED+=("$DAEMON_PID")
+check "a daemon that cannot read the units is not ready" await 10 status_has '"ready":false'
+sleep 2.5
+check "nor a moment later" status_has '"ready":false'
+unit_denied front payments 9000 "while units cannot be read"
+chmod 755 "$(unit front)"
+check "it is ready when it can" await 10 ready
+unit_denied front payments 9000 "and after that"
+daemon_stop
 finish
