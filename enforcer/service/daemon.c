@@ -572,7 +572,7 @@ static const char *find_stale(const struct daemon *daemon)
 	if (state_passed_over(daemon->state)[0] != 0)
 		return "an earlier policy is in force, by a rollback";
 	if (!daemon->sources_read)
-		return "a directory of workloads is not there yet, or the units cannot be read";
+		return "a source of workloads is not there yet, or cannot be read";
 	if (daemon->error != NULL)
 		return daemon->error;
 	if (daemon->enforced == NULL || strcmp(daemon->revision, state_revision(daemon->state)) != 0)

@@ -330,7 +330,7 @@ static char *hindrance(const struct keeping *keeping)
 							? keeping->policy_problem
 							: "the configuration has no `state`");
 	if (!keeping->daemon->sources_read)
-		return strdup("a directory of workloads is not there yet, or the units cannot be read");
+		return strdup("a source of workloads is not there yet, or cannot be read");
 	return NULL;
 }
 
