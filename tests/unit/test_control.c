@@ -606,6 +606,47 @@ static void refusals_never_begin_the_log_anew(void **state)
 	assert_true(status.st_size > AUDIT_BYTES_MAX / 2 + 1);
 }
 
+/* Connects without end, and is closed each time. */
+static _Noreturn void knock(const struct fixture *fixture)
+{
+	for (;;)
+		close(connect_to(fixture));
+}
+
+/* What comes last in the loop, as readers do, has its turn while strangers knock. */
+static void strangers_hold_up_no_reader(void **state)
+{
+	struct fixture *fixture = *state;
+	enum { STRANGERS = 4, QUESTIONS = 20 };
+	pid_t strangers[STRANGERS];
+	struct timespec before, after;
+
+	restart_with_groups(fixture);
+	for (size_t i = 0; i < STRANGERS; i++) {
+		strangers[i] = fork();
+		assert_true(strangers[i] >= 0);
+		if (strangers[i] == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			if (setgroups(0, NULL) != 0 || setresgid(STRANGER, STRANGER, STRANGER) != 0 ||
+			    setresuid(STRANGER, STRANGER, STRANGER) != 0)
+				_exit(1);
+			knock(fixture);
+		}
+	}
+	usleep(100000);
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	for (int i = 0; i < QUESTIONS; i++)
+		assert_int_equal(as_user(STRANGER, READERS, 0, ask_status, fixture), 0);
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	for (size_t i = 0; i < STRANGERS; i++) {
+		kill(strangers[i], SIGKILL);
+		assert_int_equal(waitpid(strangers[i], NULL, 0), strangers[i]);
+	}
+	double seconds = (double)(after.tv_sec - before.tv_sec) + (double)(after.tv_nsec - before.tv_nsec) / 1e9;
+	print_message("# %d questions in %.2f s\n", QUESTIONS, seconds);
+	assert_true(seconds < 5);
+}
+
 static void silent_peers_are_closed_and_others_wait_for_their_turn(void **state)
 {
 	struct fixture *fixture = *state;
@@ -788,6 +829,7 @@ int main(void)
 	    CASE(what_cannot_be_logged_is_not_done),
 	    CASE(refusals_are_written_so_often_and_counted),
 	    CASE(refusals_never_begin_the_log_anew),
+	    CASE(strangers_hold_up_no_reader),
 	    CASE(silent_peers_are_closed_and_others_wait_for_their_turn),
 	    CASE(peer_that_reads_nothing_holds_up_nobody),
 	    CASE(second_daemon_is_refused),
