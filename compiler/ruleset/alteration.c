@@ -6,8 +6,10 @@
  * who goes the other way round: with allows that hold for both ends or for none, a pair that is denied before and after
  * stands in no set meanwhile, and one that is allowed finds itself at any time. Where a rule counts on one side only,
  * and for who is closed and still a peer of others, own rules come before anyone names the workload, and go after that.
- * What a packet asks first comes with what it asks next, but goes before it: a source in a pool is unknown, and so
- * closed, before it can be taken for a part of the world.
+ * What a packet asks first comes with what it asks next, but goes before it.
+ *
+ * Who is at an address for workloads is no part of the world before anything else of it holds, and until all else is
+ * gone: where it is unknown it is closed, and must not be taken for the world where it is half known.
  *
  * One packet is taken to meet one transaction on its way, not two: what it asks last can come after what it asks first
  * and has not found.
@@ -104,7 +106,7 @@ struct step {
 	struct members deleted, added;
 };
 
-enum { FIRST, SECOND, THIRD, FOURTH, STEPS };
+enum { BUILD, FIRST, SECOND, THIRD, FOURTH, STEPS };
 
 struct change {
 	struct lowering *l;
@@ -124,8 +126,17 @@ static const struct {
     [ROLE_DOOR] = {{SECOND, FIRST}, {FIRST, FIRST}},  [ROLE_GUARD] = {{SECOND, FIRST}, {SECOND, SECOND}},
     [ROLE_END] = {{SECOND, FIRST}, {THIRD, THIRD}},   [ROLE_PEER] = {{FIRST, SECOND}, {FOURTH, SECOND}},
     [ROLE_SELF] = {{FIRST, FIRST}, {FOURTH, FOURTH}}, [ROLE_KNOWN] = {{THIRD, THIRD}, {FIRST, FIRST}},
-    [ROLE_INSIDE] = {{THIRD, THIRD}, {THIRD, FIRST}},
+    [ROLE_INSIDE] = {{THIRD, THIRD}, {THIRD, FIRST}}, [ROLE_INSIDE_POOL] = {{BUILD, BUILD}, {FOURTH, FOURTH}},
 };
+
+static enum role role_of(const struct lowering *l, const struct member *member)
+{
+	struct address address = {.family = member->store->form.key == KEY_ADDRESS6 ? 6 : 4};
+	if (member->store->role != ROLE_INSIDE)
+		return member->store->role;
+	memcpy(address.bytes, member->element.key, address_size(address.family));
+	return in_pools(l, &address) ? ROLE_INSIDE_POOL : ROLE_INSIDE;
+}
 
 static bool is_built(const struct member *member)
 {
@@ -237,11 +248,11 @@ static void arrange(struct change *change)
 		steps[i].added.arena = steps[i].deleted.arena = change->l->scratch;
 	for (size_t i = 0; i < change->come.count; i++) {
 		const struct member *member = &change->come.items[i];
-		note(&steps[orders[member->store->role].come[uneven]].added, member->store, &member->element);
+		note(&steps[orders[role_of(change->l, member)].come[uneven]].added, member->store, &member->element);
 	}
 	for (size_t i = 0; i < change->gone.count; i++) {
 		const struct member *member = &change->gone.items[i];
-		note(&steps[orders[member->store->role].go[uneven]].deleted, member->store, &member->element);
+		note(&steps[orders[role_of(change->l, member)].go[uneven]].deleted, member->store, &member->element);
 	}
 	for (size_t i = 0; i < change->flips.count; i++) { /* one look-up each, before or after */
 		note(&steps[SECOND].deleted, change->flipped.items[i].store, &change->flipped.items[i].element);
@@ -371,8 +382,7 @@ static void take_classes(struct lowering *l, struct transaction *built, struct t
 
 struct plan *lowering_finish(struct lowering *l, struct arena *arena)
 {
-	enum { BUILD, CHANGE, DELETE = STEPS, TRANSACTIONS };
-	struct transaction transactions[TRANSACTIONS] = {0};
+	struct transaction transactions[STEPS] = {0};
 	struct plan *plan = arena_alloc(arena, sizeof *plan);
 	change_begin(l);
 	struct members none = {.arena = l->scratch};
@@ -380,13 +390,13 @@ struct plan *lowering_finish(struct lowering *l, struct arena *arena)
 	compare(&change);
 	arrange(&change);
 	for (size_t i = 0; i < STEPS; i++) {
-		struct transaction *transaction = &transactions[CHANGE + i];
+		struct transaction *transaction = &transactions[i];
 		add_elements(l, transaction, OPERATION_DELETE_ELEMENTS, &change.steps[i].deleted,
 			     &plan->elements_deleted);
 		add_elements(l, transaction, OPERATION_ADD_ELEMENTS, &change.steps[i].added, &plan->elements_added);
 	}
-	take_classes(l, &transactions[BUILD], &transactions[DELETE], &plan->elements_added);
-	for (size_t i = 0; i < TRANSACTIONS; i++)
+	take_classes(l, &transactions[BUILD], &transactions[FOURTH], &plan->elements_added);
+	for (size_t i = 0; i < STEPS; i++)
 		if (transactions[i].count > 0)
 			plan->transactions[plan->count++] = transactions[i];
 	arena_pass(l->scratch, arena);

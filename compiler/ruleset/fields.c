@@ -231,8 +231,9 @@ const struct statement *expansion_next(struct expansion *e)
 	if (e->next == e->rule->statement_count)
 		return NULL;
 	const struct statement *statement = &e->rule->statements[e->next];
-	for (size_t i = 0; i < statement->field_count; i++) {
-		const struct field_form *form = &field_forms[statement->fields[i]];
+	/* Never back to a field before: of a rule of somebody else one may contradict another. */
+	for (; e->field < statement->field_count; e->field++) {
+		const struct field_form *form = &field_forms[statement->fields[e->field]];
 		uint8_t nfproto = form->family == 4 ? NFPROTO_IPV4 : form->family == 6 ? NFPROTO_IPV6 : 0;
 		if (form->l4proto != 0 && e->l4proto == form->l4proto)
 			continue; /* which tells the family too */
@@ -241,6 +242,7 @@ const struct statement *expansion_next(struct expansion *e)
 		if (form->l4proto != 0)
 			return check(e, FIELD_L4PROTO, form->l4proto);
 	}
+	e->field = 0;
 	if (statement->kind == STATEMENT_EQUAL && statement->fields[0] == FIELD_NFPROTO)
 		e->nfproto = statement->value[0];
 	if (statement->kind == STATEMENT_EQUAL && statement->fields[0] == FIELD_L4PROTO)

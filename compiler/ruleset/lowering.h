@@ -29,13 +29,14 @@
 
 /* When, in a change, the elements of a set come and go; see alteration.c. */
 enum role {
-	ROLE_DOOR,   /* interfaces that are guarded */
-	ROLE_GUARD,  /* what may come in there */
-	ROLE_END,    /* whose rules hold: the maps, and what closes an address */
-	ROLE_PEER,   /* who may be reached, or reach: of a class */
-	ROLE_SELF,   /* a workload's own addresses */
-	ROLE_KNOWN,  /* who is known at an address for workloads */
-	ROLE_INSIDE, /* who is no part of the world */
+	ROLE_DOOR,	  /* interfaces that are guarded */
+	ROLE_GUARD,	  /* what may come in there */
+	ROLE_END,	  /* whose rules hold: the maps, and what closes an address */
+	ROLE_PEER,	  /* who may be reached, or reach: of a class */
+	ROLE_SELF,	  /* a workload's own addresses */
+	ROLE_KNOWN,	  /* who is known at an address for workloads */
+	ROLE_INSIDE,	  /* who is no part of the world */
+	ROLE_INSIDE_POOL, /* of these, an element at an address for workloads; no set has this role */
 	ROLES
 };
 
@@ -385,15 +386,18 @@ size_t put_part(uint8_t *key, size_t at, const void *bytes, size_t size);
 void put_box(struct element *element, const struct box *box, bool ports, int64_t until, const char *counter);
 void put_address(struct element *element, const struct address *address, const char *chain);
 
-/* Calls for each element that a workload at its addresses puts into the sets; the same may come twice, as a port by its
- * name and by its number. */
 /* Whether address `i` of a workload is its own, or its cgroup for `i` = address_count: of one in conflict, another may
  * have it. */
 bool has_place(const struct lowering *l, const struct workload *workload, size_t i);
+/* Whether it is an address for workloads. */
+bool in_pools(const struct lowering *l, const struct address *address);
+
 /* Keeps which addresses a workload in conflict has to itself as it enters: when it leaves, the inventory is another. */
 void claim_enter(struct lowering *l, const struct workload *workload);
 void claim_leave(struct lowering *l, const struct workload *workload);
 void claims_free(struct lowering *l);
+/* Calls for each element that a workload at its addresses puts into the sets; the same may come twice, as a port by its
+ * name and by its number. */
 void members_of(struct lowering *l, const struct identity *identity, const struct workload *workload,
 		void (*call)(void *context, struct store *store, const struct element *element), void *context);
 

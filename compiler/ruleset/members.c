@@ -284,7 +284,7 @@ static void give_host(const struct asking *a)
 		give_cgroup(a, level->ingress, in->chain->name);
 }
 
-static bool in_pools(const struct lowering *l, const struct address *address)
+bool in_pools(const struct lowering *l, const struct address *address)
 {
 	const struct ranges *pools = &l->pools[address->family == 6];
 	for (size_t i = 0; i < pools->count; i++)

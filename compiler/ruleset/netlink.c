@@ -196,11 +196,11 @@ static void add_range(struct nftnl_rule *rule, const struct statement *statement
 
 static void add_bits(struct nftnl_rule *rule, const struct statement *statement)
 {
-	const uint32_t zero = 0;
+	static const uint8_t zero[16];
 	uint32_t size = field_forms[statement->fields[0]].size;
 	load(rule, statement->fields[0], size, NFT_REG_1);
 	add_mask(rule, statement->value, size);
-	compare(rule, statement->kind == STATEMENT_BITS ? NFT_CMP_NEQ : NFT_CMP_EQ, &zero, size);
+	compare(rule, statement->kind == STATEMENT_BITS ? NFT_CMP_NEQ : NFT_CMP_EQ, zero, size);
 }
 
 static struct nftnl_expr *make_limit(uint32_t rate, uint32_t seconds, uint32_t burst)

@@ -26,7 +26,7 @@ void interface_print(FILE *stream, const uint8_t *name);
  * field of a header. Begins as {.rule = RULE}. */
 struct expansion {
 	const struct rule *rule;
-	size_t next;
+	size_t next, field;	  /* the statement, and its first field that is not checked for yet */
 	uint8_t nfproto, l4proto; /* established so far */
 	struct statement check;
 };

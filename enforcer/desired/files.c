@@ -4,6 +4,7 @@
 #include <ringfence/arena.h>
 
 #include <dirent.h>
+#include <errno.h>
 #include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -224,7 +225,7 @@ int files_scan(struct files *files, const char *path)
 	char file_path[PATH_MAX];
 	int count = scandir(path, &entries, is_document, by_bytes);
 	if (count < 0)
-		return -1;
+		return -errno;
 	files->scan++;
 	for (int i = 0; i < count; i++) {
 		snprintf(file_path, sizeof file_path, "%s/%s", path, entries[i]->d_name);

@@ -81,8 +81,8 @@ int state_read_workloads(struct state *state, const char *path, struct changes *
 /* Forgets a workload file that is gone. */
 void state_forget_workloads(struct state *state, const char *path, struct changes *changes);
 
-/* Makes the state hold the files of this directory and no others of it. Returns 0, or -1 for a directory that cannot be
- * read: it says nothing about who is gone. */
+/* Makes the state hold the files of this directory and no others of it. Returns 0, or a negative errno for a directory
+ * that cannot be read: it says nothing about who is gone. */
 int state_scan_workloads(struct state *state, const char *directory, struct changes *changes);
 
 /* Problems of workload files, one call for each in the order of paths. */

@@ -64,6 +64,9 @@ static bool is_empty_transaction(const char *bytes, size_t length)
 		const struct nlmsghdr *message = at < length ? header_at(bytes, length, at) : NULL;
 		if (message == NULL || message->nlmsg_type != types[i])
 			return false;
+		const struct nfgenmsg *header = mnl_nlmsg_get_payload(message);
+		if (header->res_id != htons(NFNL_SUBSYS_NFTABLES)) /* for another, a module would be loaded */
+			return false;
 		at = behind(message, at, length);
 	}
 	return at == length;

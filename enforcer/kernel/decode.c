@@ -22,6 +22,8 @@ enum {
 	ELEMENT_LEAST = 4
 };
 
+enum { SET_SIZE_MOST = 4 * RULESET_ELEMENTS_MAX }; /* one of ours has room for twice its elements, to a power of two */
+
 struct reader {
 	struct arena *arena;
 	const uint8_t *bytes;
@@ -281,6 +283,8 @@ static void get_operation(struct reader *r, struct operation *operation)
 		break;
 	case OPERATION_ADD_SET:
 		operation->set = get_set(r);
+		if (operation->set->size > SET_SIZE_MOST) /* the kernel makes room for all of it at once */
+			fail(r, "a set has room for more than a ruleset holds");
 		name_operation(operation, operation->set->name);
 		break;
 	case OPERATION_ADD_CHAIN:
@@ -325,6 +329,8 @@ const char *plan_decode(struct arena *arena, const uint8_t *bytes, size_t length
 	struct reader reader = {.arena = arena, .bytes = bytes, .left = length}, *r = &reader;
 	struct plan *read = *plan = arena_alloc(arena, sizeof *read);
 	*at = get_i64(r);
+	if (*at < 0)
+		fail(r, "it was made before time began");
 	read->count = get_u32(r);
 	if (read->count > PLAN_TRANSACTIONS) {
 		fail(r, "it has too many transactions");

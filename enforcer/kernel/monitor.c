@@ -11,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -73,13 +74,22 @@ static void text_attr(struct text *text, const struct nlattr *attr)
 }
 
 /* The parts of a key as they stand, each padded to four bytes. */
-enum part { PART_END, PART_IP4, PART_IP6, PART_NAME, PART_PROTO, PART_INET_SERVICE };
+enum part { PART_END, PART_IP4, PART_IP6, PART_NAME, PART_PROTO, PART_INET_SERVICE, PART_NUMBER };
+
+static uint64_t cgroup_number(const uint8_t *bytes)
+{
+	uint64_t number;
+	memcpy(&number, bytes, sizeof number);
+	return number;
+}
 
 static bool part_fits(enum part part, const uint8_t *bytes)
 {
 	size_t length;
 
 	switch (part) {
+	case PART_NUMBER: /* they are counted from 1; as a pair of addresses, one would be 0.0.0.0 */
+		return cgroup_number(bytes) <= UINT32_MAX;
 	case PART_PROTO:
 		return bytes[1] == 0 && bytes[2] == 0 && bytes[3] == 0;
 	case PART_INET_SERVICE:
@@ -126,6 +136,9 @@ static void part_print(struct text *text, enum part part, const uint8_t *bytes)
 	case PART_INET_SERVICE:
 		text_printf(text, "%u", bytes[0] << 8 | bytes[1]);
 		break;
+	case PART_NUMBER:
+		text_printf(text, "cgroup %" PRIu64, cgroup_number(bytes));
+		break;
 	case PART_END:
 		break;
 	}
@@ -133,7 +146,7 @@ static void part_print(struct text *text, enum part part, const uint8_t *bytes)
 
 static size_t part_size(enum part part)
 {
-	return part == PART_IP6 || part == PART_NAME ? 16 : 4;
+	return part == PART_IP6 || part == PART_NAME ? 16 : part == PART_NUMBER ? 8 : 4;
 }
 
 /* A notification names the set but not its type, so the type is the first form, by length and content, that fits: a
@@ -143,6 +156,7 @@ static const struct key_guess {
 	enum part parts[4];
 } key_guesses[] = {
     {4, {PART_IP4}},
+    {8, {PART_NUMBER}},
     {8, {PART_IP4, PART_IP4}},
     {12, {PART_IP4, PART_PROTO, PART_INET_SERVICE}},
     {16, {PART_NAME}},

@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,11 +28,11 @@ enum {
 	LOOKED_MOST = 2000 /* elements that are looked at: many may say the same */
 };
 
-/* A local address and the chain that a map has for it. */
+/* Who has a chain by a map: a workload by its address or its cgroup; `workload` NULL: nobody that is known. */
 struct holder {
 	const char *chain;
-	struct address address;
-	enum direction direction;
+	struct address address; /* of a host workload: none */
+	const struct workload *workload;
 };
 
 struct telling {
@@ -84,6 +85,30 @@ static const char *name_address(struct telling *t, const struct address *address
 		return endpoint_name(t->arena, &end);
 	char text[ADDRESS_TEXT_SIZE];
 	return arena_printf(t->arena, "node %s (%s)", node->name, address_format(address, text));
+}
+
+static uint64_t key_cgroup(const uint8_t *key)
+{
+	uint64_t id;
+	memcpy(&id, key, sizeof id);
+	return id;
+}
+
+static const struct workload *find_host(const struct telling *t, uint64_t id)
+{
+	const struct inventory *inventory = t->world->inventory;
+	for (size_t i = 0; i < inventory->workload_count; i++)
+		if (inventory->workloads[i]->cgroup != NULL && inventory->workloads[i]->cgroup_id == id)
+			return inventory->workloads[i];
+	return NULL;
+}
+
+static const char *name_host(struct telling *t, const uint8_t *key)
+{
+	const uint64_t id = key_cgroup(key);
+	const struct workload *workload = find_host(t, id);
+	return workload != NULL ? arena_printf(t->arena, "%s/%s", workload->name_space, workload->name)
+				: arena_printf(t->arena, "cgroup %" PRIu64, id);
 }
 
 static bool is_prefix(const struct address_range *range, struct prefix *prefix)
@@ -142,10 +167,15 @@ static void list_holders(struct telling *t)
 	t->holders = arena_alloc(t->arena, (count + 1) * sizeof *t->holders);
 	for (size_t i = 0; i < t->wanted->set_count; i++) {
 		const struct set *set = t->wanted->sets[i];
-		for (size_t j = 0; set->map && j < set->element_count; j++)
-			t->holders[t->holder_count++] =
-			    (struct holder){.chain = set->elements[j].chain,
-					    .address = key_address(set->elements[j].key, family_of(set->key))};
+		for (size_t j = 0; set->map && j < set->element_count; j++) {
+			struct holder *holder = &t->holders[t->holder_count++];
+			const struct element *element = &set->elements[j];
+			holder->chain = element->chain;
+			if (set->key != KEY_CGROUP)
+				holder->address = key_address(element->key, family_of(set->key));
+			holder->workload = set->key == KEY_CGROUP ? find_host(t, key_cgroup(element->key))
+								  : inventory_at(t->world->inventory, &holder->address);
+		}
 	}
 	if (t->holder_count > 1)
 		qsort(t->holders, t->holder_count, sizeof *t->holders, compare_holders);
@@ -203,7 +233,7 @@ static const char *find_class_name(struct telling *t, const char *chain, enum di
 	const char *names = "";
 	size_t count = 0;
 	for (const struct holder *at = first_holder(t, chain); at != NULL && is_held(t, at, chain); at++) {
-		const struct workload *workload = inventory_at(t->world->inventory, &at->address);
+		const struct workload *workload = at->workload;
 		if (workload == NULL || workload == last || workload == first) /* its other addresses */
 			continue;
 		if (count++ < NAMES_MOST)
@@ -438,9 +468,13 @@ static const struct element *counterpart(const struct telling *t, const struct o
 /* Who has which rules. Without any, what the other end allows passes. */
 static void tell_map(struct telling *t, const struct oddity *o)
 {
-	enum direction direction = strncmp(own_part(o->set->name), "egress", 6) == 0 ? EGRESS : INGRESS;
+	const char *own = own_part(o->set->name);
+	bool out = strncmp(own, "egress", 6) == 0 || strncmp(own, "cgroup_out", 10) == 0,
+	     host = o->set->key == KEY_CGROUP;
+	enum direction direction = out ? EGRESS : INGRESS;
 	const struct address address = key_address(o->element->key, family_of(o->set->key));
-	const char *name = name_address(t, &address), *side = side_word(direction);
+	const char *name = host ? name_host(t, o->element->key) : name_address(t, &address),
+		   *side = side_word(direction);
 	bool replaced = counterpart(t, o) != NULL;
 	if (!o->extra && !replaced)
 		tell(t, DAMAGE_UNGUARDED, o->set->name, "%s has no rules (%s)", name, side);
@@ -452,6 +486,13 @@ static void tell_map(struct telling *t, const struct oddity *o)
 				: "nobody we know";
 	tell(t, replaced ? DAMAGE_CHANGED : DAMAGE_CLOSED, o->set->name, "%s has the rules of %s (%s)", name, whose,
 	     side);
+}
+
+/* Host workloads where conntrack knows no flow; as `local` below of addresses. */
+static void tell_cgroup(struct telling *t, const struct oddity *o)
+{
+	tell(t, o->extra ? DAMAGE_CLOSED : DAMAGE_UNGUARDED, o->set->name, "%s: where conntrack knows no flow",
+	     name_host(t, o->element->key));
 }
 
 static void tell_pool(struct telling *t, const struct oddity *o)
@@ -497,9 +538,9 @@ static const struct {
 	const char *begins;
 	void (*tell)(struct telling *t, const struct oddity *o);
 } set_roles[] = {
-    {"egress", tell_map},    {"ingress", tell_map},    {"guarded", tell_guarded},
-    {"guard", tell_guard},   {"self", tell_self},      {"pool", tell_pool},
-    {"peers_", tell_shared}, {"out_", tell_class_set}, {"in_", tell_class_set},
+    {"egress", tell_map},    {"ingress", tell_map},   {"guarded", tell_guarded}, {"guard", tell_guard},
+    {"self", tell_self},     {"pool", tell_pool},     {"cgroup_out", tell_map},	 {"cgroup_in", tell_map},
+    {"cgroup", tell_cgroup}, {"peers_", tell_shared}, {"out_", tell_class_set},	 {"in_", tell_class_set},
 };
 
 static void tell_element(struct telling *t, const struct oddity *o)

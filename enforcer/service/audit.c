@@ -108,6 +108,13 @@ static bool is_within(struct audit *audit)
 	return audit->refused <= AUDIT_REFUSED_A_MINUTE;
 }
 
+/* Whether what is left of the file is for what is done: of refusals alone it shall never begin anew. */
+static bool is_kept_for_acts(const struct audit *audit)
+{
+	struct stat status;
+	return audit->fd >= 0 && fstat(audit->fd, &status) == 0 && status.st_size > AUDIT_BYTES_MAX / 2;
+}
+
 static json_t *arguments_of(const json_t *request, bool refused)
 {
 	json_t *arguments = json_copy((json_t *)request); /* shallow */
@@ -159,7 +166,7 @@ int audit_write(struct audit *audit, const struct access_peer *peer, const json_
 		const char *error)
 {
 	bool refused = outcome == AUDIT_REFUSED;
-	if (refused && !is_within(audit)) {
+	if (refused && (!is_within(audit) || is_kept_for_acts(audit))) {
 		audit->left_out++;
 		return 0;
 	}

@@ -16,6 +16,7 @@ static const struct {
     [SAVED_UNNEEDED] = {0, "a table is in force already; it stays"},
     [SAVED_NOTHING] = {1, "nothing is saved: no ruleset was ever in force here, or enforcement was removed"},
     [SAVED_FAILED] = {2, NULL},
+    [SAVED_UNSEEN] = {2, NULL},
 };
 
 int boot_enforce_saved(const struct config *config)

@@ -10,6 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Between two looks at everything that a reader asks for: seconds at least, and times what the last took, with its
+ * check in slices. */
+enum { LOOK_SECONDS = 1, LOOK_REST = 20 };
+
 static json_t *status(void *context, const struct access_peer *peer, json_t *request)
 {
 	struct commands *commands = context;
@@ -31,13 +35,23 @@ static json_t *workloads(void *context, const struct access_peer *peer, json_t *
 	return workload_status(((struct commands *)context)->daemon, request);
 }
 
+/* Who only asks must not keep the loop from what has to be enforced: what was found a moment ago is told again, and he
+ * waits for no check of a large table. An operator has all looked at anew. */
 static json_t *drift(void *context, const struct access_peer *peer, json_t *request)
 {
-	(void)peer;
 	(void)request;
-	const struct commands *commands = context;
+	struct commands *commands = context;
+	bool operates = peer->access == ACCESS_OPERATOR;
+	double started = monotonic_seconds();
+	bool anew = operates || started >= commands->look_again;
+	if (anew)
+		daemon_look(commands->daemon, operates);
 	json_t *object = daemon_drift(commands->daemon);
-	findings_add_drift(commands->findings, object);
+	findings_add_drift(commands->findings, object, anew);
+	double now = monotonic_seconds(),
+	       rest = LOOK_REST * (now - started + commands->daemon->counters.check_duration);
+	if (anew)
+		commands->look_again = now + (rest > LOOK_SECONDS ? rest : LOOK_SECONDS);
 	return object;
 }
 

@@ -18,6 +18,7 @@ struct commands {
 	struct findings *findings;
 	struct usage_following *usage;
 	const struct state_directory *directory; /* of what must outlive the daemon */
+	double look_again;			 /* monotonic seconds: from then on a reader has everything looked at */
 	void (*changed)(void *context);		 /* called after an operator's command */
 	void *context;
 };

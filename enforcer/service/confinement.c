@@ -10,6 +10,7 @@
 #include "enforcer/sandbox/seccomp.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,11 +56,17 @@ static void parent_of(const char *path, char *parent)
 /* One that is there belongs to whoever made it, and stays as it is. */
 static int make_directory(const char *path, mode_t mode, const struct user *user)
 {
-	int error = 0;
-	if (mkdir(path, mode) == 0)
-		error = chown(path, user->uid, user->gid) == 0 ? 0 : -errno;
-	else if (errno != EEXIST)
+	int error = 0, fd = -1;
+	bool made = mkdir(path, mode) == 0;
+	if (!made && errno != EEXIST)
 		error = -errno;
+	if (made && (fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
+		error = -errno;
+	/* By its descriptor: whoever owns the directory above may have put something else in its place. */
+	if (fd >= 0 && fchown(fd, user->uid, user->gid) != 0)
+		error = -errno;
+	if (fd >= 0)
+		close(fd);
 	if (error != 0)
 		fprintf(stderr, "ringfenced: cannot make %s: %s\n", path, strerror(-error));
 	return error;

@@ -286,6 +286,9 @@ static int on_listener(sd_event_source *source, int listener, uint32_t events, v
 		connection_open(connection, fd, &peer);
 	else
 		close(fd);
+	/* Who connects without end, and is no operator, holds up nothing but others like him. */
+	bool operates = peer.access == ACCESS_OPERATOR;
+	sd_event_source_set_priority(source, operates ? SD_EVENT_PRIORITY_NORMAL : SD_EVENT_PRIORITY_IDLE);
 	return 0;
 }
 

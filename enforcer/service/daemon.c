@@ -5,6 +5,8 @@
  * there. */
 #include "enforcer/service/daemon.h"
 
+#include "compiler/report/verdict_report.h"
+
 #include <ringfence/arena.h>
 #include <ringfence/damage.h>
 #include <ringfence/difference.h>
@@ -581,7 +583,7 @@ static const char *find_stale(const struct daemon *daemon)
 	if (state_passed_over(daemon->state)[0] != 0)
 		return "an earlier policy is in force, by a rollback";
 	if (!daemon->sources_read)
-		return "a directory of workloads is not there yet";
+		return "a source of workloads is not there yet, or cannot be read";
 	if (daemon->error != NULL)
 		return daemon->error;
 	if (daemon->enforced == NULL || strcmp(daemon->revision, state_revision(daemon->state)) != 0)
@@ -642,7 +644,7 @@ size_t daemon_elements(const struct daemon *daemon)
 
 static void add_file_error(void *context, const char *path, const char *text)
 {
-	json_array_append_new(context, json_pack("{s:s, s:s}", "file", path, "error", text));
+	json_array_append_new(context, json_pack("{s:o, s:o}", "file", text_json(path), "error", text_json(text)));
 }
 
 static json_t *conflicts(const struct inventory *inventory)
@@ -672,28 +674,33 @@ json_t *daemon_status(const struct daemon *daemon)
 	const char *errors = state_policy_errors(daemon->state);
 	json_t *policy_errors = json_array(), *file_errors = json_array();
 	if (errors[0] != 0)
-		json_array_append_new(policy_errors, json_string(errors));
+		json_array_append_new(policy_errors, text_json(errors));
 	state_file_errors(daemon->state, add_file_error, file_errors);
 	json_t *policy =
 	    json_pack("{s:b, s:o}", "ok", errors[0] == 0 && state_has_policy(daemon->state), "errors", policy_errors);
 	json_t *drift = json_pack("{s:b, s:I, s:I, s:s}", "differs", daemon->differs, "events",
 				  (json_int_t)daemon->drift.next, "repaired", (json_int_t)daemon->drift.repaired,
 				  "mode", daemon->config.repair ? "repair" : "report");
-	return json_pack("{s:i, s:s, s:s, s:b, s:i, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:s?, s:I, s:I, s:I}", "version",
+	return json_pack("{s:i, s:s, s:s, s:b, s:i, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I}", "version",
 			 1, "node", daemon->config.node, "mode", daemon_mode(daemon), "ready", daemon->ready,
 			 "generation", (int)daemon->generation, "revision", daemon->revision, "since",
 			 time_print(daemon->since, since), "workloads", (json_int_t)world.inventory->workload_count,
 			 "policy", policy, "workload_files", file_errors, "conflicts", conflicts(world.inventory),
-			 "drift", drift, "error", daemon->error, "resyncs", (json_int_t)daemon->resyncs, "changes",
-			 (json_int_t)daemon->changes, "netlink_bytes", (json_int_t)daemon->bytes);
+			 "drift", drift, "error", daemon->error != NULL ? text_json(daemon->error) : json_null(),
+			 "resyncs", (json_int_t)daemon->resyncs, "changes", (json_int_t)daemon->changes,
+			 "netlink_bytes", (json_int_t)daemon->bytes);
 }
 
-json_t *daemon_drift(struct daemon *daemon)
+void daemon_look(struct daemon *daemon, bool wait)
 {
-	daemon->checking.asked = true;
+	daemon->checking.asked = daemon->checking.asked || wait;
 	daemon_check(daemon);
-	while (daemon->checking.due) /* who asks waits for the answer */
+	while (wait && daemon->checking.due)
 		daemon_check_step(daemon);
+}
+
+json_t *daemon_drift(const struct daemon *daemon)
+{
 	return json_pack("{s:i, s:b, s:s?, s:O?, s:o}", "version", 1, "drift", daemon->differs, "difference",
 			 daemon->difference, "changes", daemon->damages, "events", drift_log_json(&daemon->drift));
 }

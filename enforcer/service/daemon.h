@@ -73,6 +73,9 @@ int daemon_follow_policy(struct daemon *daemon, const struct changes *changes);
 void daemon_check(struct daemon *daemon);
 bool daemon_check_step(struct daemon *daemon);
 
+/* The same for somebody who asked; `wait`: however large the table is, the check is over then. */
+void daemon_look(struct daemon *daemon, bool wait);
+
 /* Reads the policy directory, and makes the kernel follow. */
 void daemon_read_policy(struct daemon *daemon);
 
@@ -93,6 +96,6 @@ void daemon_finish(struct daemon *daemon);
 
 /* Answers of the control socket. */
 json_t *daemon_status(const struct daemon *daemon);
-json_t *daemon_drift(struct daemon *daemon);
+json_t *daemon_drift(const struct daemon *daemon); /* as the last check found it */
 
 #endif

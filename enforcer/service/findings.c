@@ -393,9 +393,10 @@ static void look(struct findings *findings)
 		step = bypass_go(findings, UINT64_MAX);
 }
 
-void findings_add_drift(struct findings *findings, json_t *answer)
+void findings_add_drift(struct findings *findings, json_t *answer, bool anew)
 {
-	look(findings);
+	if (anew)
+		look(findings);
 	json_t *kinds = list_kinds(findings);
 	json_object_set_new(answer, "drift", json_boolean(json_array_size(kinds) > 0));
 	json_object_set_new(answer, "kinds", kinds);

@@ -27,9 +27,9 @@ void findings_tick(struct findings *findings);
 void findings_hear_other(void *context, const struct monitor_other *other);
 void findings_hear_denial(void *context, const struct event *event);
 
-/* Looks at everything now, and adds it to the answer of daemon_drift: `kinds`, `policy`, `workloads` and `bypass`;
- * `drift` is then whether there is any kind. */
-void findings_add_drift(struct findings *findings, json_t *answer);
+/* Adds what was found to the answer of daemon_drift: `kinds`, `policy`, `workloads` and `bypass`; `drift` is then
+ * whether there is any kind. `anew`: looks at everything first. */
+void findings_add_drift(struct findings *findings, json_t *answer, bool anew);
 
 /* Adds `kinds` to the object `drift` of daemon_status, as they were found last. */
 void findings_add_status(const struct findings *findings, json_t *status);

@@ -201,6 +201,8 @@ static int start(struct http *http, int fd)
 	if (info == NULL)
 		return -ENOSYS;
 	int error = sd_event_add_io(http->event, &http->source, info->epoll_fd, EPOLLIN, on_ready, http);
+	if (error >= 0) /* whoever asks waits for what has to be enforced, and for no longer than his turn */
+		error = sd_event_source_set_priority(http->source, SD_EVENT_PRIORITY_IDLE);
 	if (error >= 0)
 		error =
 		    sd_event_add_time(http->event, &http->timer, CLOCK_MONOTONIC, UINT64_MAX, ACCURACY, on_timer, http);

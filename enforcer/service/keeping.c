@@ -126,6 +126,11 @@ void keeping_tick(struct keeping *keeping)
 		save(keeping);
 }
 
+void keeping_hurry(struct keeping *keeping)
+{
+	keeping->next = 0;
+}
+
 void keeping_destroy(struct keeping *keeping)
 {
 	if (keeping == NULL)
@@ -184,6 +189,7 @@ void keeping_start(struct keeping *keeping)
 		fputs("ringfenced: the kernel had no table; the saved ruleset is in force\n", stderr);
 		break;
 	case SAVED_FAILED:
+	case SAVED_UNSEEN:
 		note(keeping, &keeping->ruleset_problem, error);
 		break;
 	case SAVED_UNNEEDED:
@@ -205,7 +211,7 @@ static void keep(struct keeping *keeping, enum snapshot_cause cause, const char 
 	snprintf(snapshot.passed_over, sizeof snapshot.passed_over, "%s", state_passed_over(daemon->state));
 	note(keeping, &keeping->policy_problem, snapshots_add(&keeping->snapshots, &snapshot, &texts));
 	arena_free(arena);
-	keeping->next = 0; /* the ruleset at once */
+	keeping_hurry(keeping);
 }
 
 /* Whether what is in force is what the state says, so that its texts are at hand. */
@@ -324,7 +330,7 @@ static char *hindrance(const struct keeping *keeping)
 							? keeping->policy_problem
 							: "the configuration has no `state`");
 	if (!keeping->daemon->sources_read)
-		return strdup("a directory of workloads is not there yet");
+		return strdup("a source of workloads is not there yet, or cannot be read");
 	return NULL;
 }
 

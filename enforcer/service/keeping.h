@@ -43,6 +43,9 @@ struct frontend *keeping_read_kept(const struct keeping *keeping);
 /* Each second: begins to save the ruleset, where it changed and it is time. */
 void keeping_tick(struct keeping *keeping);
 
+/* What is in force now is saved at the next tick, and not when it has been quiet for long enough. */
+void keeping_hurry(struct keeping *keeping);
+
 /* The policies that were kept; and the answer to `rollback`: whether the one that the request names is in force by now.
  * The caller's. */
 json_t *keeping_policies(struct keeping *keeping);

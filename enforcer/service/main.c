@@ -46,6 +46,8 @@ struct watch {
 	sd_event_source *source;
 	const char *path;
 	bool policy, units; /* else workload files */
+	bool unread;	    /* the last reading of all failed, which was told: each tick tries again */
+	bool known;	    /* one did not */
 };
 
 struct file_event {
@@ -156,6 +158,36 @@ static void policy_changed(struct loop *loop)
 	sd_event_source_set_enabled(loop->policy_timer, SD_EVENT_ONESHOT);
 }
 
+/* ---- sources of workloads ---- */
+
+static int scan_units(struct loop *loop, struct changes *changes)
+{
+	struct arena *arena = arena_create();
+	const struct config *config = &loop->daemon.config;
+	struct inventory inventory = {0};
+	int error = units_read(arena, &config->units, config->node, &inventory);
+	if (error == 0)
+		state_take_units(loop->daemon.state, &inventory, changes);
+	arena_free(arena);
+	return error;
+}
+
+/* Reads all that a source of workloads says now. Where that fails, what was known stays in force. */
+static void read_source(struct watch *watch)
+{
+	struct loop *loop = watch->loop;
+	struct changes changes = {0};
+	int error =
+	    watch->units ? scan_units(loop, &changes) : state_scan_workloads(loop->daemon.state, watch->path, &changes);
+	if (error != 0 && !watch->unread)
+		fprintf(stderr, "ringfenced: %s cannot be read (%s); its workloads stay as they were\n", watch->path,
+			strerror(-error));
+	watch->unread = error != 0;
+	watch->known = watch->known || error == 0;
+	if (error == 0 && loop->daemon.enforced != NULL)
+		daemon_follow(&loop->daemon, &changes);
+}
+
 /* ---- workload files ---- */
 
 struct events {
@@ -194,7 +226,7 @@ static void take_event(struct loop *loop, struct watch *watch, const struct file
 		state_forget_workloads(state, event->path, &changes);
 		break;
 	case DIRECTORY_RESCAN:
-		state_scan_workloads(state, watch->path, &changes);
+		read_source(watch);
 		break;
 	case DIRECTORY_LOST:
 		fprintf(stderr, "ringfenced: %s is gone; its workloads stay as they were\n", watch->path);
@@ -228,24 +260,6 @@ static void policy_event(void *context, enum directory_event kind, const char *p
 
 /* ---- units ---- */
 
-/* Reads which units run now. Where that fails, what was known stays in force. */
-static void read_units(struct loop *loop)
-{
-	struct arena *arena = arena_create();
-	const struct config *config = &loop->daemon.config;
-	struct inventory inventory = {0};
-	struct changes changes;
-	int error = units_read(arena, &config->units, config->node, &inventory);
-	if (error != 0)
-		fprintf(stderr, "ringfenced: the units below %s cannot be read (%s); those known stay as they were\n",
-			config->units.root, strerror(-error));
-	else
-		state_take_units(loop->daemon.state, &inventory, &changes);
-	arena_free(arena);
-	if (error == 0 && loop->daemon.enforced != NULL)
-		daemon_follow(&loop->daemon, &changes);
-}
-
 static void units_event(void *context, enum directory_event kind, const char *path)
 {
 	bool *changed = context;
@@ -261,7 +275,7 @@ static void on_units(struct watch *watch)
 	directory_read(watch->directory, units_event, &changed);
 	if (!changed)
 		return;
-	read_units(loop);
+	read_source(watch);
 	if (loop->daemon.enforced == NULL)
 		daemon_enforce(&loop->daemon);
 	after_change(loop);
@@ -291,7 +305,6 @@ static int on_directory(sd_event_source *source, int fd, uint32_t revents, void 
 static void open_watch(struct watch *watch)
 {
 	struct loop *loop = watch->loop;
-	struct changes changes;
 	int changed = 0;
 	if (watch->directory == NULL) {
 		/* Below their services users make cgroups as they like, without end: slices alone are watched. */
@@ -307,17 +320,17 @@ static void open_watch(struct watch *watch)
 		return;
 	if (watch->policy)
 		policy_changed(loop);
-	else if (watch->units)
-		read_units(loop);
-	else if (state_scan_workloads(loop->daemon.state, watch->path, &changes) == 0 && loop->daemon.enforced != NULL)
-		daemon_follow(&loop->daemon, &changes);
+	else
+		read_source(watch);
 }
 
 static void note_sources(struct loop *loop)
 {
 	bool read = true;
-	for (size_t i = 0; i < loop->watch_count; i++)
-		read = read && (loop->watches[i].policy || loop->watches[i].directory != NULL);
+	for (size_t i = 0; i < loop->watch_count; i++) {
+		const struct watch *watch = &loop->watches[i];
+		read = read && (watch->policy || (watch->directory != NULL && watch->known));
+	}
 	loop->daemon.sources_read = read;
 }
 
@@ -400,6 +413,9 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *context)
 	struct loop *loop = context;
 	for (size_t i = 0; i < loop->watch_count; i++)
 		open_watch(&loop->watches[i]);
+	for (size_t i = 0; i < loop->watch_count; i++)
+		if (loop->watches[i].unread)
+			read_source(&loop->watches[i]);
 	note_sources(loop);
 	if (loop->ticks == 0)
 		usage_read(loop->usage); /* what is watched is watched from now on */
@@ -442,6 +458,7 @@ static void await_incident(struct loop *loop)
 
 static void after_command(void *context)
 {
+	keeping_hurry(((struct loop *)context)->keeping); /* a boot that knows of no quarantine would open it */
 	after_policy(context);
 	await_incident(context);
 }
@@ -554,6 +571,8 @@ static bool go_on_without(struct loop *loop, char *problem)
 	char *error;
 	enum saved_outcome outcome = saved_ruleset_enforce(&loop->directory, loop->daemon.kernel, &error);
 	bool nothing = outcome == SAVED_NOTHING || outcome == SAVED_FAILED;
+	if (error != NULL)
+		fprintf(stderr, "ringfenced: %s\n", error);
 	fprintf(
 	    stderr, "ringfenced: %s; workloads in quarantine would be opened%s\n", problem,
 	    nothing

@@ -119,9 +119,10 @@ enum saved_outcome saved_ruleset_enforce(const struct state_directory *directory
 	enum saved_outcome outcome;
 	*error = NULL;
 	int read = read_objects(kernel, arena, &objects);
-	if (read < 0)
-		outcome = failed(error, "cannot read the table from the kernel: %s", strerror(-read));
-	else if (enforces(objects))
+	if (read < 0) {
+		failed(error, "cannot read the table from the kernel: %s", strerror(-read));
+		outcome = SAVED_UNSEEN;
+	} else if (enforces(objects))
 		outcome = SAVED_UNNEEDED;
 	else if ((*error = saved_ruleset_read(directory, arena, (int64_t)time(NULL), &saved)) != NULL)
 		outcome = SAVED_FAILED;

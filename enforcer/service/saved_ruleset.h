@@ -19,7 +19,9 @@ enum saved_outcome {
 	SAVED_RESTORED, /* it is in force, and was read back */
 	SAVED_UNNEEDED, /* a table is there and enforces: it is newer */
 	SAVED_NOTHING,	/* nothing is saved, and no table is there */
-	SAVED_FAILED,	/* `*error` says why, the caller frees it; what the kernel held it still holds */
+	SAVED_FAILED, /* none is there, or one that enforces nothing, and stays so: `*error` says why, the caller frees
+			 it */
+	SAVED_UNSEEN, /* whether one is there cannot be told: `*error` as well */
 };
 
 /* Makes the kernel hold the saved ruleset where it has no table of ours, or one whose hooks have no rules. */

@@ -192,6 +192,16 @@ sleep 0.3
 equal "workloads" 6 "$(status | tr -d ' \n' | grep -o '"workloads":[0-9]*' | head -n 1 | cut -d: -f2)"
 unit_allowed front payments 9000 "with another level"
 
+# What cannot be read now is read when it can, without another unit that starts or stops.
+chmod 000 "$ROOT2/$SLICE"
+unit_make late
+check "units that cannot be read are told" await 5 grep -q "$ROOT2 cannot be read" "$WORK/daemon.log"
+chmod 755 "$ROOT2/$SLICE"
+knows_late() { "$RINGFENCE" status "systemd/$PREFIX-late" --socket "$SOCKET"; }
+check "they are read when they can be" await 5 knows_late
+equal "that was told once" 1 "$(grep -c "$ROOT2 cannot be read" "$WORK/daemon.log")"
+rmdir "$(unit late)"
+
 # A revoked allow stops the next packet of what runs.
 for flow in tcp-IPv4 tcp-IPv6 udp-IPv4 udp-IPv6; do
 	to=${ADDRESS4[payments]}
@@ -216,5 +226,19 @@ for flow in tcp-IPv4 tcp-IPv6 udp-IPv4 udp-IPv6; do
 	done
 done
 unit_denied front payments 9000 "revoked"
+daemon_stop
+
+# A restart that cannot read them opens nothing: the table stays as it is.
+chmod 000 "$(unit front)"
+become node "$RINGFENCED" --config "$WORK/ringfenced.yaml" >>"$WORK/daemon.log" 2>&1 &
+DAEMON_PID=$!
+STARTED+=("$DAEMON_PID")
+check "a daemon that cannot read the units is not ready" await 10 status_has '"ready":false'
+sleep 2.5
+check "nor a moment later" status_has '"ready":false'
+unit_denied front payments 9000 "while units cannot be read"
+chmod 755 "$(unit front)"
+check "it is ready when it can" await 10 ready
+unit_denied front payments 9000 "and after that"
 daemon_stop
 finish

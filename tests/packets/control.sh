@@ -76,5 +76,45 @@ denied web1 api1 8080 tcp "by an operator"
 check "the audit log has the operator" audited '.outcome == "done" and .uid == 65534 and .command == "quarantine"'
 code_of 0 "and an operator reads" as 65534 4000002 "$RINGFENCE" status --socket "$SOCKET"
 
+# ---- who only asks holds nobody up ----
+
+daemon_stop
+METRICS=127.0.0.1:9478
+checks() { value 'ringfence_checks_total{result="whole"}'; }
+asks() { as 65534 4000001 "$RINGFENCE" drift --socket "$SOCKET" "$@"; } # by a reader
+made_few() { # TEXT; of 60 questions of a reader
+	local before i since=$SECONDS
+	before=$(checks)
+	for ((i = 0; i < 60; i++)); do asks >/dev/null; done
+	check "$1 (60 questions, $(($(checks) - before)) checks)" test $(($(checks) - before)) -le $((SECONDS - since + 2))
+}
+daemon_start report
+code_of 0 "a reader asks for drift" asks
+made_few "who asks again and again has it looked at once a second"
+code_of 0 "root has one for each time" tell drift
+before=$(checks)
+for _ in 1 2 3 4 5; do tell drift >/dev/null; done
+equal "as many as are asked for" 5 $(($(checks) - before))
+daemon_stop
+
+# A table that is not compared in a moment: 65536 elements.
+{
+	cat <<-END
+		ringfence: v1
+		namespace: shop
+		services: {large: {workloads: {app: web}}}
+		networks:
+		  crowd:
+	END
+	for ((i = 0; i < 65536; i += 2)); do echo "    - 198.18.$((i / 256 % 256)).$((i % 256))/32"; done
+	echo 'allow: [{from: crowd, to: large, ports: [1/tcp, 2/tcp]}]'
+} >"$POLICY/large.yaml"
+daemon_start report
+await 20 ready
+made_few "of a large table, too"
+set=$(on node nft list table inet ringfence | awk '$1 == "set" && $2 ~ /_known4$/ { print $2 }')
+on node nft add element inet ringfence "$set" '{ 10.0.1.99 }'
+reader_sees() { { asks --format json || true; } | jq -e '.kinds == ["table"]'; }
+check "and still hears what is found" await 20 reader_sees
 daemon_stop
 finish

@@ -75,6 +75,16 @@ sleep 0.4
 check "an editor's own files are not policy" status_has '"policy":\{"ok":true'
 rm "$POLICY/.shop.yaml.swp" "$POLICY/shop.yaml~"
 
+# Names of files may be any bytes; what is wrong with such a file is told all the same.
+odd=$'odd\xff'
+printf 'not: [yaml' >"$POLICY/$odd.yaml"
+cp "$POLICY/$odd.yaml" "$WORKLOADS"
+sleep 0.7
+check "an error in a file whose name is no UTF-8 is told" status_has '"errors":\["[^"]*odd.{1,4}xff\.yaml'
+check "in one of the workloads, too" status_has '"file":"[^"]*odd.{1,4}xff\.yaml'
+rm "$POLICY/$odd.yaml" "$WORKLOADS/$odd.yaml"
+sleep 0.4
+
 # Past failures 1 and 2: nothing is not everything.
 mv "$POLICY"/*.yaml "$WORK/"
 sleep 0.7

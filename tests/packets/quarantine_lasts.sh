@@ -60,6 +60,27 @@ change policy_shop
 
 code_of 0 "release" tell release shop/web1
 
+# ---- a machine that falls over just after it ----
+
+boot() { # as a machine that was off: no table, no daemon
+	on node nft delete table inet ringfence
+	on node "$RINGFENCED" --config "$WORK/ringfenced.yaml" --enforce-saved >"$WORK/boot.log" 2>&1
+}
+touch "$WORK/mark"
+sleep 0.05
+newer() { [ "$STATE/ruleset" -nt "$WORK/mark" ]; }
+change policy_shop '{from: web, to: api}' '{from: api, to: web, ports: [http]}'
+check "a ruleset was saved a moment ago, so that the next would wait" await 5 newer
+tell quarantine shop/web1 --why crash >/dev/null
+sleep 2.5
+daemon_kill
+check "the saved ruleset is put in force" boot
+denied web1 api1 8080 tcp "booted, before the daemon is there"
+daemon_start
+denied web1 api1 8080 tcp "and with it"
+code_of 0 "release" tell release shop/web1
+change policy_shop
+
 # ---- what cannot be written down ----
 
 mv "$STATE/quarantines" "$WORK/good.json"

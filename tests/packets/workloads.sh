@@ -57,5 +57,21 @@ change rm "$WORKLOADS/web1.yaml"
 allowed api1 late1 5432 tcp "conflict over: the newer is in"
 denied web1 api1 8080 tcp "conflict over: the older is gone"
 check "status reports no conflict" await 5 status_has '"conflicts":\[\]'
+
+# A directory that cannot be read now is read when it can, without another event, and takes nobody with it meanwhile.
+workload late2 10.0.1.61 fd00:1::61
+ln -s nowhere "$WORKLOADS/..turned"
+sleep 0.3
+chmod 000 "$WORKLOADS"
+workload_file late2 shop 'app: web'
+rm "$WORKLOADS/..turned" # so that all of it is read
+unread() { grep -q "$WORKLOADS cannot be read" "$WORK/daemon.log"; }
+check "a directory that cannot be read is told" await 5 unread
+allowed api1 late1 5432 tcp "while the directory cannot be read"
+chmod 755 "$WORKLOADS"
+in_force() { "$RINGFENCE" status "shop/$1" --socket "$SOCKET"; }
+check "it is read when it can be" await 5 in_force late2
+allowed late2 api1 8080 tcp "found when the directory could be read"
+equal "that was told once" 1 "$(grep -c "$WORKLOADS cannot be read" "$WORK/daemon.log")"
 daemon_stop
 finish

@@ -588,6 +588,65 @@ static void refusals_are_written_so_often_and_counted(void **state)
 	assert_int_equal(count, AUDIT_REFUSED_A_MINUTE + 1);
 }
 
+/* Nor can who is refused for hours push out what others did: half of the file is theirs alone. */
+static void refusals_never_begin_the_log_anew(void **state)
+{
+	struct fixture *fixture = *state;
+	char path[128];
+	struct stat status;
+
+	restart_with_groups(fixture);
+	snprintf(path, sizeof path, "%s/" AUDIT_FILE, fixture->root);
+	assert_int_equal(truncate(path, AUDIT_BYTES_MAX / 2 + 1), 0);
+	assert_int_equal(as_user(STRANGER, READERS, 0, ask_act, fixture), 1);
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_size, AUDIT_BYTES_MAX / 2 + 1);
+	assert_int_equal(ask_act(fixture), 0);
+	assert_int_equal(stat(path, &status), 0);
+	assert_true(status.st_size > AUDIT_BYTES_MAX / 2 + 1);
+}
+
+/* Connects without end, and is closed each time. */
+static _Noreturn void knock(const struct fixture *fixture)
+{
+	for (;;)
+		close(connect_to(fixture));
+}
+
+/* What comes last in the loop, as readers do, has its turn while strangers knock. */
+static void strangers_hold_up_no_reader(void **state)
+{
+	struct fixture *fixture = *state;
+	enum { STRANGERS = 4, QUESTIONS = 20 };
+	pid_t strangers[STRANGERS];
+	struct timespec before, after;
+
+	restart_with_groups(fixture);
+	for (size_t i = 0; i < STRANGERS; i++) {
+		strangers[i] = fork();
+		assert_true(strangers[i] >= 0);
+		if (strangers[i] == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			if (setgroups(0, NULL) != 0 || setresgid(STRANGER, STRANGER, STRANGER) != 0 ||
+			    setresuid(STRANGER, STRANGER, STRANGER) != 0)
+				_exit(1);
+			knock(fixture);
+		}
+	}
+	usleep(100000);
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	for (int i = 0; i < QUESTIONS; i++)
+		assert_int_equal(as_user(STRANGER, READERS, 0, ask_status, fixture), 0);
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	for (size_t i = 0; i < STRANGERS; i++) {
+		kill(strangers[i], SIGKILL);
+		assert_int_equal(waitpid(strangers[i], NULL, 0), strangers[i]);
+	}
+	double seconds = (double)(after.tv_sec - before.tv_sec) + (double)(after.tv_nsec - before.tv_nsec) / 1e9;
+	print_message("# %d questions in %.2f s\n", QUESTIONS, seconds);
+	assert_true(seconds < 5);
+}
+
 static void silent_peers_are_closed_and_others_wait_for_their_turn(void **state)
 {
 	struct fixture *fixture = *state;
@@ -769,6 +828,8 @@ int main(void)
 	    CASE(a_log_that_was_removed_is_made_again),
 	    CASE(what_cannot_be_logged_is_not_done),
 	    CASE(refusals_are_written_so_often_and_counted),
+	    CASE(refusals_never_begin_the_log_anew),
+	    CASE(strangers_hold_up_no_reader),
 	    CASE(silent_peers_are_closed_and_others_wait_for_their_turn),
 	    CASE(peer_that_reads_nothing_holds_up_nobody),
 	    CASE(second_daemon_is_refused),

@@ -38,15 +38,20 @@ struct trial {
 	struct ruleset *actual, *wanted;
 };
 
-static void make_table(struct trial *table, const char *policy)
+static void lower_table(struct trial *table)
 {
 	struct diagnostics diagnostics;
-	table->world = read_policy(&table->reading, "policy.yaml", policy);
 	diagnostics_init(&diagnostics, table->reading.arena);
 	table->wanted = ruleset_lower(table->reading.arena, &table->world, "node-a", 7, &diagnostics);
 	table->actual = ruleset_lower(table->reading.arena, &table->world, "node-a", 7, &diagnostics);
 	assert_non_null(table->wanted);
 	table->actual->at = table->wanted->at = NOW;
+}
+
+static void make_table(struct trial *table, const char *policy)
+{
+	table->world = read_policy(&table->reading, "policy.yaml", policy);
+	lower_table(table);
 }
 
 static char *words_of(struct trial *table, size_t most)
@@ -377,6 +382,66 @@ static void damages_are_told_in_the_policys_terms(void **state)
 	assert_true(good);
 }
 
+/* ---- services of the node, told by their cgroups ---- */
+
+#define UNITS                                                                                                   \
+	"ringfence: v1\nnamespace: systemd\nservices:\n"                                                        \
+	"  front: {workloads: {app: front}, ports: {http: 80/tcp}}\nallow:\n  - {from: front, to: any, ports: " \
+	"[443/tcp]}\n"                                                                                          \
+	"---\nringfence: v1\nnodes:\n  node-a: {addresses: [192.0.2.1]}\nworkloads:\n"                          \
+	"  - {name: front, namespace: systemd, node: node-a, labels: {app: front}, cgroup: "                    \
+	"system.slice/front.service}\n"
+
+static void free_unit(struct trial *t)
+{
+	remove_first(set_of(t, "_cgroup_out2"));
+}
+
+static void pass_unit_by(struct trial *t)
+{
+	remove_first(set_of(t, "_cgroup2"));
+}
+
+static void judge_other_cgroup(struct trial *t)
+{
+	struct set *set = set_of(t, "_cgroup_out2");
+	const uint64_t other = 88;
+	struct element *added = add_element(t, set, 0, "0.0.0.0");
+	memcpy(added->key, &other, sizeof other);
+	memcpy(added->end, added->key, sizeof added->end);
+}
+
+static void flush_unit(struct trial *t)
+{
+	chain_of(t, "_out_front")->rule_count = 0;
+}
+
+static const struct {
+	void (*damage)(struct trial *table);
+	const char *words;
+} unit_cases[] = {
+    {free_unit, "unguarded: systemd/front has no rules (egress)\n"},
+    {pass_unit_by, "unguarded: systemd/front: where conntrack knows no flow\n"},
+    {judge_other_cgroup, "closed: cgroup 88 has the rules of systemd/front (egress)\n"},
+    {flush_unit, "opened: systemd/front -> any any (egress)\n"},
+};
+
+static void damages_of_units_name_the_unit(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof unit_cases / sizeof *unit_cases; i++) {
+		struct trial table;
+		table.world = read_policy(&table.reading, "policy.yaml", UNITS);
+		table.world.inventory->workloads[0]->cgroup_id = 77;
+		lower_table(&table);
+		unit_cases[i].damage(&table);
+		char *got = words_of(&table, 100);
+		assert_string_equal(got, unit_cases[i].words);
+		free(got);
+		arena_free(table.reading.arena);
+	}
+}
+
 static void what_is_much_is_counted(void **state)
 {
 	struct trial table;
@@ -470,6 +535,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(damages_are_told_in_the_policys_terms),
+	    cmocka_unit_test(damages_of_units_name_the_unit),
 	    cmocka_unit_test(what_is_much_is_counted),
 	    cmocka_unit_test(what_says_the_same_is_not_looked_at_for_ever),
 	    cmocka_unit_test(shared_sets_are_told_by_the_rules_that_ask),

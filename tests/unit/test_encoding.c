@@ -1,6 +1,7 @@
 /* Plans and rulesets as bytes: what goes in comes out, and whatever else comes is refused or harmless. */
 #include "enforcer/kernel/encoding.h"
 
+#include "compiler/ruleset/netlink.h"
 #include "tests/unit/random_policy.h"
 #include "tests/unit/reading.h"
 
@@ -186,6 +187,73 @@ static void hooks_are_ours(void **state)
 			    "a hook is none of ours");
 }
 
+/* Two fields of which no packet has both: what they need to be checked for must come to an end. */
+static void contradictions_end(void **state)
+{
+	static const enum field pairs[][3] = {{FIELD_IP_SADDR, FIELD_IP6_SADDR, FIELD_IP_DADDR},
+					      {FIELD_ICMPV6_TYPE, FIELD_TCP_FLAGS, FIELD_ICMPV6_TYPE},
+					      {FIELD_IP_SADDR, FIELD_ICMPV6_TYPE, FIELD_TCP_FLAGS}};
+	(void)state;
+	for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+		struct statement statement = {.kind = STATEMENT_IN, .field_count = 3, .set = "g1_known4"};
+		struct rule rule = {.statements = &statement, .statement_count = 1};
+		struct expansion expansion = {.rule = &rule};
+		size_t count = 0;
+		memcpy(statement.fields, pairs[i], sizeof pairs[i]);
+		while (expansion_next(&expansion) != NULL)
+			assert_true(++count < 10);
+		assert_null(judge_rule(&statement, 1));
+	}
+}
+
+/* Of every kind and field, also where no rule of ours has it: AddressSanitizer sees a byte that is not the statement's.
+ */
+static void every_statement_can_be_written(void **state)
+{
+	(void)state;
+	for (size_t kind = 0; kind < STATEMENT_KINDS; kind++)
+		for (size_t field = 0; field < FIELD_COUNT; field++) {
+			struct statement statement = {.kind = (enum statement_kind)kind,
+						      .field_count = statement_forms[kind].fields_most,
+						      .prefix = 255,
+						      .set = "g1_known4",
+						      .text = "g1_deny"};
+			for (size_t i = 0; i < 3; i++)
+				statement.fields[i] = (enum field)field;
+			assert_null(judge_rule(&statement, 1));
+		}
+}
+
+/* What the kernel would make room for at once. */
+static void sets_are_no_larger_than_ours(void **state)
+{
+	(void)state;
+	struct set set = {.name = "g1_known4", .key = KEY_ADDRESS4, .size = 1 << 22};
+	const struct operation add = {.kind = OPERATION_ADD_SET, .set = &set};
+	assert_null(judge(&add));
+	set.size = 1 << 30;
+	assert_string_equal(judge(&add), "a set has room for more than a ruleset holds");
+}
+
+/* Times that cannot be subtracted from another. */
+static void time_begins_in_1970(void **state)
+{
+	(void)state;
+	struct set set = {.name = "g1_known4", .key = KEY_ADDRESS4, .timeout = true};
+	struct element element = {.expires = INT64_MAX};
+	struct operation operation = {
+	    .kind = OPERATION_ADD_ELEMENTS, .set = &set, .elements = &element, .element_count = 1};
+	struct plan plan = {.count = 1, .transactions = {{.operations = &operation, .count = 1}}};
+	static const int64_t moments[] = {0, NOW, INT64_MAX, -1, INT64_MIN};
+	for (size_t i = 0; i < sizeof moments / sizeof *moments; i++) {
+		struct encoded bytes = {0};
+		plan_encode(&bytes, &plan, moments[i]);
+		const char *wrong = decode_copy(bytes.bytes, bytes.length);
+		assert_true(moments[i] < 0 ? wrong != NULL : wrong == NULL);
+		encoded_finish(&bytes);
+	}
+}
+
 static void statements_are_known(void **state)
 {
 	(void)state;
@@ -237,6 +305,10 @@ int main(void)
 	    cmocka_unit_test(what_others_made_can_be_deleted),
 	    cmocka_unit_test(hooks_are_ours),
 	    cmocka_unit_test(statements_are_known),
+	    cmocka_unit_test(contradictions_end),
+	    cmocka_unit_test(every_statement_can_be_written),
+	    cmocka_unit_test(sets_are_no_larger_than_ours),
+	    cmocka_unit_test(time_begins_in_1970),
 	    cmocka_unit_test(counts_are_bounded),
 	    cmocka_unit_test(every_kind_of_statement_has_a_form),
 	};

@@ -3,6 +3,7 @@
 #include "enforcer/keeper/keeper.h"
 #include "enforcer/kernel/encoding.h"
 #include "enforcer/kernel/socket.h"
+#include "tests/unit/random_policy.h"
 #include "tests/unit/reading.h"
 
 #include <ringfence/reconcile.h>
@@ -229,6 +230,130 @@ static void wrong_plans_change_nothing(void **state)
 	assert_int_equal(run(apply_wrong_plans), 0);
 }
 
+/* ---- a planner that was taken over ---- */
+
+/* Asks for all of a kind that there is in the namespace, and calls `see` for each; false where there is no answer. */
+static bool dump(struct pair *pair, uint16_t type, int (*see)(const struct nlmsghdr *message, void *context),
+		 void *context)
+{
+	_Alignas(struct nlmsghdr) char room[256], answer[1 << 16];
+	struct nlmsghdr *message = nftnl_nlmsg_build_hdr(room, type, NFPROTO_UNSPEC, NLM_F_DUMP, 4711);
+	struct iovec whole = {room, message->nlmsg_len};
+	if (kernel_send(pair->kernel, &whole, 1) != 0)
+		return false;
+	for (int step = MNL_CB_OK; step > MNL_CB_STOP;) {
+		ssize_t got = kernel_receive(pair->kernel, answer, sizeof answer);
+		if (got < 0)
+			return false;
+		step = mnl_cb_run(answer, (size_t)got, 4711, 0, see, context);
+		if (step < 0)
+			return false;
+	}
+	return true;
+}
+
+/* The attribute of a message, or of a nest in it; NULL: it has none. */
+static const struct nlattr *find(const struct nlmsghdr *message, const struct nlattr *nest, uint16_t type)
+{
+	const struct nlattr *attribute, *found = NULL;
+	if (nest == NULL) {
+		mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg)) found =
+		    mnl_attr_get_type(attribute) == type ? attribute : found;
+	} else {
+		mnl_attr_for_each_nested(attribute, nest) found =
+		    mnl_attr_get_type(attribute) == type ? attribute : found;
+	}
+	return found;
+}
+
+/* A table's or a chain's: NFTA_*_TABLE, and the table's own name, are 1. */
+static bool is_of_our_table(const struct nlmsghdr *message)
+{
+	const struct nfgenmsg *header = mnl_nlmsg_get_payload(message);
+	const struct nlattr *table = find(message, NULL, NFTA_CHAIN_TABLE);
+	return header->nfgen_family == NFPROTO_INET && table != NULL &&
+	       strcmp(mnl_attr_get_str(table), RULESET_TABLE) == 0;
+}
+
+static int see_table(const struct nlmsghdr *message, void *context)
+{
+	*(bool *)context = *(bool *)context && is_of_our_table(message);
+	return MNL_CB_OK;
+}
+
+/* Where a chain hangs: at a hook of ours, where ours do. */
+static int see_chain(const struct nlmsghdr *message, void *context)
+{
+	const struct nlattr *hook = find(message, NULL, NFTA_CHAIN_HOOK),
+			    *policy = find(message, NULL, NFTA_CHAIN_POLICY);
+	bool good = is_of_our_table(message);
+	if (good && hook != NULL) {
+		uint32_t number = ntohl(mnl_attr_get_u32(find(NULL, hook, NFTA_HOOK_HOOKNUM)));
+		good = number >= NF_INET_LOCAL_IN && number <= NF_INET_LOCAL_OUT && policy != NULL &&
+		       ntohl(mnl_attr_get_u32(policy)) == NF_ACCEPT &&
+		       mnl_attr_get_u32(find(NULL, hook, NFTA_HOOK_PRIORITY)) == 0;
+	}
+	*(bool *)context = *(bool *)context && good;
+	return MNL_CB_OK;
+}
+
+static bool is_confined(struct pair *pair)
+{
+	bool confined = true;
+	return dump(pair, NFT_MSG_GETTABLE, see_table, &confined) &&
+	       dump(pair, NFT_MSG_GETCHAIN, see_chain, &confined) && confined;
+}
+
+/* Writes another value over a byte or two, or now and then over many what stands elsewhere in the plan. */
+static void mutate(uint8_t *bytes, size_t length, uint32_t *seed)
+{
+	for (uint32_t i = random_next(seed) % 2; i < 2; i++) {
+		size_t to = 13 + random_next(seed) % (length - 13), from = random_next(seed) % length,
+		       most = length - (to > from ? to : from), many = random_next(seed) % 64;
+		if (random_next(seed) % 8 == 0)
+			memmove(bytes + to, bytes + from, many < most ? many : most);
+		else
+			bytes[to] = (uint8_t)(bytes[to] ^ (many % 2 == 0 ? 1U << many % 8 : random_next(seed)));
+	}
+}
+
+/* Whatever a plan says, the keeper lives on, and nothing but our table is there; a plan of ours then puts it right. */
+static int apply_mutants(struct pair *pair)
+{
+	enum { MUTANTS = 600, LOOK = 20 };
+	struct encoded bytes = {0};
+	uint32_t seed = 20261127;
+	size_t taken = 0;
+	plan_encode(&bytes, plan_make(pair->arena, NULL, pair->ruleset), time(NULL));
+	uint8_t *mutant = malloc(bytes.length);
+	for (size_t i = 0; i < MUTANTS; i++) {
+		memcpy(mutant, bytes.bytes, bytes.length);
+		mutate(mutant, bytes.length, &seed);
+		int error = apply_bytes(pair, mutant, bytes.length);
+		if (error > 0)
+			return 1; /* the keeper is gone */
+		taken += error != -EPERM;
+		if (i % LOOK == 0 && !is_confined(pair))
+			return 2;
+	}
+	free(mutant);
+	encoded_finish(&bytes);
+	if (taken < MUTANTS / 20 || !is_confined(pair)) /* else it says little */
+		return 3;
+	struct ruleset *actual;
+	if (kernel_read(pair->kernel, pair->arena, time(NULL), &actual) != 0 || apply(pair, actual).error != 0)
+		return 4;
+	return is_in_force(pair) ? 0 : 5;
+}
+
+static void mutants_of_a_plan_touch_our_table_only(void **state)
+{
+	(void)state;
+	if (!is_root())
+		skip();
+	assert_int_equal(run(apply_mutants), 0);
+}
+
 static int send_request(const struct pair *pair, struct keeper_request request)
 {
 	struct iovec whole = {&request, sizeof request};
@@ -278,6 +403,7 @@ int main(void)
 	    cmocka_unit_test(refusals_say_what_was_refused),
 	    cmocka_unit_test(the_planner_cannot_change_a_rule_itself),
 	    cmocka_unit_test(wrong_plans_change_nothing),
+	    cmocka_unit_test(mutants_of_a_plan_touch_our_table_only),
 	    cmocka_unit_test(the_keeper_ends_where_the_protocol_is_broken),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
  * table must be what the world says, and no packet may meet half of it.
  *
  * A packet here is slow: any of its look-ups may meet a transaction that the one before did not. */
+#include "tests/unit/follow.h"
 #include "tests/unit/interpret.h"
 #include "tests/unit/kernel_model.h"
 #include "tests/unit/reading.h"
@@ -554,6 +555,74 @@ static void following_is_lowering_anew(void **state)
 	}
 }
 
+/* ---- pools and the world ---- */
+
+#define POOLED                                                                                                     \
+	"ringfence: v1\nnamespace: one\nnodes: {n0: {addresses: [192.0.2.1], workload_networks: [10.0.0.0/24]}}\n" \
+	"services: {d: {workloads: {app: d}}, s: {workloads: {app: s}}}\n"                                         \
+	"allow: [{from: world, to: d, ports: [1/tcp]}, {from: s, to: world, ports: [1/tcp]}]\n"                    \
+	"workloads:\n"                                                                                             \
+	"  - {name: d, labels: {app: d}, node: n0, addresses: [10.0.0.1, 10.0.1.1]}\n"                             \
+	"  - {name: s, labels: {app: s}, node: n0, addresses: [10.0.0.2, 10.0.1.2]}\n"                             \
+	"  - {name: w, labels: {app: w}, node: n0, addresses: [10.0.0.3, 10.0.1.3]}\n"
+
+/* Takes `w` from one inventory to the other, and asks all packets between the three. */
+static void pass_over(const struct world *from, const struct inventory *to)
+{
+	struct arena *arena = arena_create();
+	const struct ruleset *states[STATES_MAX];
+	const char *refused = NULL;
+	struct inventory live = *from->inventory;
+	const struct inventory *both[] = {from->inventory, to};
+	const struct world world = {from->policy, &live, from->at};
+	struct lowering *lowering = lowering_create(&world, "n0", 1, NULL, NULL);
+	const struct ruleset *table = model_copy(arena, lowering_ruleset(lowering, arena, true));
+	struct plan *plan = follow_inventory(lowering, &live, to, arena);
+	assert_non_null(plan);
+	size_t count = model_apply(arena, table, plan, states, &refused);
+	assert_null(refused);
+	for (size_t i = 1; i <= 3; i++)
+		for (size_t j = 1; j <= 3; j++)
+			for (unsigned pool = 0; pool < 4; pool++) {
+				struct address source = {4, {10, 0, pool % 2, (uint8_t)i}},
+					       destination = {4, {10, 0, (uint8_t)(pool / 2), (uint8_t)j}};
+				const struct packet request = packet_request(&source, &destination, IPPROTO_TCP, 1),
+						    reply = packet_reply(&request);
+				size_t place = 0;
+				if (packet_mixture(states, count, &request, &place) == MIXTURE_HALF ||
+				    packet_mixture(states, count, &reply, &place) == MIXTURE_HALF) {
+					model_print_plan(plan);
+					fail_msg("%zu -> %zu of pool %u: half of it at transaction %zu, %s", i, j, pool,
+						 place, both[0]->workload_count < 3 ? "it comes" : "it goes");
+				}
+			}
+	lowering_destroy(lowering);
+	arena_free(arena);
+}
+
+/* A workload at an address for workloads is unknown before it comes and when it is gone, and never a part of the world
+ * in between: where a rule counts on one side only, and where none isolates it. */
+static void who_comes_into_a_pool_is_never_of_the_world(void **state)
+{
+	static const char *const texts[] = {
+	    POOLED "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: w, namespace: one}\n"
+		   "spec: {podSelector: {matchLabels: {app: w}}, policyTypes: [Ingress, Egress], ingress: [{}], "
+		   "egress: [{}]}\n",
+	    POOLED "settings: {unmatched: allow}\n"};
+	(void)state;
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		struct reading reading;
+		const struct world with = read_policy(&reading, "pooled.yaml", texts[i]);
+		struct inventory without = *with.inventory;
+		without.workload_count = 2;
+		inventory_index(&without, reading.arena);
+		assert_string_equal(with.inventory->workloads[2]->name, "w");
+		pass_over(&with, &without);
+		pass_over(&(struct world){with.policy, &without, with.at}, with.inventory);
+		arena_free(reading.arena);
+	}
+}
+
 /* ---- room ---- */
 
 /* Of a set that is full: what goes has its place until it is gone, so there is none for what comes. */
@@ -734,9 +803,9 @@ static void following_does_not_grow(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(following_is_lowering_anew), cmocka_unit_test(a_full_set_takes_nothing_beside_what_goes),
-	    cmocka_unit_test(no_two_peers_have_one_set),  cmocka_unit_test(many_that_are_alike_leave_one_by_one),
-	    cmocka_unit_test(following_does_not_grow),
+	    cmocka_unit_test(who_comes_into_a_pool_is_never_of_the_world), cmocka_unit_test(following_is_lowering_anew),
+	    cmocka_unit_test(a_full_set_takes_nothing_beside_what_goes),   cmocka_unit_test(no_two_peers_have_one_set),
+	    cmocka_unit_test(many_that_are_alike_leave_one_by_one),	   cmocka_unit_test(following_does_not_grow),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

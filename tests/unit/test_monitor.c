@@ -112,6 +112,8 @@ static void changes_are_described(void **state)
 	    {"add element inet ringfence a4 { 192.0.2.1 }", "element 192.0.2.1 added to set a4\n"},
 	    {"add element inet ringfence a6 { fd00::2 }", "element fd00::2 added to set a6\n"},
 	    {"add element inet ringfence p4 { 10.0.0.1 . 10.0.0.2 }", "element 10.0.0.1 . 10.0.0.2 added to set p4\n"},
+	    {"add element inet ringfence p4 { 57.48.0.0 . 0.0.0.0 }", /* as the number of a cgroup stands, 12345 */
+	     "element cgroup 12345 added to set p4\n"},
 	    {"add element inet ringfence p6 { fd00::1 . fd00::2 }", "element fd00::1 . fd00::2 added to set p6\n"},
 	    {"add element inet ringfence names { \"veth1\" }", "element \"veth1\" added to set names\n"},
 	    {"add element inet ringfence guard4 { \"veth1\" . 10.0.0.1 }",

@@ -104,6 +104,18 @@ static void a_transaction_is_empty(void **state)
 	assert_int_equal(check(KEEPER_TABLES, &full), -EPERM);
 }
 
+/* For another the kernel would load the module (nfnetlink_rcv_batch). */
+static void a_transaction_is_of_nf_tables(void **state)
+{
+	(void)state;
+	for (uint16_t subsystem = 0; subsystem < 64; subsystem++) {
+		struct messages messages = {.length = 0};
+		add(&messages, NFNL_MSG_BATCH_BEGIN, subsystem);
+		add(&messages, NFNL_MSG_BATCH_END, subsystem);
+		assert_int_equal(check(KEEPER_TABLES, &messages), subsystem == NFNL_SUBSYS_NFTABLES ? 0 : -EPERM);
+	}
+}
+
 static int check_bind(uint16_t group, uint8_t first, int second)
 {
 	struct messages messages = {.length = 0};
@@ -137,6 +149,7 @@ int main(void)
 	    cmocka_unit_test(nothing_hides_behind_a_question),
 	    cmocka_unit_test(lengths_are_true),
 	    cmocka_unit_test(a_transaction_is_empty),
+	    cmocka_unit_test(a_transaction_is_of_nf_tables),
 	    cmocka_unit_test(only_our_log_group_is_bound),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,16 +1,22 @@
 /* Files that outlive the daemon: read as they were written, or refused with a reason. */
 #include "enforcer/service/state_file.h"
 
+#include "enforcer/kernel/socket.h"
+#include "enforcer/service/saved_ruleset.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -312,6 +318,37 @@ static void killed_at_any_moment(void **state)
 	assert_true(left_half > 0); /* else this proves nothing */
 }
 
+/* ---- the ruleset that is kept, and the kernel's ---- */
+
+static int open_silent(void *context, int *fd)
+{
+	(void)context;
+	*fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+	return *fd >= 0 ? 0 : -errno;
+}
+
+static int send_nothing(void *context, const struct iovec *pieces, size_t count)
+{
+	(void)context;
+	(void)pieces;
+	(void)count;
+	return -ENOBUFS;
+}
+
+/* Where the kernel does not answer, a table may be there: nobody may go on as if there were none. */
+static void a_kernel_that_does_not_answer_is_not_one_without_a_table(void **state)
+{
+	const struct fixture *f = *state;
+	static const struct kernel_agent silent = {.open = open_silent, .send = send_nothing};
+	struct kernel *kernel;
+	char *error = NULL;
+	assert_int_equal(kernel_open_by(&kernel, &silent), 0);
+	assert_int_equal(saved_ruleset_enforce(&f->directory, kernel, &error), SAVED_UNSEEN);
+	assert_non_null(strstr(error, "cannot read the table from the kernel"));
+	free(error);
+	kernel_close(kernel);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -326,6 +363,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_writing_that_fails_changes_nothing, begin, end),
 	    cmocka_unit_test_setup_teardown(a_directory_for_others_is_refused, begin, end),
 	    cmocka_unit_test_setup_teardown(killed_at_any_moment, begin, end),
+	    cmocka_unit_test_setup_teardown(a_kernel_that_does_not_answer_is_not_one_without_a_table, begin, end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
