@@ -1,8 +1,6 @@
 /* Words of a command line to endpoints and ports, and verdicts to words. */
 #include "compiler/analysis/samples.h"
 
-#include "compiler/analysis/samples.h"
-
 #include <ringfence/arena.h>
 #include <ringfence/explain.h>
 
@@ -13,12 +11,20 @@ static void add(struct arena *arena, struct endpoints *endpoints, struct endpoin
 	*arena_push(arena, endpoints->items, endpoints->count) = end;
 }
 
-void endpoints_add_workload(struct arena *arena, struct endpoints *endpoints, const struct workload *workload)
+void endpoints_add_workload(struct arena *arena, const struct inventory *inventory, struct endpoints *endpoints,
+			    const struct workload *workload)
 {
-	for (size_t i = 0; i < workload->address_count; i++)
+	const struct address *addresses = workload->addresses;
+	size_t count = workload->address_count;
+	if (workload_is_host(workload)) {
+		const struct node *node = workload->node != NULL ? inventory_node(inventory, workload->node) : NULL;
+		addresses = node != NULL ? node->addresses : NULL;
+		count = node != NULL ? node->address_count : 0;
+	}
+	for (size_t i = 0; i < count; i++)
 		add(arena, endpoints,
-		    (struct endpoint){.workload = workload, .has_address = true, .address = workload->addresses[i]});
-	if (workload->address_count == 0)
+		    (struct endpoint){.workload = workload, .has_address = true, .address = addresses[i]});
+	if (count == 0)
 		add(arena, endpoints, (struct endpoint){.workload = workload});
 }
 
@@ -48,7 +54,7 @@ static void add_service(struct arena *arena, const struct world *world, struct e
 		const struct workload *workload = world->inventory->workloads[i];
 		if (strcmp(workload->name_space, service->name_space) == 0 &&
 		    selector_matches(&service->workloads, &workload->labels))
-			endpoints_add_workload(arena, endpoints, workload);
+			endpoints_add_workload(arena, world->inventory, endpoints, workload);
 	}
 	if (endpoints->count == 0)
 		add(arena, endpoints, endpoint_of_service(arena, service));
@@ -73,7 +79,7 @@ static const char *find_named(struct arena *arena, const struct world *world, co
 		return arena_printf(arena, "`%s` is a workload and a service: write workload:%s or service:%s", kind,
 				    word, word);
 	if (workload != NULL)
-		endpoints_add_workload(arena, endpoints, workload);
+		endpoints_add_workload(arena, world->inventory, endpoints, workload);
 	else if (service != NULL)
 		add_service(arena, world, endpoints, service);
 	else

@@ -18,8 +18,9 @@ struct endpoints {
 const char *endpoints_find(struct arena *arena, const struct world *world, const char *word,
 			   struct endpoints *endpoints);
 
-/* Adds a workload at each of its addresses; without one it is still a workload. */
-void endpoints_add_workload(struct arena *arena, struct endpoints *endpoints, const struct workload *workload);
+/* Adds a workload at each of its addresses, a host workload at each of its node; without one it is still a workload. */
+void endpoints_add_workload(struct arena *arena, const struct inventory *inventory, struct endpoints *endpoints,
+			    const struct workload *workload);
 
 /* One endpoint that stands for a service without inventory. */
 struct endpoint endpoint_of_service(struct arena *arena, const struct service *service);

@@ -4,7 +4,7 @@
 
 #include <ringfence/verdict.h>
 
-enum { RANDOM_PARTS = 11, RANDOM_PORTS = 7, RANDOM_WORKLOADS = 20, RANDOM_STRANGERS = 9 };
+enum { RANDOM_PARTS = 11, RANDOM_PORTS = 8, RANDOM_WORKLOADS = 20, RANDOM_STRANGERS = 10 };
 
 /* The next of a row of numbers. */
 uint32_t random_next(uint32_t *seed);
@@ -16,8 +16,8 @@ char *random_policy(const uint32_t parts[RANDOM_PARTS]);
 /* The ports that tell its statements apart. */
 extern const struct port_range random_ports[RANDOM_PORTS];
 
-/* Every end there is, 2 * RANDOM_WORKLOADS + RANDOM_STRANGERS: each workload at each of its two addresses, addresses
- * inside and outside of each network, and nodes. */
+/* Every end there is, 2 * RANDOM_WORKLOADS + RANDOM_STRANGERS: each workload at each of its two addresses (a host
+ * workload at its node's and at a loopback one), addresses inside and outside of each network, and nodes. */
 struct endpoint random_end(const struct world *world, size_t number);
 
 /* Whether a packet can go so. */
