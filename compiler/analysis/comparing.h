@@ -42,7 +42,7 @@ struct end {
 	size_t piece;				 /* END_OTHER_NODE */
 	struct isolation **isolations[VERSIONS]; /* that select it */
 	size_t isolation_counts[VERSIONS];
-	struct endpoints at[VERSIONS];		 /* END_WORKLOAD: the first workload's */
+	struct endpoints at[VERSIONS];		/* END_WORKLOAD: the first workload's */
 	bool touched[DIRECTIONS];		/* what holds for it without any allow differs */
 	uint64_t *speaks[VERSIONS][DIRECTIONS]; /* a bit for each allow that may speak of it; made when first needed */
 };
@@ -52,7 +52,7 @@ struct comparing {
 	const struct world *worlds[VERSIONS];
 	struct samples samples; /* of both policies */
 	bool namespaces_differ, nodes_differ;
-	bool has_hosts; /* some workload is a host workload */
+	bool has_hosts;			    /* some workload is a host workload */
 	struct meanings meanings[VERSIONS]; /* of the allows */
 	bool *changed[VERSIONS];	    /* by number of the allow: nothing in the other version means the same */
 	struct selecting *selecting[VERSIONS];

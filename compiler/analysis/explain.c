@@ -11,20 +11,40 @@ static void add(struct arena *arena, struct endpoints *endpoints, struct endpoin
 	*arena_push(arena, endpoints->items, endpoints->count) = end;
 }
 
+/* At each address of its node, then at a loopback address of each family. Where the inventory names none of a family
+ * for the node, it may have one all the same. */
+static void add_host_workload(struct arena *arena, const struct inventory *inventory, struct endpoints *endpoints,
+			      const struct workload *workload)
+{
+	static const char *const loopbacks[] = {"127.0.0.1", "::1"};
+	const struct node *node = workload->node != NULL ? inventory_node(inventory, workload->node) : NULL;
+	bool has[2] = {false, false};
+	struct endpoint end = {.workload = workload, .has_address = true};
+	for (size_t i = 0; node != NULL && i < node->address_count; i++) {
+		end.address = node->addresses[i];
+		has[end.address.family == 6] = true;
+		add(arena, endpoints, end);
+	}
+	for (size_t i = 0; i < 2; i++)
+		if (!has[i])
+			add(arena, endpoints,
+			    (struct endpoint){.workload = workload, .address = {.family = i == 0 ? 4 : 6}});
+	for (size_t i = 0; i < 2; i++)
+		if (address_parse(&end.address, loopbacks[i]) == NULL)
+			add(arena, endpoints, end);
+}
+
 void endpoints_add_workload(struct arena *arena, const struct inventory *inventory, struct endpoints *endpoints,
 			    const struct workload *workload)
 {
-	const struct address *addresses = workload->addresses;
-	size_t count = workload->address_count;
 	if (workload_is_host(workload)) {
-		const struct node *node = workload->node != NULL ? inventory_node(inventory, workload->node) : NULL;
-		addresses = node != NULL ? node->addresses : NULL;
-		count = node != NULL ? node->address_count : 0;
+		add_host_workload(arena, inventory, endpoints, workload);
+		return;
 	}
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < workload->address_count; i++)
 		add(arena, endpoints,
-		    (struct endpoint){.workload = workload, .has_address = true, .address = addresses[i]});
-	if (count == 0)
+		    (struct endpoint){.workload = workload, .has_address = true, .address = workload->addresses[i]});
+	if (workload->address_count == 0)
 		add(arena, endpoints, (struct endpoint){.workload = workload});
 }
 

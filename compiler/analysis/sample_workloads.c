@@ -127,7 +127,7 @@ void samples_add_workload(const struct samples *samples, struct arena *arena, co
 			  struct endpoints *endpoints, const struct workload *workload)
 {
 	endpoints_add_workload(arena, world->inventory, endpoints, workload);
-	for (size_t i = 0; workload_is_host(workload) && i < samples->loopback_count; i++)
+	for (size_t i = LOOPBACKS_FIRST; workload_is_host(workload) && i < samples->loopback_count; i++)
 		*arena_push(arena, endpoints->items, endpoints->count) =
 		    (struct endpoint){workload, true, samples->loopbacks[i], PEER_SERVICE};
 }

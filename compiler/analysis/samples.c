@@ -159,7 +159,7 @@ static void sample_loopbacks(struct samples *samples, struct arena *arena)
 {
 	static const char *const first[] = {"127.0.0.1", "::1"};
 	struct address address;
-	for (size_t i = 0; i < sizeof first / sizeof *first; i++)
+	for (size_t i = 0; i < LOOPBACKS_FIRST; i++)
 		if (address_parse(&address, first[i]) == NULL)
 			*arena_push(arena, samples->loopbacks, samples->loopback_count) = address;
 	for (size_t i = 0; i < samples->address_count; i++)
@@ -249,7 +249,7 @@ static bool loopback_fits(const struct endpoint *end, const struct endpoint *oth
 
 bool ends_fit(const struct endpoint *from, const struct endpoint *to, uint16_t protocol)
 {
-	uint8_t a = from->has_address ? from->address.family : 0, b = to->has_address ? to->address.family : 0;
+	uint8_t a = from->address.family, b = to->address.family;
 	if ((a != 0 && b != 0 && a != b) || !loopback_fits(from, to) || !loopback_fits(to, from))
 		return false;
 	uint8_t family = a != 0 ? a : b;

@@ -12,6 +12,8 @@ struct address_sample {
 	bool familiar; /* one of those kept for examples (RFC 5737, RFC 3849) */
 };
 
+enum { LOOPBACKS_FIRST = 2 }; /* 127.0.0.1 and ::1, where endpoints_add_workload puts host workloads */
+
 struct port_list {
 	struct port_range *items;
 	size_t count;
@@ -27,7 +29,7 @@ struct samples {
 	 * workloads, a pair on one node where there is one. */
 	const struct workload **workloads;
 	size_t workload_count;
-	struct address *loopbacks; /* one of each piece that has some */
+	struct address *loopbacks; /* 127.0.0.1, ::1, and one of each other piece that has some */
 	size_t loopback_count;
 	size_t *kinds; /* of each workload of the inventory: equal for those of one kind, below kind_count */
 	size_t kind_count;

@@ -223,6 +223,22 @@ static bool are_neighbours(const struct endpoint from[2], const struct endpoint 
 	return a != NULL && b != NULL && strcmp(a->node, b->node) == 0 && (a->cgroup != NULL || b->cgroup != NULL);
 }
 
+/* A host workload meets IPv6 at an address of its node that the inventory does not name. */
+static void go_without_address(struct endpoint *end, const struct endpoint *other)
+{
+	if (end->workload != NULL && end->workload->cgroup != NULL && !address_is_loopback(&end->address) &&
+	    (other->workload == NULL || other->workload->cgroup == NULL) && other->address.family == 6)
+		*end = (struct endpoint){.workload = end->workload, .address = {.family = 6}};
+}
+
+static struct flow flow_of(const struct world *world, size_t from, size_t to, const struct port_range *port)
+{
+	struct flow flow = {random_end(world, from), random_end(world, to), port->protocol, port->first};
+	go_without_address(&flow.from, &flow.to);
+	go_without_address(&flow.to, &flow.from);
+	return flow;
+}
+
 /* Between two host workloads there is a third pair of addresses. */
 static void go_over_loopback(struct flow *flow)
 {
@@ -234,13 +250,16 @@ static void go_over_loopback(struct flow *flow)
 static bool any_allowed(const struct world *world, size_t from, size_t to, const struct port_range *port)
 {
 	for (size_t i = 0; i < 4; i++) {
-		const struct flow flow = {random_end(world, from - from % 2 + i % 2),
-					  random_end(world, to - to % 2 + i / 2), port->protocol, port->first};
+		const struct flow flow = flow_of(world, from - from % 2 + i % 2, to - to % 2 + i / 2, port);
 		if (random_fits(&flow) && verdict_of(world, &flow).allowed)
 			return true;
 	}
-	struct flow own = {random_end(world, from), random_end(world, to), port->protocol, port->first};
+	struct flow own = flow_of(world, from, to, port);
 	go_over_loopback(&own);
+	if (random_fits(&own) && verdict_of(world, &own).allowed)
+		return true;
+	own.from.has_address = own.to.has_address = false; /* at addresses of IPv6 that the inventory does not name */
+	own.from.address = own.to.address = (struct address){.family = 6};
 	return random_fits(&own) && verdict_of(world, &own).allowed;
 }
 
@@ -265,7 +284,7 @@ static void ask(struct asking *asking, size_t from, size_t to, const struct port
 	for (int i = 0; i < 2; i++) {
 		sources[i] = random_end(asking->worlds[i], from);
 		destinations[i] = random_end(asking->worlds[i], to);
-		struct flow flow = {sources[i], destinations[i], port->protocol, port->first};
+		struct flow flow = flow_of(asking->worlds[i], from, to, port);
 		if (over_loopback)
 			go_over_loopback(&flow);
 		fit = fit && random_fits(&flow);
