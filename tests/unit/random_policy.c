@@ -194,6 +194,46 @@ bool random_fits(const struct flow *flow)
 	       (flow->protocol != PROTOCOL_ICMPV6 || flow->from.address.family == 6);
 }
 
+/* A host workload meets IPv6 at an address of its node that the inventory does not name. */
+static void go_without_address(struct endpoint *end, const struct endpoint *other)
+{
+	if (end->workload != NULL && end->workload->cgroup != NULL && !address_is_loopback(&end->address) &&
+	    (other->workload == NULL || other->workload->cgroup == NULL) && other->address.family == 6)
+		*end = (struct endpoint){.workload = end->workload, .address = {.family = 6}};
+}
+
+struct flow random_flow_of(const struct world *world, size_t from, size_t to, const struct port_range *port)
+{
+	struct flow flow = {random_end(world, from), random_end(world, to), port->protocol, port->first};
+	go_without_address(&flow.from, &flow.to);
+	go_without_address(&flow.to, &flow.from);
+	return flow;
+}
+
+void random_over_loopback(struct flow *flow)
+{
+	assert_null(address_parse(&flow->from.address, "::1"));
+	flow->to.address = flow->from.address;
+}
+
+bool random_any_allowed(const struct world *world, size_t from, size_t to, const struct port_range *port)
+{
+	for (size_t i = 0; i < 4; i++) {
+		const struct flow flow = random_flow_of(world, from - from % 2 + i % 2, to - to % 2 + i / 2, port);
+		if (random_fits(&flow) && verdict_of(world, &flow).allowed)
+			return true;
+	}
+	struct flow own = random_flow_of(world, from, to, port);
+	if (own.from.workload->cgroup == NULL || own.to.workload->cgroup == NULL)
+		return false;
+	random_over_loopback(&own);
+	if (random_fits(&own) && verdict_of(world, &own).allowed)
+		return true;
+	own.from.has_address = own.to.has_address = false; /* at addresses of IPv6 that the inventory does not name */
+	own.from.address = own.to.address = (struct address){.family = 6};
+	return random_fits(&own) && verdict_of(world, &own).allowed;
+}
+
 void random_change(uint32_t seed, uint32_t before[RANDOM_PARTS], uint32_t after[RANDOM_PARTS])
 {
 	for (size_t i = 0; i < RANDOM_PARTS; i++) {

@@ -23,6 +23,15 @@ struct endpoint random_end(const struct world *world, size_t number);
 /* Whether a packet can go so. */
 bool random_fits(const struct flow *flow);
 
+/* A flow between two ends. A host workload meets IPv6 at an address of its node that the inventory does not name. */
+struct flow random_flow_of(const struct world *world, size_t from, size_t to, const struct port_range *port);
+
+/* Puts both ends, which are host workloads, at the loopback address of IPv6. */
+void random_over_loopback(struct flow *flow);
+
+/* Whether two workloads, by their ends, may talk at some of their addresses. */
+bool random_any_allowed(const struct world *world, size_t from, size_t to, const struct port_range *port);
+
 /* The seeds of two policies that have most parts in common. */
 void random_change(uint32_t seed, uint32_t before[RANDOM_PARTS], uint32_t after[RANDOM_PARTS]);
 

@@ -223,46 +223,6 @@ static bool are_neighbours(const struct endpoint from[2], const struct endpoint 
 	return a != NULL && b != NULL && strcmp(a->node, b->node) == 0 && (a->cgroup != NULL || b->cgroup != NULL);
 }
 
-/* A host workload meets IPv6 at an address of its node that the inventory does not name. */
-static void go_without_address(struct endpoint *end, const struct endpoint *other)
-{
-	if (end->workload != NULL && end->workload->cgroup != NULL && !address_is_loopback(&end->address) &&
-	    (other->workload == NULL || other->workload->cgroup == NULL) && other->address.family == 6)
-		*end = (struct endpoint){.workload = end->workload, .address = {.family = 6}};
-}
-
-static struct flow flow_of(const struct world *world, size_t from, size_t to, const struct port_range *port)
-{
-	struct flow flow = {random_end(world, from), random_end(world, to), port->protocol, port->first};
-	go_without_address(&flow.from, &flow.to);
-	go_without_address(&flow.to, &flow.from);
-	return flow;
-}
-
-/* Between two host workloads there is a third pair of addresses. */
-static void go_over_loopback(struct flow *flow)
-{
-	assert_null(address_parse(&flow->from.address, "::1"));
-	flow->to.address = flow->from.address;
-}
-
-/* Whether two workloads may talk at some of their addresses. */
-static bool any_allowed(const struct world *world, size_t from, size_t to, const struct port_range *port)
-{
-	for (size_t i = 0; i < 4; i++) {
-		const struct flow flow = flow_of(world, from - from % 2 + i % 2, to - to % 2 + i / 2, port);
-		if (random_fits(&flow) && verdict_of(world, &flow).allowed)
-			return true;
-	}
-	struct flow own = flow_of(world, from, to, port);
-	go_over_loopback(&own);
-	if (random_fits(&own) && verdict_of(world, &own).allowed)
-		return true;
-	own.from.has_address = own.to.has_address = false; /* at addresses of IPv6 that the inventory does not name */
-	own.from.address = own.to.address = (struct address){.family = 6};
-	return random_fits(&own) && verdict_of(world, &own).allowed;
-}
-
 static const char *node_in(const struct world *world, const struct workload *workload)
 {
 	return inventory_workload(world->inventory, workload->name_space, workload->name)->node;
@@ -284,15 +244,15 @@ static void ask(struct asking *asking, size_t from, size_t to, const struct port
 	for (int i = 0; i < 2; i++) {
 		sources[i] = random_end(asking->worlds[i], from);
 		destinations[i] = random_end(asking->worlds[i], to);
-		struct flow flow = flow_of(asking->worlds[i], from, to, port);
+		struct flow flow = random_flow_of(asking->worlds[i], from, to, port);
 		if (over_loopback)
-			go_over_loopback(&flow);
+			random_over_loopback(&flow);
 		fit = fit && random_fits(&flow);
 		allowed[i] = verdict_of(asking->worlds[i], &flow).allowed;
 	}
 	if (are_neighbours(sources, destinations, 0) != are_neighbours(sources, destinations, 1))
 		for (int i = 0; i < 2; i++)
-			allowed[i] = any_allowed(asking->worlds[i], from, to, port);
+			allowed[i] = random_any_allowed(asking->worlds[i], from, to, port);
 	else if (!fit)
 		return;
 	if (allowed[0] == allowed[1] || has_moved_from(asking, &sources[0], &destinations[0]) ||
