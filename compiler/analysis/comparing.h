@@ -42,6 +42,7 @@ struct end {
 	size_t piece;				 /* END_OTHER_NODE */
 	struct isolation **isolations[VERSIONS]; /* that select it */
 	size_t isolation_counts[VERSIONS];
+	struct endpoints at[VERSIONS];		/* END_WORKLOAD: the first workload's */
 	bool touched[DIRECTIONS];		/* what holds for it without any allow differs */
 	uint64_t *speaks[VERSIONS][DIRECTIONS]; /* a bit for each allow that may speak of it; made when first needed */
 };
@@ -51,6 +52,7 @@ struct comparing {
 	const struct world *worlds[VERSIONS];
 	struct samples samples; /* of both policies */
 	bool namespaces_differ, nodes_differ;
+	bool has_hosts;			    /* some workload is a host workload */
 	struct meanings meanings[VERSIONS]; /* of the allows */
 	bool *changed[VERSIONS];	    /* by number of the allow: nothing in the other version means the same */
 	struct selecting *selecting[VERSIONS];
@@ -77,6 +79,9 @@ void ends_find(struct comparing *comparing);
 /* The endpoints of an end in a version, towards a workload at the other end. */
 struct endpoints ends_resolve(const struct comparing *comparing, struct arena *arena, const struct end *end, bool twin,
 			      const struct workload *other, enum version version);
+
+/* Whether it is a host workload, in either version: it calls itself as it calls another one of its kind. */
+bool end_calls_itself(const struct end *end);
 
 /* Whether a peer may match an end. */
 bool ends_may_match(const struct comparing *comparing, const struct peer *peer, const struct end *end,

@@ -77,14 +77,21 @@ static bool ends_stay(const struct covering *covering, const struct asked *asked
 	       test_end_stays(covering->testing, asked->ends[INGRESS], flows);
 }
 
+/* Whether an end is a host workload: the other one sees its node, and statements about that may count. */
+static bool meets_host(const struct flow *flow)
+{
+	return (flow->from.workload != NULL && workload_is_host(flow->from.workload)) ||
+	       (flow->to.workload != NULL && workload_is_host(flow->to.workload));
+}
+
 static void ask_without_allows(struct covering *covering, const struct asked *asked)
 {
 	for (size_t i = 0; i < asked->policy->allow_count; i++) {
 		const struct allow *allow = asked->policy->allows[i];
 		struct mark *own = &covering->allows[asked->numbers[i]];
-		if (is_settled(covering, own) || !flows_hold(asked->world, &allow->flows, asked->flow))
-			continue;
 		bool decides = asked->verdict->egress.allow == allow || asked->verdict->ingress.allow == allow;
+		if (is_settled(covering, own) || (!decides && !flows_hold(asked->world, &allow->flows, asked->flow)))
+			continue;
 		mark(covering, own,
 		     decides && ends_stay(covering, asked, &allow->flows) && !is_allowed_without(covering, asked, i));
 	}
@@ -97,8 +104,12 @@ static void ask_without_nevers(struct covering *covering, const struct asked *as
 		     bits &= bits - 1) {
 			size_t number = i * 64 + (size_t)__builtin_ctzll(bits);
 			struct mark *own = &covering->nevers[number];
-			if (!is_settled(covering, own) && flows_hold(asked->world, own->flows, asked->flow))
-				mark(covering, own, is_allowed_with(covering, asked, &covering->stand_ins[number]));
+			bool holds = flows_hold(asked->world, own->flows, asked->flow);
+			if (is_settled(covering, own) || (!holds && !meets_host(asked->flow)))
+				continue;
+			bool opens = is_allowed_with(covering, asked, &covering->stand_ins[number]);
+			if (holds || opens)
+				mark(covering, own, opens);
 		}
 }
 

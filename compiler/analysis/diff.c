@@ -328,7 +328,8 @@ static void ask_each(struct pair *pair, struct asked *asked)
 	}
 }
 
-/* Where the versions have other addresses: what some pair of them may do. */
+/* Where the versions have other addresses, or two host workloads are neighbours in one of them alone: what some pair of
+ * addresses may do. */
 static void ask_any(struct pair *pair, struct asked *asked)
 {
 	struct verdict verdicts[VERSIONS] = {0};
@@ -355,6 +356,14 @@ static void ask_any(struct pair *pair, struct asked *asked)
 	note(pair, &asked->outcomes[verdicts[VERSION_NEW].allowed], flows, verdicts, verdicts[VERSION_NEW].allowed);
 }
 
+/* Whether the one end is the node of the other, as a host workload to its neighbours is. */
+static bool are_neighbours(const struct pair *pair, enum version version)
+{
+	const struct workload *from = pair->from->workloads[version], *to = pair->to->workloads[version];
+	return from != NULL && to != NULL && (workload_is_host(from) || workload_is_host(to)) &&
+	       workloads_share_node(from, to);
+}
+
 static void ask(struct pair *pair)
 {
 	bool same = true;
@@ -367,7 +376,8 @@ static void ask(struct pair *pair)
 							   pair->from == pair->to, source, (enum version)version);
 	}
 	same = pair->sources[VERSION_OLD].count == pair->sources[VERSION_NEW].count &&
-	       pair->destinations[VERSION_OLD].count == pair->destinations[VERSION_NEW].count;
+	       pair->destinations[VERSION_OLD].count == pair->destinations[VERSION_NEW].count &&
+	       are_neighbours(pair, VERSION_OLD) == are_neighbours(pair, VERSION_NEW);
 	for (size_t i = 0; i < pair->asked_count; i++)
 		(same ? ask_each : ask_any)(pair, &pair->asked[i]);
 }
@@ -478,7 +488,8 @@ static void record(struct pair *pair, struct findings *findings, const struct ou
 static size_t pair_count(const struct end *from, const struct end *to, bool opened)
 {
 	enum version version = opened ? VERSION_NEW : VERSION_OLD;
-	return from->counts[version] * (to->counts[version] - (from == to && to->counts[version] > 0));
+	bool not_itself = from == to && to->counts[version] > 0 && !end_calls_itself(to);
+	return from->counts[version] * (to->counts[version] - not_itself);
 }
 
 static void record_all(struct pair *pair, struct findings *findings)

@@ -120,7 +120,8 @@ static const char *labels_text(struct arena *arena, const struct labels *labels)
 	return text;
 }
 
-/* What statements can tell of a workload. Its node counts by where its addresses lie. */
+/* What statements can tell of a workload. Its node counts by where its addresses lie; and by its name where a host
+ * workload, which is that node to its neighbours, may run on it. */
 static void write_kind(FILE *stream, const struct comparing *comparing, const struct workload *workload,
 		       enum version version)
 {
@@ -133,6 +134,8 @@ static void write_kind(FILE *stream, const struct comparing *comparing, const st
 		fprintf(stream, "%s %u %u %u\t", workload->ports[i].name, workload->ports[i].port.protocol,
 			workload->ports[i].port.first, workload->ports[i].port.last);
 	fputc('\n', stream);
+	if (comparing->has_hosts)
+		fprintf(stream, "%d%s\n", workload_is_host(workload), workload->node != NULL ? workload->node : "");
 	write_addresses(stream, &comparing->samples, workload->addresses, workload->address_count);
 	write_addresses(stream, &comparing->samples, node != NULL ? node->addresses : NULL,
 			node != NULL ? node->address_count : 0);
@@ -279,6 +282,12 @@ static int compare_members(const void *left, const void *right)
 	return order != 0 ? order : strcmp(a->workloads[VERSION_NEW]->name, b->workloads[VERSION_NEW]->name);
 }
 
+bool end_calls_itself(const struct end *end)
+{
+	return end->kind == END_WORKLOAD &&
+	       (workload_is_host(end->workloads[VERSION_OLD]) || workload_is_host(end->workloads[VERSION_NEW]));
+}
+
 static void add_workload_ends(struct comparing *comparing, struct members *members)
 {
 	if (members->count > 1)
@@ -298,6 +307,10 @@ static void add_workload_ends(struct comparing *comparing, struct members *membe
 				end->workloads[version] = member->workloads[version];
 			else if (end->twins[version] == NULL)
 				end->twins[version] = member->workloads[version];
+		}
+		if (fresh && end_calls_itself(end)) {
+			end->twins[VERSION_OLD] = end->workloads[VERSION_OLD];
+			end->twins[VERSION_NEW] = end->workloads[VERSION_NEW];
 		}
 		if (fresh && possible) {
 			struct workload *twin = arena_alloc(comparing->arena, sizeof *twin);
@@ -414,6 +427,9 @@ static void finish(struct comparing *comparing, struct end *end)
 			end->isolations[version] =
 			    selecting_find(comparing->selecting[version], comparing->arena, end->workloads[version],
 					   &end->isolation_counts[version]);
+		for (int version = VERSION_OLD; version <= VERSION_NEW; version++)
+			samples_add_workload(&comparing->samples, comparing->arena, comparing->worlds[version],
+					     &end->at[version], end->workloads[version]);
 		find_touched(comparing, end);
 		name_workload(comparing, end);
 		break;
@@ -438,6 +454,8 @@ void ends_find(struct comparing *comparing)
 						 comparing->worlds[VERSION_NEW]->inventory};
 	comparing->namespaces_differ = namespaces_differ(inventories[VERSION_OLD], inventories[VERSION_NEW]);
 	comparing->nodes_differ = nodes_differ(inventories[VERSION_OLD], inventories[VERSION_NEW]);
+	comparing->has_hosts =
+	    inventory_has_hosts(inventories[VERSION_OLD]) || inventory_has_hosts(inventories[VERSION_NEW]);
 	sample_both(comparing);
 	for (int version = VERSION_OLD; version <= VERSION_NEW; version++) {
 		comparing->selecting[version] = selecting_create(comparing->arena, comparing->worlds[version]->policy);
@@ -460,14 +478,17 @@ static void add_endpoint(struct arena *arena, struct endpoints *endpoints, struc
 }
 
 /* The node that `other` runs on, which stands for itself where nothing is known of it. */
-static void resolve_own_node(struct arena *arena, struct endpoints *endpoints, const struct inventory *inventory,
-			     const struct workload *other)
+static void resolve_own_node(const struct comparing *comparing, struct arena *arena, struct endpoints *endpoints,
+			     const struct inventory *inventory, const struct workload *other)
 {
 	const struct node *node = other->node != NULL ? inventory_node(inventory, other->node) : NULL;
 	for (size_t i = 0; node != NULL && i < node->address_count; i++)
 		add_endpoint(arena, endpoints, (struct endpoint){.has_address = true, .address = node->addresses[i]});
 	if (endpoints->count == 0)
 		add_endpoint(arena, endpoints, (struct endpoint){.stands_for = PEER_NODE});
+	for (size_t i = 0; workload_is_host(other) && i < comparing->samples.loopback_count; i++)
+		add_endpoint(arena, endpoints,
+			     (struct endpoint){.has_address = true, .address = comparing->samples.loopbacks[i]});
 }
 
 static void resolve_other_node(const struct comparing *comparing, struct arena *arena, struct endpoints *endpoints,
@@ -491,13 +512,16 @@ struct endpoints ends_resolve(const struct comparing *comparing, struct arena *a
 	struct endpoints endpoints = {0};
 	switch (end->kind) {
 	case END_WORKLOAD:
-		endpoints_add_workload(arena, &endpoints, twin ? end->twins[version] : end->workloads[version]);
+		if (!twin)
+			return end->at[version];
+		samples_add_workload(&comparing->samples, arena, comparing->worlds[version], &endpoints,
+				     end->twins[version]);
 		break;
 	case END_ADDRESS:
 		add_endpoint(arena, &endpoints, (struct endpoint){.has_address = true, .address = end->address});
 		break;
 	case END_OWN_NODE:
-		resolve_own_node(arena, &endpoints, inventory, other);
+		resolve_own_node(comparing, arena, &endpoints, inventory, other);
 		break;
 	case END_OTHER_NODE:
 		resolve_other_node(comparing, arena, &endpoints, inventory, other, end->piece);
@@ -510,19 +534,16 @@ bool ends_may_match(const struct comparing *comparing, const struct peer *peer, 
 		    enum version version)
 {
 	const struct world *world = comparing->worlds[version];
-	const struct endpoint nobody = {.stands_for = PEER_ANY};
-	struct endpoint endpoint = {.workload = end->workloads[version]};
 	if (end->kind == END_WORKLOAD && peer->kind == PEER_SERVICE) { /* its isolation selects the same */
 		for (size_t i = 0; i < end->isolation_counts[version]; i++)
 			if (end->isolations[version][i]->service == peer->service)
 				return true;
 		return false;
 	}
-	if (end->kind == END_WORKLOAD && peer->kind != PEER_NETWORK)
-		return peer_matches(world, peer, &endpoint, &nobody);
 	if (end->kind == END_WORKLOAD) {
-		for (size_t i = 0; i < endpoint.workload->address_count; i++)
-			if (network_contains(peer->network, &endpoint.workload->addresses[i]))
+		size_t count = peer->kind == PEER_NETWORK ? end->at[version].count : 1;
+		for (size_t i = 0; i < count; i++)
+			if (peer_may_match(world, peer, &end->at[version].items[i]))
 				return true;
 		return false;
 	}

@@ -1,8 +1,6 @@
 /* Words of a command line to endpoints and ports, and verdicts to words. */
 #include "compiler/analysis/samples.h"
 
-#include "compiler/analysis/samples.h"
-
 #include <ringfence/arena.h>
 #include <ringfence/explain.h>
 
@@ -13,8 +11,36 @@ static void add(struct arena *arena, struct endpoints *endpoints, struct endpoin
 	*arena_push(arena, endpoints->items, endpoints->count) = end;
 }
 
-void endpoints_add_workload(struct arena *arena, struct endpoints *endpoints, const struct workload *workload)
+/* At each address of its node, then at a loopback address of each family. Where the inventory names none of a family
+ * for the node, it may have one all the same. */
+static void add_host_workload(struct arena *arena, const struct inventory *inventory, struct endpoints *endpoints,
+			      const struct workload *workload)
 {
+	static const char *const loopbacks[] = {"127.0.0.1", "::1"};
+	const struct node *node = workload->node != NULL ? inventory_node(inventory, workload->node) : NULL;
+	bool has[2] = {false, false};
+	struct endpoint end = {.workload = workload, .has_address = true};
+	for (size_t i = 0; node != NULL && i < node->address_count; i++) {
+		end.address = node->addresses[i];
+		has[end.address.family == 6] = true;
+		add(arena, endpoints, end);
+	}
+	for (size_t i = 0; i < 2; i++)
+		if (!has[i])
+			add(arena, endpoints,
+			    (struct endpoint){.workload = workload, .address = {.family = i == 0 ? 4 : 6}});
+	for (size_t i = 0; i < 2; i++)
+		if (address_parse(&end.address, loopbacks[i]) == NULL)
+			add(arena, endpoints, end);
+}
+
+void endpoints_add_workload(struct arena *arena, const struct inventory *inventory, struct endpoints *endpoints,
+			    const struct workload *workload)
+{
+	if (workload_is_host(workload)) {
+		add_host_workload(arena, inventory, endpoints, workload);
+		return;
+	}
 	for (size_t i = 0; i < workload->address_count; i++)
 		add(arena, endpoints,
 		    (struct endpoint){.workload = workload, .has_address = true, .address = workload->addresses[i]});
@@ -48,7 +74,7 @@ static void add_service(struct arena *arena, const struct world *world, struct e
 		const struct workload *workload = world->inventory->workloads[i];
 		if (strcmp(workload->name_space, service->name_space) == 0 &&
 		    selector_matches(&service->workloads, &workload->labels))
-			endpoints_add_workload(arena, endpoints, workload);
+			endpoints_add_workload(arena, world->inventory, endpoints, workload);
 	}
 	if (endpoints->count == 0)
 		add(arena, endpoints, endpoint_of_service(arena, service));
@@ -73,7 +99,7 @@ static const char *find_named(struct arena *arena, const struct world *world, co
 		return arena_printf(arena, "`%s` is a workload and a service: write workload:%s or service:%s", kind,
 				    word, word);
 	if (workload != NULL)
-		endpoints_add_workload(arena, endpoints, workload);
+		endpoints_add_workload(arena, world->inventory, endpoints, workload);
 	else if (service != NULL)
 		add_service(arena, world, endpoints, service);
 	else

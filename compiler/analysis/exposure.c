@@ -13,6 +13,7 @@ enum { WORK_MOST = 200000000 }; /* verdicts, each as dear as the policy has stat
 
 struct exposure {
 	bool needed;
+	bool hosts_only;    /* statements have said all of flows without a host workload */
 	struct world world; /* without quarantines */
 	struct endpoint *ends;
 	size_t end_count;
@@ -81,10 +82,10 @@ static void add_workload(struct proving *proving, struct exposure *exposure, con
 	const struct node *node = workload->node != NULL ? inventory_node(inventory, workload->node) : NULL;
 	if (workload->conflict)
 		return;
-	for (size_t i = 0; i < workload->address_count; i++)
-		add_end(proving, exposure, (struct endpoint){workload, true, workload->addresses[i], PEER_SERVICE});
-	if (workload->address_count == 0)
-		add_end(proving, exposure, (struct endpoint){.workload = workload});
+	struct endpoints endpoints = {0};
+	samples_add_workload(&proving->samples, proving->arena, proving->world, &endpoints, workload);
+	for (size_t i = 0; i < endpoints.count; i++)
+		add_end(proving, exposure, endpoints.items[i]);
 	for (size_t i = 0; node != NULL && i < node->address_count; i++)
 		add_end(proving, exposure, (struct endpoint){.has_address = true, .address = node->addresses[i]});
 }
@@ -98,7 +99,9 @@ static struct exposure *prepare(struct proving *proving)
 	policy->quarantine_count = 0;
 	exposure->world = *proving->world;
 	exposure->world.policy = policy;
-	exposure->needed = is_needed(proving->world);
+	bool hosts = inventory_has_hosts(proving->world->inventory);
+	exposure->hosts_only = hosts && !is_needed(proving->world);
+	exposure->needed = hosts || is_needed(proving->world);
 	exposure->work_each = 1 + policy->allow_count + policy->isolation_count;
 	for (size_t i = 0; exposure->needed && i < samples->workload_count; i++)
 		add_workload(proving, exposure, samples->workloads[i]);
@@ -106,6 +109,8 @@ static struct exposure *prepare(struct proving *proving)
 		if (samples->addresses[i].outside)
 			add_end(proving, exposure,
 				(struct endpoint){.has_address = true, .address = samples->addresses[i].address});
+	for (size_t i = 0; hosts && i < samples->loopback_count; i++)
+		add_end(proving, exposure, (struct endpoint){.has_address = true, .address = samples->loopbacks[i]});
 	return exposure;
 }
 
@@ -200,12 +205,26 @@ static void ask_ports(struct proving *proving, const struct never *never, const 
 	}
 }
 
+static bool is_host(const struct endpoint *end)
+{
+	return end->workload != NULL && workload_is_host(end->workload);
+}
+
+/* A loopback address of no workload is the node to its host workloads, and nobody meets it else. */
+static bool is_met(const struct endpoint *end, const struct endpoint *other)
+{
+	return end->workload != NULL || !address_is_loopback(&end->address) || is_host(other);
+}
+
 static void ask_pair(struct proving *proving, const struct never *never, const struct endpoint *from,
 		     const struct endpoint *to)
 {
 	const struct exposure *exposure = proving->exposure;
-	if (from->workload == to->workload ||
+	bool hosts = is_host(from) || is_host(to);
+	if ((from->workload == to->workload && !hosts) || (exposure->hosts_only && !hosts) ||
 	    !ends_fit(from, to, PROTOCOL_TCP)) /* both strangers, or one with itself */
+		return;
+	if (!is_met(from, to) || !is_met(to, from))
 		return;
 	if (!any_source(exposure, never, from, to))
 		return;

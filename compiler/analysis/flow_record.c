@@ -285,6 +285,12 @@ const char *flow_record_find(struct arena *arena, const struct world *world, con
 
 void flow_record_narrow(const struct flow_record *record, enum direction end, struct endpoints *endpoints)
 {
+	struct endpoint *first = &endpoints->items[0];
+	if (first->workload != NULL && workload_is_host(first->workload) &&
+	    address_is_loopback(&record->addresses[end])) { /* its node has no such one in the inventory */
+		*first = (struct endpoint){first->workload, true, record->addresses[end], PEER_SERVICE};
+		endpoints->count = 1;
+	}
 	for (size_t i = 0; i < endpoints->count && endpoints->count > 1; i++)
 		if (endpoints->items[i].has_address &&
 		    address_compare(&endpoints->items[i].address, &record->addresses[end]) == 0) {

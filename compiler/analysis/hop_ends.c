@@ -21,7 +21,7 @@ static void add_at(const struct hops *hops, struct hop_end *end, struct endpoint
 {
 	if (end->at.count == 0)
 		end->families = 0;
-	end->families |= !endpoint.has_address ? BOTH_FAMILIES : endpoint.address.family == 4 ? 1 : 2;
+	end->families |= endpoint.address.family == 0 ? BOTH_FAMILIES : endpoint.address.family == 4 ? 1 : 2;
 	*arena_push(hops->arena, end->at.items, end->at.count) = endpoint;
 }
 
@@ -29,10 +29,10 @@ static void be_workload(const struct hops *hops, struct hop_end *end, const stru
 {
 	end->workload = workload;
 	end->at = (struct endpoints){0};
-	for (size_t i = 0; i < workload->address_count; i++)
-		add_at(hops, end, (struct endpoint){workload, true, workload->addresses[i], PEER_SERVICE});
-	if (workload->address_count == 0)
-		add_at(hops, end, (struct endpoint){.workload = workload});
+	struct endpoints endpoints = {0};
+	samples_add_workload(&hops->samples, hops->arena, hops->world, &endpoints, workload);
+	for (size_t i = 0; i < endpoints.count; i++)
+		add_at(hops, end, endpoints.items[i]);
 }
 
 /* ---- workloads ---- */
@@ -58,15 +58,46 @@ static const char *workload_name(const struct hops *hops, const struct hop_end *
 	return end->service_count > MOST ? arena_printf(hops->arena, "%s+...", name) : name;
 }
 
+/* A workload, and what tells it from those of another end. */
+struct placed {
+	const struct workload *workload;
+	size_t kind, place; /* place: in the inventory */
+	const char *node;   /* "" where there are no host workloads */
+};
+
+static int compare_groups(const struct placed *a, const struct placed *b)
+{
+	return a->kind != b->kind ? (a->kind > b->kind) - (a->kind < b->kind) : strcmp(a->node, b->node);
+}
+
+static int compare_placed(const void *left, const void *right)
+{
+	const struct placed *a = left, *b = right;
+	int order = compare_groups(a, b);
+	return order != 0 ? order : (a->place > b->place) - (a->place < b->place);
+}
+
+/* An end for each kind. A host workload is the node to its neighbours, so where there are such, for each kind on a
+ * node.
+ */
 static void add_kinds(struct hops *hops, const struct selecting *selecting)
 {
 	const struct inventory *inventory = hops->world->inventory;
-	size_t first = hops->end_count;
-	for (size_t i = 0; i < hops->samples.kind_count; i++)
-		add(hops, HOP_WORKLOADS, NULL);
-	for (size_t i = 0; i < inventory->workload_count; i++) {
-		struct hop_end *end = &hops->ends[first + hops->samples.kinds[i]];
-		*arena_push(hops->arena, end->members, end->member_count) = inventory->workloads[i];
+	size_t first = hops->end_count, count = inventory->workload_count;
+	bool by_node = inventory_has_hosts(inventory);
+	struct placed *placed = arena_alloc(hops->arena, (count + 1) * sizeof *placed);
+	for (size_t i = 0; i < count; i++) {
+		const struct workload *workload = inventory->workloads[i];
+		placed[i] = (struct placed){workload, hops->samples.kinds[i], i,
+					    by_node && workload->node != NULL ? workload->node : ""};
+	}
+	if (count > 1)
+		qsort(placed, count, sizeof *placed, compare_placed);
+	for (size_t i = 0; i < count; i++) {
+		if (i == 0 || compare_groups(&placed[i - 1], &placed[i]) != 0)
+			add(hops, HOP_WORKLOADS, NULL);
+		struct hop_end *end = &hops->ends[hops->end_count - 1];
+		*arena_push(hops->arena, end->members, end->member_count) = placed[i].workload;
 	}
 	for (size_t i = first; i < hops->end_count; i++) {
 		be_workload(hops, &hops->ends[i], hops->ends[i].members[0]);

@@ -8,7 +8,6 @@
 /* Whether a peer may match an end; of a node only the peer's kind tells, and the flow is asked for. */
 static bool may_match(const struct world *world, const struct peer *peer, const struct hop_end *end)
 {
-	const struct endpoint nobody = {.stands_for = PEER_ANY};
 	bool is_node = end->kind == HOP_OWN_NODE || end->kind == HOP_OTHER_NODE;
 	if (is_node || (peer->kind == PEER_NODE && end->kind == HOP_OUTSIDE))
 		return peer->kind != PEER_SERVICE && peer->kind != PEER_LABELS && peer->kind != PEER_CLUSTER;
@@ -16,7 +15,7 @@ static bool may_match(const struct world *world, const struct peer *peer, const 
 		if (end->services[i] == peer->service)
 			return true;
 	for (size_t i = 0; peer->kind != PEER_SERVICE && i < end->at.count; i++)
-		if (peer_matches(world, peer, &end->at.items[i], &nobody))
+		if (peer_may_match(world, peer, &end->at.items[i]))
 			return true;
 	return false;
 }

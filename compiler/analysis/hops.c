@@ -50,6 +50,8 @@ static struct endpoints node_endpoints(const struct hops *hops, const struct wor
 	for (size_t i = 0; !own && i < inventory->node_count; i++)
 		for (size_t j = 0; inventory->nodes[i] != node && j < inventory->nodes[i]->address_count; j++)
 			add_other_node(hops, &endpoints, &inventory->nodes[i]->addresses[j]);
+	for (size_t i = 0; own && workload_is_host(of) && i < hops->samples.loopback_count; i++)
+		add(hops, &endpoints, &hops->samples.loopbacks[i]);
 	if (own && endpoints.count == 0)
 		*arena_push(hops->arena, endpoints.items, endpoints.count) = (struct endpoint){.stands_for = PEER_NODE};
 	return endpoints;
@@ -62,11 +64,8 @@ static struct endpoints twin_endpoints(const struct hops *hops, const struct hop
 	const struct workload *twin = NULL;
 	for (size_t i = 0; i < end->member_count && twin == NULL; i++)
 		twin = end->members[i] != than ? end->members[i] : NULL;
-	for (size_t i = 0; twin != NULL && i < twin->address_count; i++)
-		*arena_push(hops->arena, endpoints.items, endpoints.count) =
-		    (struct endpoint){twin, true, twin->addresses[i], PEER_SERVICE};
-	if (twin != NULL && twin->address_count == 0)
-		*arena_push(hops->arena, endpoints.items, endpoints.count) = (struct endpoint){.workload = twin};
+	if (twin != NULL)
+		samples_add_workload(&hops->samples, hops->arena, hops->world, &endpoints, twin);
 	return endpoints;
 }
 
@@ -172,6 +171,13 @@ static void add_row(uint64_t *row, const uint64_t *more, size_t words)
 		row[i] |= more[i];
 }
 
+/* Whether the one is the node of the other, as a host workload to its neighbours is. */
+static bool are_neighbours(const struct hop_end *from, const struct hop_end *to)
+{
+	return from->workload != NULL && to->workload != NULL && workloads_share_node(from->workload, to->workload) &&
+	       (workload_is_host(from->workload) || workload_is_host(to->workload));
+}
+
 /* The ends to ask about. A pod and its node may reach each other without any statement. */
 static void find_candidates(const struct hops *hops, const struct hop_end *from, uint64_t *row)
 {
@@ -180,6 +186,9 @@ static void find_candidates(const struct hops *hops, const struct hop_end *from,
 			add_row(row, hops->targets[i * 64 + (size_t)__builtin_ctzll(bits)], hops->words);
 	for (size_t i = hops->workload_ends; i < hops->end_count; i++)
 		if (hops->ends[i].kind == HOP_OWN_NODE || hops->ends[i].kind == HOP_OTHER_NODE)
+			hops_set(row, i);
+	for (size_t i = 0; i < hops->workload_ends; i++)
+		if (are_neighbours(from, &hops->ends[i]))
 			hops_set(row, i);
 }
 

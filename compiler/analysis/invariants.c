@@ -2,7 +2,8 @@
  *
  * An allow that counts at every end that is a workload opens a never when they meet at both ends and in a port. Whether
  * a workload of that kind exists makes no difference, so a policy that passes here keeps its nevers whatever starts
- * later. Two workloads may have the same labels, so a never from a service to itself is about two of them. */
+ * later. Two workloads may have the same labels, so a never from a service to itself is about two of them. Two that are
+ * services of one node are opened by two allows, and host_neighbours.c looks at those. */
 #include "compiler/analysis/proving.h"
 
 #include <ringfence/arena.h>
@@ -40,7 +41,7 @@ static const char *meeting_text(struct arena *arena, const struct meeting *meeti
 	case PART_WORKLOAD:
 		break;
 	}
-	text = arena_printf(arena, "a workload in namespace %s", meeting->name_space);
+	text = arena_printf(arena, "a %sworkload in namespace %s", meeting->host ? "host " : "", meeting->name_space);
 	if (meeting->namespace_labels.count > 0)
 		text = arena_printf(arena, "%s (with labels %s)", text, labels_text(arena, &meeting->namespace_labels));
 	if (meeting->labels.count == 0)
@@ -62,12 +63,13 @@ static struct endpoint meeting_endpoint(struct arena *arena, const struct meetin
 	workload->name_space = meeting->name_space;
 	workload->name = name;
 	workload->labels = meeting->labels;
+	workload->cgroup = meeting->host ? "(any)" : NULL;
+	workload->node = meeting->host ? "(one)" : NULL;
 	return (struct endpoint){workload, meeting->has_address, meeting->address, PEER_SERVICE};
 }
 
-/* Fills the example of `broken` from where two statements meet. */
-static void describe(const struct proving *proving, struct broken *broken, const struct meeting *from,
-		     struct meeting *to, const struct common_ports *ports)
+void proving_describe(const struct proving *proving, struct broken *broken, const struct meeting *from,
+		      struct meeting *to, const struct common_ports *ports)
 {
 	char text[48];
 	struct arena *arena = proving->arena;
@@ -142,7 +144,7 @@ static bool destinations_meet(const struct proving *proving, const struct flows 
 		for (size_t j = 0; j < opener->to_count; j++) {
 			ends->never = &never->to[i].peer;
 			ends->opener = &opener->to[j].peer;
-			if (targets_meet(&never->to[i], &opener->to[j], part, other, ports) &&
+			if (targets_meet(&never->to[i], &opener->to[j], &every_port, part, other, ports) &&
 			    peers_meet(&proving->place, ends->never, ends->opener, part, &ends->meeting))
 				return true;
 		}
@@ -176,7 +178,7 @@ static void prove_against(struct proving *proving, const struct never *never, co
 			broken->to = to.opener->name;
 			broken->openers[EGRESS] = broken->openers[INGRESS] = allow->span;
 			broken->opened_by = span_text(proving->arena, &allow->span);
-			describe(proving, broken, &from.meeting, &to.meeting, &ports);
+			proving_describe(proving, broken, &from.meeting, &to.meeting, &ports);
 			return;
 		}
 	}
@@ -239,10 +241,8 @@ static bool escapes(struct escape *escape, struct labels *labels)
 	return false;
 }
 
-/* Whether an end that `peer` speaks of could be free in a direction: an end that is no workload, or one that nothing
- * isolates. */
-static bool free_end(struct proving *proving, const struct peer *peer, enum part part, enum direction direction,
-		     struct meeting *meeting)
+bool proving_free_end(struct proving *proving, const struct peer *peer, enum part part, enum direction direction,
+		      struct meeting *meeting)
 {
 	bool there = peers_meet(&proving->place, peer, peer, part, meeting);
 	if (!there || is_stranger(part))
@@ -273,9 +273,9 @@ static bool unmatched_opens(struct proving *proving, const struct never *never, 
 		for (int b = 0; b < PART_COUNT; b++) {
 			enum part source = (enum part)a, destination = (enum part)b;
 			if ((is_stranger(source) && is_stranger(destination)) ||
-			    !targets_meet(to, to, destination, source, &ports) ||
-			    !free_end(proving, from, source, EGRESS, &ends[EGRESS]) ||
-			    !free_end(proving, &to->peer, destination, INGRESS, &ends[INGRESS]))
+			    !targets_meet(to, to, &every_port, destination, source, &ports) ||
+			    !proving_free_end(proving, from, source, EGRESS, &ends[EGRESS]) ||
+			    !proving_free_end(proving, &to->peer, destination, INGRESS, &ends[INGRESS]))
 				continue;
 			struct broken *broken = proving_add(proving, never, NULL, NULL);
 			if (broken == NULL)
@@ -288,16 +288,14 @@ static bool unmatched_opens(struct proving *proving, const struct never *never, 
 				? arena_printf(proving->arena, "`unmatched: allow` at %s",
 					       span_text(proving->arena, &policy->unmatched_span))
 				: "the lack of any service or `unmatched: deny`, without which nothing is isolated";
-			describe(proving, broken, &ends[EGRESS], &ends[INGRESS], &ports);
+			proving_describe(proving, broken, &ends[EGRESS], &ends[INGRESS], &ports);
 			return true;
 		}
 	}
 	return false;
 }
 
-/* Where unmatched workloads are open, anything that nothing isolates may be what a never speaks of. Where
- * NetworkPolicies leave them open without a word, as Kubernetes does, that is for the inventory at hand to show. */
-static bool leaves_open(const struct policy *policy)
+bool proving_leaves_open(const struct policy *policy)
 {
 	if (policy_isolates_unmatched(policy) || policy->unmatched == UNMATCHED_ALLOW)
 		return policy->unmatched == UNMATCHED_ALLOW;
@@ -331,7 +329,8 @@ struct proof invariants_prove(struct arena *arena, const struct world *world, bo
 		for (size_t j = 0; j < policy->allow_count; j++)
 			if (is_alive(world, policy->allows[j]->until))
 				prove_against(proving, policy->nevers[i], policy->allows[j]);
-		if (leaves_open(policy))
+		prove_neighbours(proving, policy->nevers[i]);
+		if (proving_leaves_open(policy))
 			prove_unmatched(proving, policy->nevers[i]);
 		if (with_inventory)
 			exposure_search(proving, policy->nevers[i]);

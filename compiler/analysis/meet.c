@@ -355,9 +355,12 @@ static bool ranges_meet(const struct port_range *a, const struct port_range *b, 
 	return a->protocol == b->protocol && common->first <= common->last;
 }
 
-bool targets_meet(const struct target *a, const struct target *b, enum part part, enum part other,
-		  struct common_ports *example)
+const struct port_range every_port = {PROTOCOL_ANY, 0, 65535};
+
+bool targets_meet(const struct target *a, const struct target *b, const struct port_range *range, enum part part,
+		  enum part other, struct common_ports *example)
 {
+	struct port_range common;
 	for (size_t i = 0; i < a->port_count + a->container_port_count; i++) {
 		for (size_t j = 0; j < b->port_count + b->container_port_count; j++) {
 			struct claim claims[] = {claim_of(a, i), claim_of(b, j)};
@@ -366,8 +369,8 @@ bool targets_meet(const struct target *a, const struct target *b, enum part part
 				if (claims[k].name != NULL)
 					example->names[example->name_count++] = claims[k].name;
 			if ((example->name_count == 0 || part == PART_WORKLOAD) &&
-			    ranges_meet(&claims[0].range, &claims[1].range, &example->range) &&
-			    can_begin(&example->range, part, other))
+			    ranges_meet(&claims[0].range, &claims[1].range, &common) &&
+			    ranges_meet(&common, range, &example->range) && can_begin(&example->range, part, other))
 				return true;
 		}
 	}

@@ -27,6 +27,7 @@ struct meeting {
 	struct labels namespace_labels; /* what an unknown namespace needs, without its name */
 	struct address address;		/* PART_ADDRESS4 and 6, and a workload that a network has to hold */
 	bool has_address;
+	bool host; /* PART_WORKLOAD: a host workload, and so the other end: both are of one node */
 };
 
 /* What all selectors together say of one key: a workload needs it, must not have it, or one of the lists it is in. */
@@ -68,8 +69,13 @@ struct common_ports {
 	size_t name_count;
 };
 
-/* Whether two targets have ports in common at an end that is `part`, when the other end is `other`. */
-bool targets_meet(const struct target *a, const struct target *b, enum part part, enum part other,
-		  struct common_ports *example);
+/* Whether two targets have ports in common at an end that is `part`, when the other end is `other`: of those in
+ * `range`.
+ */
+bool targets_meet(const struct target *a, const struct target *b, const struct port_range *range, enum part part,
+		  enum part other, struct common_ports *example);
+
+/* Every port of every protocol. */
+extern const struct port_range every_port;
 
 #endif

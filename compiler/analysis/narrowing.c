@@ -127,21 +127,13 @@ static void sort_once(struct numbers *numbers)
 	numbers->count = kept;
 }
 
-/* Whether a peer that is no service may match an end; who is the other end is not known. */
-static bool may_match(const struct world *world, const struct peer *peer, const struct endpoint *end)
-{
-	const struct endpoint nobody = {.stands_for = PEER_ANY};
-	if (peer->kind == PEER_SERVICE)
-		return false;
-	return peer->kind == PEER_NODE ? end->workload == NULL : peer_matches(world, peer, end, &nobody);
-}
-
 static bool speaks_of(const struct narrowing *narrowing, const struct allow *allow, enum direction end,
 		      const struct endpoints *endpoints)
 {
 	for (size_t i = 0; i < endpoints->count; i++)
 		for (size_t j = 0; j < peer_count(allow, end); j++)
-			if (may_match(narrowing->whole, peer_at(allow, end, j), &endpoints->items[i]))
+			if (peer_at(allow, end, j)->kind != PEER_SERVICE &&
+			    peer_may_match(narrowing->whole, peer_at(allow, end, j), &endpoints->items[i]))
 				return true;
 	return false;
 }

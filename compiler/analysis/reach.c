@@ -2,7 +2,9 @@
  * names for it, and pieces that are open for the same reason become one line.
  *
  * A party is a service or a workload, or what else a statement names: a network, an inline cidr, world, any, node. A
- * network, and the world, reach what all of their addresses reach. */
+ * network, and the world, reach what all of their addresses reach. A host workload reaches what some address of its
+ * node does; and a service that has such in the inventory what one of these reaches, since that is more than a workload
+ * with an address of its own might: it is the node to others there. */
 #include "compiler/analysis/narrowing.h"
 #include "compiler/analysis/samples.h"
 
@@ -15,6 +17,8 @@
 struct party {
 	const char *name;
 	struct endpoints from, to;     /* as a source and as a destination: a service calls another of itself */
+	struct endpoints at_hand;      /* the workloads that it is, where the inventory has host workloads */
+	bool has_host;		       /* among these */
 	bool closed[2];		       /* by direction: nothing passes without an allow */
 	const struct scope *scopes[2]; /* by direction, the statements that may speak of it */
 	const struct network *network; /* the party is this one, or NULL */
@@ -28,6 +32,7 @@ struct parties {
 	const struct world *world;
 	struct narrowing *narrowing;
 	struct samples samples;
+	bool has_hosts;
 	struct party *items;
 	size_t count;
 };
@@ -47,6 +52,14 @@ static void add_end(const struct parties *parties, struct party *party, struct e
 	*arena_push(parties->arena, party->to.items, party->to.count) = end;
 }
 
+static void add_at_hand(const struct parties *parties, struct party *party, const struct workload *workload)
+{
+	if (!parties->has_hosts)
+		return;
+	samples_add_workload(&parties->samples, parties->arena, parties->world, &party->at_hand, workload);
+	party->has_host = party->has_host || workload_is_host(workload);
+}
+
 static void add_services(struct parties *parties)
 {
 	const struct policy *policy = parties->world->policy;
@@ -59,6 +72,12 @@ static void add_services(struct parties *parties)
 		    endpoint_of_service(parties->arena, service);
 		*arena_push(parties->arena, party->to.items, party->to.count) =
 		    endpoint_of_service(parties->arena, service);
+		for (size_t j = 0; parties->has_hosts && j < parties->samples.workload_count; j++) {
+			const struct workload *workload = parties->samples.workloads[j];
+			if (strcmp(workload->name_space, service->name_space) == 0 &&
+			    selector_matches(&service->workloads, &workload->labels))
+				add_at_hand(parties, party, workload);
+		}
 	}
 }
 
@@ -69,11 +88,9 @@ static void add_workloads(struct parties *parties)
 		const struct workload *workload = inventory->workloads[i];
 		struct party *party =
 		    add(parties, arena_printf(parties->arena, "%s/%s", workload->name_space, workload->name));
-		for (size_t j = 0; j < workload->address_count; j++)
-			add_end(parties, party,
-				(struct endpoint){workload, true, workload->addresses[j], PEER_SERVICE});
-		if (workload->address_count == 0)
-			add_end(parties, party, (struct endpoint){.workload = workload});
+		samples_add_workload(&parties->samples, parties->arena, parties->world, &party->from, workload);
+		party->to = party->from;
+		add_at_hand(parties, party, workload);
 	}
 }
 
@@ -134,8 +151,12 @@ static void add_named(void *context, const struct flows *flows)
 
 static void find_scopes(const struct parties *parties, struct party *party)
 {
-	party->scopes[EGRESS] = narrowing_scope(parties->narrowing, &party->from);
-	party->scopes[INGRESS] = narrowing_scope(parties->narrowing, &party->to);
+	struct endpoints all[] = {party->from, party->to};
+	for (int i = EGRESS; i <= INGRESS; i++) {
+		for (size_t j = 0; j < party->at_hand.count; j++)
+			*arena_push(parties->arena, all[i].items, all[i].count) = party->at_hand.items[j];
+		party->scopes[i] = narrowing_scope(parties->narrowing, &all[i]);
+	}
 }
 
 /* A workload that is isolated, and whose node needs an allow as well. */
@@ -188,6 +209,11 @@ static void find_ports(const struct parties *parties, struct pair *pair)
 	}
 	for (size_t i = 0; workload != NULL && i < workload->port_count; i++)
 		add_range(parties, pair, workload->ports[i].port);
+	for (size_t i = 0; i < pair->to->at_hand.count; i++) {
+		const struct workload *one = pair->to->at_hand.items[i].workload;
+		for (size_t j = 0; one != workload && j < one->port_count; j++)
+			add_range(parties, pair, one->ports[j].port);
+	}
 }
 
 /* Whether some statement, or nothing, could open `piece`. */
@@ -228,6 +254,30 @@ static bool can_be_asked(const struct party *from, const struct party *to, uint1
 	return false;
 }
 
+static bool is_host(const struct endpoint *end)
+{
+	return workload_is_host(end->workload);
+}
+
+/* The verdict of the pair; where that is to deny, of two workloads at hand of which one is a host workload. */
+static struct verdict verdict_of_pair(const struct pair *pair, const struct port_range *piece)
+{
+	const struct party *from = pair->from, *to = pair->to;
+	struct flow flow = {.protocol = piece->protocol, .port = port_sample(piece)};
+	struct verdict verdict =
+	    verdict_of_endpoints(pair->world, &from->from, &to->to, flow.protocol, flow.port, &flow);
+	if (!from->has_host && !to->has_host)
+		return verdict;
+	for (size_t i = 0; i < from->at_hand.count; i++)
+		for (size_t j = 0; j < to->at_hand.count && !verdict.allowed; j++) {
+			flow.from = from->at_hand.items[i];
+			flow.to = to->at_hand.items[j];
+			if ((is_host(&flow.from) || is_host(&flow.to)) && ends_fit(&flow.from, &flow.to, flow.protocol))
+				verdict = verdict_of(pair->world, &flow);
+		}
+	return verdict;
+}
+
 /* Adds the lines of one protocol, of which `pieces` are all. Returns whether it is open as a whole by one opener, or
  * cannot be asked about. */
 static bool reach_protocol(const struct parties *parties, struct reach *reach, const struct pair *pair,
@@ -240,11 +290,9 @@ static bool reach_protocol(const struct parties *parties, struct reach *reach, c
 	if (!can_be_asked(from, to, pieces[0].protocol))
 		return true;
 	for (size_t i = 0; i < count; i++) {
-		struct flow flow;
 		struct verdict verdict = {0};
 		if (may_open(pair, &pieces[i]))
-			verdict = verdict_of_endpoints(pair->world, &from->from, &to->to, pieces[i].protocol,
-						       port_sample(&pieces[i]), &flow);
+			verdict = verdict_of_pair(pair, &pieces[i]);
 		if (!verdict.allowed)
 			continue;
 		same = same && (open == 0 || opener(&verdict) == by);
@@ -320,6 +368,8 @@ static void find_sources(struct parties *parties, const struct endpoints *from, 
 	if (workload != NULL && from->service == NULL)
 		party->name = arena_printf(parties->arena, "%s/%s", workload->name_space, workload->name);
 	party->from = party->to = *from;
+	if (workload != NULL)
+		add_at_hand(parties, party, workload);
 	party->asked_for = party->only_source = true;
 }
 
@@ -328,6 +378,7 @@ struct reach reach_list(struct arena *arena, const struct world *world, bool wor
 {
 	struct reach reach = {0};
 	struct parties parties = {.arena = arena, .world = world, .narrowing = narrowing_create(arena, world)};
+	parties.has_hosts = inventory_has_hosts(world->inventory);
 	samples_init(&parties.samples, arena, world);
 	if (workloads)
 		add_workloads(&parties);

@@ -116,7 +116,7 @@ static void find_elsewhere(struct replay *replay, struct recorded_end *end, cons
 	*there = (struct endpoints){.service = here->service};
 	for (size_t i = 0; i < here->count; i++)
 		if (i == 0 || here->items[i].workload != here->items[i - 1].workload)
-			endpoints_add_workload(replay->arena, there,
+			endpoints_add_workload(replay->arena, replay->worlds[1 - found]->inventory, there,
 					       workload_in(replay, 1 - found, here->items[i].workload));
 }
 

@@ -1,7 +1,7 @@
 /* One of each kind, so that a question about everything becomes a few questions.
  *
  * The address space is cut where a prefix of the policy begins or ends, the ports where a range does; no statement
- * tells two members of one piece apart. Workloads are of one kind when the same statements speak of them. */
+ * tells two members of one piece apart. Workloads are in sample_workloads.c. */
 #include "compiler/analysis/samples.h"
 
 #include <ringfence/arena.h>
@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { ALIKE_KEPT = 2 }; /* two of a kind, since a workload always reaches itself */
 
 void policy_each_flows(const struct world *world, void (*call)(void *context, const struct flows *flows), void *context)
 {
@@ -156,6 +154,19 @@ static void sample_addresses(struct samples *samples, struct cutting *cutting, c
 	}
 }
 
+/* Of each piece that holds some, so that no statement tells others from them. */
+static void sample_loopbacks(struct samples *samples, struct arena *arena)
+{
+	static const char *const first[] = {"127.0.0.1", "::1"};
+	struct address address;
+	for (size_t i = 0; i < LOOPBACKS_FIRST; i++)
+		if (address_parse(&address, first[i]) == NULL)
+			*arena_push(arena, samples->loopbacks, samples->loopback_count) = address;
+	for (size_t i = 0; i < samples->address_count; i++)
+		if (address_is_loopback(&samples->cuts[i]))
+			*arena_push(arena, samples->loopbacks, samples->loopback_count) = samples->cuts[i];
+}
+
 size_t samples_piece(const struct samples *samples, const struct address *address)
 {
 	size_t low = 0, high = samples->address_count;
@@ -225,162 +236,28 @@ uint16_t port_sample(const struct port_range *range)
 	return range->first == 0 ? 1 : range->first;
 }
 
+/* Whether `other` may meet `end`, where that is a host workload at a loopback address: it is of the same node. */
+static bool loopback_fits(const struct endpoint *end, const struct endpoint *other)
+{
+	if (end->workload == NULL || !end->has_address || !workload_is_host(end->workload) ||
+	    !address_is_loopback(&end->address))
+		return true;
+	if (other->workload != NULL)
+		return workload_is_host(other->workload) && workloads_share_node(end->workload, other->workload);
+	return !other->has_address || address_is_loopback(&other->address);
+}
+
 bool ends_fit(const struct endpoint *from, const struct endpoint *to, uint16_t protocol)
 {
-	uint8_t a = from->has_address ? from->address.family : 0, b = to->has_address ? to->address.family : 0;
-	if (a != 0 && b != 0 && a != b)
+	uint8_t a = from->address.family, b = to->address.family;
+	if ((a != 0 && b != 0 && a != b) || !loopback_fits(from, to) || !loopback_fits(to, from))
 		return false;
 	uint8_t family = a != 0 ? a : b;
 	return family == 0 || (protocol != PROTOCOL_ICMP && protocol != PROTOCOL_ICMPV6) ||
 	       (protocol == PROTOCOL_ICMP) == (family == 4);
 }
 
-/* ---- workloads ---- */
-
-struct kind {
-	const char *text; /* equal for workloads of one kind */
-	size_t text_size;
-	const struct workload *workload;
-	size_t place; /* in the inventory */
-	bool kept;
-};
-
-/* The keys of labels that some selector asks for. Others tell nobody apart, and often each workload has its own value.
- */
-struct keys {
-	struct arena *arena;
-	const char **items; /* sorted, each once */
-	size_t count;
-};
-
-static int compare_keys(const void *left, const void *right)
-{
-	return strcmp(*(const char *const *)left, *(const char *const *)right);
-}
-
-static void add_keys(struct keys *keys, const struct selector *selector)
-{
-	for (size_t i = 0; i < selector->count; i++)
-		*arena_push(keys->arena, keys->items, keys->count) = selector->items[i].key;
-}
-
-static void add_flows_keys(void *context, const struct flows *flows)
-{
-	for (size_t i = 0; i < flows->from_count; i++)
-		add_keys(context, &flows->from[i].labels);
-	for (size_t i = 0; i < flows->to_count; i++)
-		add_keys(context, &flows->to[i].peer.labels);
-}
-
-static struct keys find_keys(struct arena *arena, const struct world *world)
-{
-	struct keys keys = {.arena = arena};
-	size_t kept = 0;
-	for (size_t i = 0; i < world->policy->isolation_count; i++)
-		add_keys(&keys, &world->policy->isolations[i]->workloads);
-	policy_each_flows(world, add_flows_keys, &keys);
-	if (keys.count > 1)
-		qsort(keys.items, keys.count, sizeof *keys.items, compare_keys);
-	for (size_t i = 0; i < keys.count; i++)
-		if (kept == 0 || strcmp(keys.items[kept - 1], keys.items[i]) != 0)
-			keys.items[kept++] = keys.items[i];
-	keys.count = kept;
-	return keys;
-}
-
-static bool is_asked_for(const struct keys *keys, const char *key)
-{
-	return keys->count > 0 && bsearch(&key, keys->items, keys->count, sizeof *keys->items, compare_keys) != NULL;
-}
-
-static int compare_labels(const void *left, const void *right)
-{
-	const struct label *a = left, *b = right;
-	return strcmp(a->key, b->key);
-}
-
-/* The node counts by where its addresses lie, not by its name: a statement can only say `node`, or an address. */
-static void write_kind(FILE *stream, const struct samples *samples, const struct world *world,
-		       const struct workload *workload, const struct keys *keys, struct label *labels)
-{
-	size_t count = 0;
-	const struct node *node = workload->node != NULL ? inventory_node(world->inventory, workload->node) : NULL;
-	for (size_t i = 0; i < workload->labels.count; i++)
-		if (is_asked_for(keys, workload->labels.items[i].key))
-			labels[count++] = workload->labels.items[i];
-	qsort(labels, count, sizeof *labels, compare_labels);
-	fprintf(stream, "%s%c%d%d%c", workload->name_space, 0, workload->conflict,
-		quarantine_of(world, workload) != NULL, 0);
-	for (size_t i = 0; i < count; i++)
-		fprintf(stream, "%s%c%s%c", labels[i].key, 0, labels[i].value, 0);
-	fputc('\n', stream);
-	for (size_t i = 0; i < workload->port_count; i++)
-		fprintf(stream, "%s %u %u %u%c", workload->ports[i].name, workload->ports[i].port.protocol,
-			workload->ports[i].port.first, workload->ports[i].port.last, 0);
-	fputc('\n', stream);
-	for (size_t i = 0; i < workload->address_count; i++)
-		fprintf(stream, "%zu ", samples_piece(samples, &workload->addresses[i]));
-	fputc('\n', stream);
-	for (size_t i = 0; node != NULL && i < node->address_count; i++)
-		fprintf(stream, "%zu ", samples_piece(samples, &node->addresses[i]));
-}
-
-static int compare_kinds(const void *left, const void *right)
-{
-	const struct kind *a = left, *b = right;
-	size_t common = a->text_size < b->text_size ? a->text_size : b->text_size;
-	int order = memcmp(a->text, b->text, common);
-	if (order == 0)
-		order = (a->text_size > b->text_size) - (a->text_size < b->text_size);
-	return order != 0 ? order : (a->place > b->place) - (a->place < b->place);
-}
-
-static int compare_places(const void *left, const void *right)
-{
-	const struct kind *a = left, *b = right;
-	return (a->place > b->place) - (a->place < b->place);
-}
-
-static bool same_kind(const struct kind *a, const struct kind *b)
-{
-	return a->text_size == b->text_size && memcmp(a->text, b->text, a->text_size) == 0;
-}
-
-static void sample_workloads(struct samples *samples, struct arena *arena, const struct world *world)
-{
-	const struct inventory *inventory = world->inventory;
-	size_t count = inventory->workload_count;
-	struct kind *kinds = arena_alloc(arena, (count + 1) * sizeof *kinds);
-	const struct keys keys = find_keys(arena, world);
-	for (size_t i = 0; i < count; i++) {
-		const struct workload *workload = inventory->workloads[i];
-		struct label *labels = arena_alloc(arena, (workload->labels.count + 1) * sizeof *labels);
-		char *text = NULL;
-		size_t size = 0;
-		FILE *stream = open_memstream(&text, &size);
-		if (stream == NULL)
-			abort();
-		write_kind(stream, samples, world, workload, &keys, labels);
-		if (fclose(stream) != 0)
-			abort();
-		kinds[i] = (struct kind){arena_copy(arena, text, size), size, workload, i, false};
-		free(text);
-	}
-	if (count > 1)
-		qsort(kinds, count, sizeof *kinds, compare_kinds);
-	for (size_t i = 0; i < count; i++)
-		kinds[i].kept = i < ALIKE_KEPT || !same_kind(&kinds[i - ALIKE_KEPT], &kinds[i]);
-	samples->kinds = arena_alloc(arena, (count + 1) * sizeof *samples->kinds);
-	for (size_t i = 0; i < count; i++) {
-		samples->kind_count += i == 0 || !same_kind(&kinds[i - 1], &kinds[i]);
-		samples->kinds[kinds[i].place] = samples->kind_count - 1;
-	}
-	if (count > 1)
-		qsort(kinds, count, sizeof *kinds, compare_places);
-	for (size_t i = 0; i < count; i++)
-		if (kinds[i].kept)
-			*arena_push(arena, samples->workloads, samples->workload_count) = kinds[i].workload;
-}
+/* ---- all of it ---- */
 
 void samples_init(struct samples *samples, struct arena *arena, const struct world *world)
 {
@@ -395,5 +272,6 @@ void samples_init(struct samples *samples, struct arena *arena, const struct wor
 			    world->inventory->workloads[i]->ports[j].port;
 	sample_addresses(samples, &cutting, world->inventory);
 	samples->ports = ports_cut(arena, cutting.ranges, cutting.range_count);
-	sample_workloads(samples, arena, world);
+	sample_loopbacks(samples, arena);
+	samples_find_workloads(samples, arena, world);
 }

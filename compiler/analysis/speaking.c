@@ -1,5 +1,5 @@
 /* Which statements may speak of an end, without asking each: most peers ask for a value of some label, and are looked
- * up by it. Whether a peer found so matches is asked of peer_matches. */
+ * up by it. Whether a peer found so may match is asked of peer_may_match. */
 #include "compiler/analysis/speaking.h"
 
 #include <ringfence/arena.h>
@@ -90,10 +90,7 @@ static size_t find_first(const struct spoken_list *list, const struct spoken *wa
 static void try_one(const struct speaking *speaking, const struct spoken *spoken, const struct endpoint *end,
 		    uint64_t *words)
 {
-	const struct endpoint other = {.stands_for = PEER_ANY};
-	bool may = spoken->peer->kind == PEER_NODE ? end->workload == NULL
-						   : peer_matches(speaking->world, spoken->peer, end, &other);
-	if (may)
+	if (peer_may_match(speaking->world, spoken->peer, end))
 		words[spoken->number / 64] |= UINT64_C(1) << spoken->number % 64;
 }
 

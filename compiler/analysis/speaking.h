@@ -13,8 +13,8 @@ struct speaking *speaking_create(struct arena *arena, const struct world *world,
 /* How many words of 64 bits an answer has. */
 size_t speaking_words(const struct speaking *speaking);
 
-/* A bit for each statement of which a peer on this side (EGRESS: `from`) matches `end`, whatever the other end is; and,
- * as that depends on the other end, for each that names `node` where `end` may be one. Lives in `arena`. */
+/* A bit for each statement of which a peer on this side (EGRESS: `from`) may match `end`, whatever the other end is
+ * (peer_may_match). Lives in `arena`. */
 uint64_t *speaking_find(const struct speaking *speaking, struct arena *arena, const struct endpoint *end,
 			enum direction side);
 

@@ -220,6 +220,19 @@ static void want(struct suggest *suggest, const struct counted_flow *flow, struc
 	*arena_push(suggest->arena, suggest->wanted, suggest->wanted_count) = *wanted;
 }
 
+/* Whether an end is a host workload, and the other a workload that sees its node in place of it. */
+static bool needs_both_sides(const struct counted_flow *flow)
+{
+	for (int end = EGRESS; end <= INGRESS; end++)
+		for (size_t i = 0; i < flow->ends[end]->count; i++) {
+			const struct workload *workload = flow->ends[end]->items[i].workload;
+			if (workload != NULL && workload_is_host(workload) &&
+			    flow->ends[1 - end]->items[0].workload != NULL)
+				return true;
+		}
+	return false;
+}
+
 static void take_denied(struct suggest *suggest, const struct counted_flow *flow, struct wanted *wanted)
 {
 	static const struct {
@@ -230,6 +243,8 @@ static void take_denied(struct suggest *suggest, const struct counted_flow *flow
 	    flow->both_icmp ? fits(flow, PROTOCOL_ICMP) || fits(flow, PROTOCOL_ICMPV6) : fits(flow, flow->protocol);
 	if (wrong == NULL && !fit)
 		wrong = "its ends have no address of one family";
+	if (wrong == NULL && needs_both_sides(flow))
+		wrong = "to the other end a host workload is its node: it takes an allow for each side";
 	if (wrong == NULL && !flow->both_icmp && !has_word(flow->protocol, flow->port))
 		wrong = "nothing but `ports: [any]` would let this protocol or message pass";
 	if (wrong != NULL) {
@@ -509,8 +524,10 @@ static void count_all(struct suggest *suggest)
 		const struct wanted *wanted = &suggest->wanted[i];
 		const struct group *group = suggest->group_list[wanted->group];
 		const struct never *never = NULL;
-		const char *problem = is_covered(suggest, group) ? still_denied(suggest, narrowing, wanted)
-								 : group_problem(suggest, group, &never);
+		const char *problem =
+		    still_denied(suggest, narrowing, wanted); /* what other flows need may let it pass */
+		if (problem != NULL && !is_covered(suggest, group))
+			problem = group_problem(suggest, group, &never);
 		if (problem != NULL)
 			add_gap(suggest, wanted, problem, never);
 		else

@@ -33,10 +33,11 @@ static struct test_end *add(const struct finding *finding, struct endpoint end)
 
 static void add_workload(const struct finding *finding, const struct workload *workload)
 {
-	for (size_t i = 0; i < workload->address_count; i++)
-		add(finding, (struct endpoint){workload, true, workload->addresses[i], PEER_SERVICE});
-	if (workload->address_count == 0)
-		add(finding, (struct endpoint){.workload = workload});
+	const struct testing *testing = finding->testing;
+	struct endpoints endpoints = {0};
+	samples_add_workload(&testing->samples, testing->arena, testing->world, &endpoints, workload);
+	for (size_t i = 0; i < endpoints.count; i++)
+		add(finding, endpoints.items[i]);
 }
 
 /* The workloads of the inventory that the peer matches. */

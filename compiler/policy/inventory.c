@@ -239,6 +239,11 @@ const struct workload *inventory_at_cgroup(const struct inventory *inventory, ui
 	return oldest;
 }
 
+bool workload_is_host(const struct workload *workload)
+{
+	return workload->cgroup != NULL;
+}
+
 unsigned cgroup_level(const char *path)
 {
 	unsigned level = 0;

@@ -81,7 +81,7 @@ static bool labels_match(const struct world *world, const struct peer *peer, con
 
 static bool is_host_workload(const struct workload *workload)
 {
-	return workload != NULL && workload->cgroup != NULL;
+	return workload != NULL && workload_is_host(workload);
 }
 
 /* A loopback address is the node to its host workloads; nobody else ever meets one. */
@@ -140,6 +140,16 @@ bool peer_matches(const struct world *world, const struct peer *peer, const stru
 		return is_node_of(world, end, other);
 	}
 	return false;
+}
+
+bool peer_may_match(const struct world *world, const struct peer *peer, const struct endpoint *end)
+{
+	const struct endpoint nobody = {.stands_for = PEER_ANY};
+	if (peer->kind == PEER_NODE)
+		return end->workload == NULL || is_host_workload(end->workload);
+	if (peer->kind == PEER_WORLD && is_host_workload(end->workload))
+		return true; /* at an address that its node is not known to have */
+	return peer_matches(world, peer, end, &nobody);
 }
 
 bool target_opens(const struct target *target, const struct workload *destination, uint16_t protocol, uint16_t port)

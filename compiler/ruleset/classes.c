@@ -321,7 +321,7 @@ static struct class *class_of(struct lowering *l, const struct endpoint *end, en
 	struct arena *arena = arena_create();
 	struct policy policy = narrow(l, arena, end->workload, direction);
 	const struct world world = {&policy, l->world.inventory, l->world.at};
-	struct class new = {.arena = arena, .direction = direction, .host = is_host(end->workload)};
+	struct class new = {.arena = arena, .direction = direction, .host = workload_is_host(end->workload)};
 	new.one_sided = new.host; /* the other end takes it for the node */
 	if (!end->workload->conflict)
 		new.quarantine = quarantine_of(&world, end->workload);

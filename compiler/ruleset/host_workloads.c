@@ -47,7 +47,7 @@ void host_sets(struct lowering *l)
 	const struct inventory *inventory = l->world.inventory;
 	bool used[CGROUP_LEVELS + 1] = {false};
 	for (size_t i = 0; i < inventory->workload_count; i++)
-		if (is_host(inventory->workloads[i]) && is_local(l, inventory->workloads[i]))
+		if (workload_is_host(inventory->workloads[i]) && is_local(l, inventory->workloads[i]))
 			used[cgroup_level(inventory->workloads[i]->cgroup)] = true;
 	for (unsigned level = CGROUP_LEVELS; level > 0; level--) {
 		if (!used[level])

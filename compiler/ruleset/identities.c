@@ -65,11 +65,6 @@ bool is_local(const struct lowering *l, const struct workload *workload)
 	return l->node == NULL || (workload->node != NULL && strcmp(workload->node, l->node) == 0);
 }
 
-bool is_host(const struct workload *workload)
-{
-	return workload->cgroup != NULL;
-}
-
 /* Whether some statement asks for a label with this key. */
 static bool is_asked(const void *context, const char *key)
 {
@@ -117,7 +112,7 @@ static void key_of(const struct lowering *l, const struct workload *workload, st
 	key->room = sizeof key->near;
 	append_text(key, workload->name_space);
 	append(key, is_local(l, workload) ? "l" : "r", 1);
-	append(key, is_host(workload) ? "h" : "a", 1);
+	append(key, workload_is_host(workload) ? "h" : "a", 1);
 	append_text(key, is_local(l, workload) && workload->node != NULL ? workload->node : "");
 	append_text(key, closed);
 	for (size_t i = 0; i < workload->labels.count; i++) {

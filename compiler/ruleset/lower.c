@@ -12,7 +12,7 @@ enum { SET_SIZE_LEAST = 64 };
 /* Joins or parts with the classes of each address that a local workload has, or of its cgroup. */
 static void take_classes(struct lowering *l, struct identity *identity, const struct workload *workload, bool join)
 {
-	for (size_t i = 0; i < workload->address_count + is_host(workload); i++) {
+	for (size_t i = 0; i < workload->address_count + workload_is_host(workload); i++) {
 		const struct address *address = i < workload->address_count ? &workload->addresses[i] : NULL;
 		if (!has_place(l, workload, i))
 			continue;
@@ -64,7 +64,7 @@ void lowering_enter(struct lowering *l, const struct workload *workload)
 		slots_find(l, identity);
 	if (is_local(l, workload)) {
 		take_classes(l, identity, workload, true);
-		l->unplaced = l->unplaced || (is_host(workload) && host_level(l, workload) == NULL);
+		l->unplaced = l->unplaced || (workload_is_host(workload) && host_level(l, workload) == NULL);
 		if (take_interface(l, workload, true, &element))
 			note_come(l, l->guarded, &element);
 	}

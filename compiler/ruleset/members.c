@@ -299,7 +299,7 @@ void members_of(struct lowering *l, const struct identity *identity, const struc
 {
 	struct asking a = {l, identity, workload, NULL, call, context};
 	bool local = is_local(l, workload);
-	if (local && is_host(workload))
+	if (local && workload_is_host(workload))
 		give_host(&a);
 	for (size_t i = 0; i < workload->address_count; i++) {
 		a.address = &workload->addresses[i];

@@ -18,8 +18,11 @@ struct endpoints {
 const char *endpoints_find(struct arena *arena, const struct world *world, const char *word,
 			   struct endpoints *endpoints);
 
-/* Adds a workload at each of its addresses; without one it is still a workload. */
-void endpoints_add_workload(struct arena *arena, struct endpoints *endpoints, const struct workload *workload);
+/* Adds a workload at each of its addresses; without one it is still a workload. A host workload is at each address of
+ * its node, at some other one of a family (no address, but its family) of which the node has none, and at a loopback
+ * one. */
+void endpoints_add_workload(struct arena *arena, const struct inventory *inventory, struct endpoints *endpoints,
+			    const struct workload *workload);
 
 /* One endpoint that stands for a service without inventory. */
 struct endpoint endpoint_of_service(struct arena *arena, const struct service *service);

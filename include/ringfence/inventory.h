@@ -120,6 +120,9 @@ const struct node *inventory_node_at(const struct inventory *inventory, const st
 /* Whether two nodes have the same addresses and pools, in one order. */
 bool node_same_addresses(const struct node *a, const struct node *b);
 
+/* Whether it is a service of its node, told by a cgroup. */
+bool workload_is_host(const struct workload *workload);
+
 enum { CGROUP_PATH_MOST = 511, CGROUP_LEVELS = 8 };
 
 /* Returns how many levels below the root of cgroup2 `path` names, from 1 to CGROUP_LEVELS; 0: it is no such path. */

@@ -8,7 +8,7 @@
 struct endpoint {
 	const struct workload *workload;
 	bool has_address;
-	struct address address;
+	struct address address;	   /* without has_address: the family alone, or none (ends_fit) */
 	enum peer_kind stands_for; /* only where there is neither workload nor address */
 };
 
@@ -78,6 +78,10 @@ bool world_denies_by(const struct world *world, enum denied denied);
 /* Whether `peer` matches `end`; `other` is the flow's other end, which `node` peers need. */
 bool peer_matches(const struct world *world, const struct peer *peer, const struct endpoint *end,
 		  const struct endpoint *other);
+
+/* Whether `peer` matches `end` as it is or, of a host workload, as another end sees it: whoever that is. It may hold
+ * too much, never too little. */
+bool peer_may_match(const struct world *world, const struct peer *peer, const struct endpoint *end);
 
 /* Whether `workload` is isolated in a direction, and by what (NULL: by `unmatched`). */
 bool workload_isolated(const struct world *world, const struct workload *workload, enum direction direction,

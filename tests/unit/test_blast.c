@@ -186,6 +186,8 @@ static void write_policy(FILE *stream, uint32_t *seed)
 					    "net",
 					    "cluster",
 					    "node",
+					    "node",
+					    "{cidr: 127.0.0.0/8}",
 					    "world",
 					    "{labels: {a: z}}",
 					    "{labels: {b: x}}",
@@ -236,11 +238,17 @@ static char *random_universe(uint32_t seed)
 		write_network_policy(stream, &seed);
 	fputs("---\nringfence: v1\nnodes: {na: {addresses: [10.0.0.9]}, nb: {addresses: [192.0.2.1]}}\nworkloads:\n",
 	      stream);
+	bool hosts = next(&seed) % 2 == 0;
 	for (int i = 0; i < WORKLOADS; i++) {
 		const char *a = PICK(&seed, as), *b = PICK(&seed, bs);
 		bool both = next(&seed) % 2 == 0, ported = next(&seed) % 4 == 0;
-		fprintf(stream, "  - {name: w%d, node: n%c, labels: {pod: w%d, %s%s%s}, addresses: [", i,
-			i % 2 == 0 ? 'a' : 'b', i, a, *a != 0 && *b != 0 ? ", " : "", b);
+		fprintf(stream, "  - {name: w%d, node: n%c, labels: {pod: w%d, %s%s%s}, ", i, i % 2 == 0 ? 'a' : 'b', i,
+			a, *a != 0 && *b != 0 ? ", " : "", b);
+		if (hosts && (i % 4 == 1 || i % 5 == 2)) {
+			fprintf(stream, "cgroup: w%d.service%s}\n", i, ported ? ", ports: {p: 1/tcp}" : "");
+			continue;
+		}
+		fputs("addresses: [", stream);
 		fprintf(stream,
 			both	     ? "10.0.0.%d, \"fd00::%d\"]"
 			: i % 3 == 0 ? "\"fd00::%d\"]"
@@ -252,8 +260,17 @@ static char *random_universe(uint32_t seed)
 	return text;
 }
 
+static bool is_host(const struct endpoint *end)
+{
+	return end->workload != NULL && end->workload->cgroup != NULL;
+}
+
 static bool fits(const struct flow *flow)
 {
+	bool loopback = address_is_loopback(&flow->from.address) || address_is_loopback(&flow->to.address);
+	if (loopback && (!is_host(&flow->from) || !is_host(&flow->to) ||
+			 strcmp(flow->from.workload->node, flow->to.workload->node) != 0))
+		return false;
 	return flow->from.address.family == flow->to.address.family &&
 	       ((flow->protocol != PROTOCOL_ICMP) || flow->from.address.family == 4);
 }
@@ -272,16 +289,32 @@ static bool reaches(const struct world *world, const struct endpoint *from, cons
 	return false;
 }
 
-static struct endpoint at(const struct workload *workload, size_t number)
+/* A workload at one of its addresses. A host workload is at that of its node, at one of IPv6 that the inventory does
+ * not name, and at loopback ones. */
+static struct endpoint at(const struct world *world, const struct workload *workload, size_t number)
 {
-	return (struct endpoint){workload, true, workload->addresses[number], PEER_SERVICE};
+	struct endpoint end = {.workload = workload, .has_address = true};
+	if (workload->cgroup == NULL)
+		end.address = workload->addresses[number];
+	else if (number == 0)
+		end.address = inventory_node(world->inventory, workload->node)->addresses[0];
+	else if (number == 1)
+		end = (struct endpoint){.workload = workload, .address = {.family = 6}};
+	else
+		assert_null(address_parse(&end.address, number == 2 ? "127.0.0.1" : "::1"));
+	return end;
+}
+
+static size_t count_at(const struct workload *workload)
+{
+	return workload->cgroup != NULL ? 4 : workload->address_count;
 }
 
 static bool workloads_reach(const struct world *world, const struct workload *from, const struct workload *to)
 {
-	for (size_t i = 0; i < from->address_count; i++)
-		for (size_t j = 0; j < to->address_count; j++) {
-			struct endpoint a = at(from, i), b = at(to, j);
+	for (size_t i = 0; i < count_at(from); i++)
+		for (size_t j = 0; j < count_at(to); j++) {
+			struct endpoint a = at(world, from, i), b = at(world, to, j);
 			if (from != to && reaches(world, &a, &b))
 				return true;
 		}
@@ -366,8 +399,8 @@ static void compare_strangers(const struct everything *all, const struct blast *
 		bool is_reached = false;
 		assert_null(address_parse(&to.address, strangers[i].address));
 		for (size_t j = 0; j < WORKLOADS; j++)
-			for (size_t k = 0; k < all->world->inventory->workloads[j]->address_count; k++) {
-				struct endpoint from = at(all->world->inventory->workloads[j], k);
+			for (size_t k = 0; k < count_at(all->world->inventory->workloads[j]); k++) {
+				struct endpoint from = at(all->world, all->world->inventory->workloads[j], k);
 				is_reached = is_reached || (all->steps[j] >= 0 && reaches(all->world, &from, &to));
 			}
 		bool named = find_reached(blast, REACHED_OUTSIDE, strangers[i].name) != NULL ||

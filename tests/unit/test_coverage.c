@@ -239,9 +239,14 @@ static void write_inventory(FILE *out, struct random *random)
 		"---\nringfence: v1\nnamespaces: {a: {labels: {team: t}}, b: {labels: {}}}\nnodes:\n"
 		"  n: {addresses: [192.0.2.1]%s}\n  m: {addresses: [192.0.2.2]}\nworkloads:\n",
 		one_in(random, 2) ? ", workload_networks: [10.0.0.0/27]" : "");
-	for (unsigned i = 0; i < workloads; i++)
-		fprintf(out, "- {name: w%u, namespace: %s, labels: %s, node: %s, addresses: [10.0.0.%u]}\n", i,
-			PICK(random, spaces), PICK(random, labels), one_in(random, 2) ? "n" : "m", i == 0 ? 1 : 8 * i);
+	for (unsigned i = 0; i < workloads; i++) {
+		fprintf(out, "- {name: w%u, namespace: %s, labels: %s, node: %s, ", i, PICK(random, spaces),
+			PICK(random, labels), one_in(random, 2) ? "n" : "m");
+		if (one_in(random, 4))
+			fprintf(out, "cgroup: w%u.service}\n", i);
+		else
+			fprintf(out, "addresses: [10.0.0.%u]}\n", i == 0 ? 1 : 8 * i);
+	}
 	if (workloads == 0)
 		fputs("- {name: w, namespace: b, labels: {}}\n", out);
 }

@@ -177,6 +177,56 @@ static const struct {
      NULL, NULL},
     {"and no other network",
      CASE("{from: out, to: db}", "{from: {labels: {app: odd}, namespaces: [lab]}, to: db}") INVENTORY, NULL, NULL},
+    {"two services of one node are the node to each other",
+     CASE("{from: web, to: node, ports: [5432/tcp]}\n  - {from: node, to: db}", "{from: web, to: db}"),
+     "p:11 and p:12, where both are host workloads of one node",
+     "a host workload in namespace shop with labels {app: web} at 127.0.0.1 -> a host workload in namespace shop with "
+     "labels {app: db} at 127.0.0.1, 5432/tcp"},
+    {"on a port that both allows have",
+     CASE("{from: web, to: node, ports: [53/udp]}\n  - {from: node, to: db}", "{from: web, to: db, ports: [any]}"),
+     NULL, NULL},
+    {"and the never",
+     CASE("{from: web, to: node, ports: [5432/tcp]}\n  - {from: node, to: db}", "{from: web, to: db, ports: [22/tcp]}"),
+     NULL, NULL},
+    {"the other way is another flow",
+     CASE("{from: web, to: node, ports: [5432/tcp]}\n  - {from: node, to: db}", "{from: db, to: web, ports: [any]}"),
+     NULL, NULL},
+    {"a service of a node and itself too",
+     CASE("{from: [web, node], to: node, ports: [8080/tcp]}\n  - {from: node, to: web}", "{from: web, to: web}"),
+     "where both are host workloads", NULL},
+    {"a network may hold loopback addresses",
+     CASE("{from: web, to: {cidr: 127.0.0.53/32}, ports: [any]}\n  - {from: {cidr: 127.0.0.0/8}, to: db}",
+	  "{from: web, to: db}"),
+     "where both are host workloads",
+     "at 127.0.0.1 -> a host workload in namespace shop with labels {app: db} at "
+     "127.0.0.53, 5432/tcp"},
+    {"of the family that the other allow has",
+     CASE("{from: web, to: {cidr: \"::1/128\"}, ports: [any]}\n  - {from: {cidr: 127.0.0.0/8}, to: db}",
+	  "{from: web, to: db}"),
+     NULL, NULL},
+    {"which ICMP of the other is not",
+     CASE("{from: web, to: {cidr: \"::1/128\"}, ports: [any]}\n  - {from: node, to: db, ports: [icmp]}",
+	  "{from: web, to: db, ports: [any]}"),
+     NULL, NULL},
+    {"where nothing isolates the caller, the allow of the other is enough",
+     "settings: {unmatched: allow}\n" CASE("{from: node, to: db}", "{from: {labels: {env: dev}}, to: db}"),
+     "p:12 and nothing that isolates the other end, where both are host workloads of one node", "{env: dev}"},
+    {"a host workload at hand is at its node's addresses",
+     CASE("{from: {cidr: 192.0.2.0/24}, to: db}\n  - {from: web, to: {cidr: 10.0.1.0/24}, ports: [any]}",
+	  "{from: web, to: db}") "---\nringfence: v1\nnodes: {n0: {addresses: [192.0.2.1]}}\nworkloads:\n"
+				 "  - {name: db-1, namespace: shop, node: n1, labels: {app: db}, addresses: "
+				 "[10.0.1.2]}\n"
+				 "  - {name: web-2, namespace: shop, node: n0, labels: {app: web}, cgroup: "
+				 "web.service}\n",
+     "p:12 and p:11", "shop/web-2 (192.0.2.1) -> shop/db-1 (10.0.1.2), 5432/tcp"},
+    {"a host workload and a neighbour that trusts its node",
+     CASE("{from: web, to: node, ports: [22/tcp]}",
+	  "{from: web, to: {labels: {app: odd}, namespaces: [lab]}, ports: [any]}") INVENTORY
+     "  - {name: web-2, namespace: shop, node: n0, labels: {app: web}, cgroup: web.service}\n"
+     "  - {name: odd-9, namespace: lab, node: n0, labels: {app: odd}, cgroup: odd.service}\n"
+     "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: n, namespace: lab}\n"
+     "spec: {podSelector: {}}\n",
+     "p:11 and the trust between", "shop/web-2 (192.0.2.1) -> lab/odd-9 (192.0.2.1), 22/tcp"},
     {"a node's address inside a network",
      CASE("{from: {cidr: 192.0.2.0/24}, to: db}", "{from: node, to: db}") INVENTORY, "p:11", "192.0.2.1 -> shop/db-1"},
 };
@@ -283,11 +333,20 @@ static void write_selector(FILE *stream, uint32_t *seed)
 	fprintf(stream, "{%s%s%s}", first, first[0] != 0 && second[0] != 0 ? ", " : "", second);
 }
 
+/* Whether the worlds that are written now are about host workloads too. */
+static bool with_hosts;
+
 static void write_peer(FILE *stream, uint32_t *seed)
 {
+	static const char *const beside[] = {
+	    "node", "node", "any", "{cidr: 127.0.0.0/8}", "{cidr: 192.0.2.0/31}", "{cidr: 10.0.0.0/28}"};
 	static const char *const scopes[] = {"", ", namespaces: [n1]", ", namespaces: any",
 					     ", namespaces: {labels: {team: t}}",
 					     ", namespaces: {labels: {team: {not: [t]}}}"};
+	if (with_hosts && next(seed) % 3 == 0) {
+		fputs(beside[next(seed) % (sizeof beside / sizeof *beside)], stream);
+		return;
+	}
 	uint32_t kind = next(seed) % 8;
 	if (kind < 2) {
 		fputs(kind == 0 ? "s0" : "s1", stream);
@@ -330,13 +389,23 @@ static char *random_policy(uint32_t seed)
 		write_statement(stream, &seed);
 	fputs("never:\n", stream);
 	write_statement(stream, &seed);
-	fputs("---\nringfence: v1\nnamespaces: {n0: {labels: {team: t}}, n1: {labels: {team: u}}}\nworkloads:\n",
-	      stream);
+	if (with_hosts && next(&seed) % 3 == 0)
+		fputs("---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: n, namespace: n1}\n"
+		      "spec: {podSelector: {matchLabels: {a: x}}, ingress: [{from: [{podSelector: {}}]}]}\n",
+		      stream);
+	fputs("---\nringfence: v1\nnamespaces: {n0: {labels: {team: t}}, n1: {labels: {team: u}}}\n", stream);
+	fputs(with_hosts ? "nodes: {na: {addresses: [192.0.2.1]}, nb: {addresses: [192.0.2.2]}}\n" : "", stream);
+	fputs("workloads:\n", stream);
 	static const char *const values[] = {"", "x", "y"};
 	for (int i = 0; i < 36; i++) { /* each label set in each namespace, twice */
 		const char *a = values[i % 3], *b = values[i / 3 % 3];
-		fprintf(stream, "  - {name: w%d, namespace: n%d, labels: {%s%s%s%s%s}}\n", i, i / 9 % 2,
+		fprintf(stream, "  - {name: w%d, namespace: n%d, labels: {%s%s%s%s%s}", i, i / 9 % 2,
 			a[0] != 0 ? "a: " : "", a, a[0] != 0 && b[0] != 0 ? ", " : "", b[0] != 0 ? "b: " : "", b);
+		if (with_hosts && next(&seed) % 2 == 0)
+			fprintf(stream, ", node: n%c, cgroup: w%d.service", 'a' + (int)(next(&seed) % 2), i);
+		else if (with_hosts)
+			fprintf(stream, ", node: n%c, addresses: [10.0.0.%d]", 'a' + (int)(next(&seed) % 2), i + 1);
+		fputs("}\n", stream);
 	}
 	assert_int_equal(fclose(stream), 0);
 	return text;
@@ -414,6 +483,104 @@ static void the_proof_agrees_with_all_label_sets(void **state)
 	print_message("# 1500 policies, %zu broken, of which %zu for others than these workloads\n", broken, fresh);
 }
 
+/* ---- host workloads ---- */
+
+/* The addresses that a packet of an end may have, within a node and beyond. */
+static size_t places_of(const struct world *world, const struct workload *workload, struct endpoint places[3])
+{
+	size_t count = 0;
+	if (workload->cgroup == NULL) {
+		places[count++] = (struct endpoint){workload, true, workload->addresses[0], PEER_SERVICE};
+		return count;
+	}
+	const struct node *node = inventory_node(world->inventory, workload->node);
+	places[count++] = (struct endpoint){workload, true, node->addresses[0], PEER_SERVICE};
+	for (size_t i = 0; i < 2; i++) {
+		places[count] = (struct endpoint){.workload = workload, .has_address = true};
+		assert_null(address_parse(&places[count++].address, i == 0 ? "127.0.0.1" : "::1"));
+	}
+	return count;
+}
+
+static bool can_meet(const struct endpoint *from, const struct endpoint *to)
+{
+	bool loopback = address_is_loopback(&from->address) || address_is_loopback(&to->address);
+	return from->address.family == to->address.family &&
+	       (!loopback || (from->workload->cgroup != NULL && to->workload->cgroup != NULL &&
+			      strcmp(from->workload->node, to->workload->node) == 0));
+}
+
+/* Whether a flow between two workloads is open that the never speaks of; `flow` gets it. */
+static bool is_open_between(const struct world *world, const struct workload *from, const struct workload *to,
+			    struct flow *flow)
+{
+	static const struct port_range ports[] = {
+	    {PROTOCOL_TCP, 1, 1}, {PROTOCOL_TCP, 2, 2}, {PROTOCOL_TCP, 3, 3}, {PROTOCOL_UDP, 2, 2}};
+	struct endpoint sources[3], destinations[3];
+	size_t source_count = places_of(world, from, sources), destination_count = places_of(world, to, destinations);
+	for (size_t i = 0; i < source_count * destination_count * 4; i++) {
+		const struct port_range *port = &ports[i % 4];
+		*flow = (struct flow){sources[i / 4 % source_count], destinations[i / 4 / source_count], port->protocol,
+				      port->first};
+		if (can_meet(&flow->from, &flow->to) && flows_hold(world, &world->policy->nevers[0]->flows, flow) &&
+		    verdict_of(world, flow).allowed)
+			return true;
+	}
+	return false;
+}
+
+static bool is_open_for_some(const struct world *world, struct flow *flow)
+{
+	const struct inventory *inventory = world->inventory;
+	for (size_t i = 0; i < inventory->workload_count; i++)
+		for (size_t j = 0; j < inventory->workload_count; j++) {
+			const struct workload *from = inventory->workloads[i], *to = inventory->workloads[j];
+			if ((i != j || from->cgroup != NULL) && is_open_between(world, from, to, flow))
+				return true;
+		}
+	return false;
+}
+
+/* An example may be of a workload that a network would have to hold, and then it is not at hand. */
+static void example_is_open(struct arena *arena, const struct world *world, const struct broken *broken,
+			    const char *text)
+{
+	if (!example_holds(arena, world, &broken->flow))
+		fail_msg("the example is denied: %s\n%s", broken->example, text);
+}
+
+/* Whatever is open between workloads at hand, some of them host workloads, is found; what is found is open. */
+static void the_proof_agrees_about_host_workloads(void **state)
+{
+	enum { POLICIES = 1500 };
+	size_t broken = 0, fresh = 0;
+	(void)state;
+	with_hosts = true;
+	for (uint32_t seed = 1; seed <= POLICIES; seed++) {
+		struct reading reading;
+		struct flow flow;
+		char *text = random_policy(seed * 7919), from[ADDRESS_TEXT_SIZE], to[ADDRESS_TEXT_SIZE];
+		struct world world = read_policy(&reading, "p", text);
+		struct proof proof = invariants_prove(reading.arena, &world, true);
+		bool found = is_open_for_some(&world, &flow);
+		broken += proof.count > 0;
+		fresh += proof.count > 0 && !found;
+		if (found && proof.count == 0)
+			fail_msg("proved, and yet open from %s (%s) to %s (%s), port %u:\n%s", flow.from.workload->name,
+				 address_format(&flow.from.address, from), flow.to.workload->name,
+				 address_format(&flow.to.address, to), flow.port, text);
+		for (size_t i = 0; i < proof.count; i++)
+			example_is_open(reading.arena, &world, &proof.items[i], text);
+		assert_false(proof.cut);
+		arena_free(reading.arena);
+		free(text);
+	}
+	with_hosts = false;
+	assert_in_range(broken, POLICIES / 10, POLICIES * 9 / 10);
+	print_message("# %d policies, %zu broken, of which %zu for others than these workloads\n", POLICIES, broken,
+		      fresh);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -421,6 +588,7 @@ int main(void)
 	    cmocka_unit_test(every_opener_is_named),
 	    cmocka_unit_test(a_rule_of_one_side_opens_with_the_other),
 	    cmocka_unit_test(the_proof_agrees_with_all_label_sets),
+	    cmocka_unit_test(the_proof_agrees_about_host_workloads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -128,6 +128,17 @@ static const struct {
      "10.0.0.250 shop/w1 1/tcp\n192.0.2.2 shop/w1 1/tcp\n", 1,
      "shop: {from: {cidr: [\"192.0.2.2/32\"]}, to: web, ports: [1/tcp]} 1/2\n"
      "! 10.0.0.250 shop/w1 1/tcp: an allow would break a `never`@9\n"},
+    {"nor `node`, where that could be a service of the node",
+     "allow: [{from: node, to: db}]\nnever: [{from: web, to: db, ports: [sql]}]\n",
+     "shop/w1 192.0.2.1 5432/tcp\nshop/w1 192.0.2.1 1/tcp\n", 1,
+     "shop: {from: web, to: node, ports: [1/tcp]} 1/2\n"
+     "! shop/w1 192.0.2.1 5432/tcp: an allow would break a `never`@10\n"},
+    {"a host workload and another workload take two",
+     "---\nringfence: v1\nworkloads: [{name: h1, namespace: shop, node: n, labels: {app: cache}, cgroup: "
+     "h1.service}]\n",
+     "shop/h1 shop/d1 sql\nshop/h1 203.0.113.9 1/tcp\n", 1,
+     "shop: {from: cache, to: part, ports: [1/tcp]} 1/2\n"
+     "! shop/h1 shop/d1 5432/tcp: to the other end a host workload is its node: it takes an allow for each side\n"},
     {"what is seen too seldom is told", "", "shop/w1 shop/d1 sql\nshop/w1 shop/d1 sql\nshop/w2 shop/d1 1/tcp\n", 2,
      "shop: {from: web, to: db, ports: [sql]} 1/4\n"
      "! shop/w2 shop/d1 1/tcp: seen fewer times than --min-count asks for\n"},
@@ -606,6 +617,8 @@ static void what_is_printed_lets_every_flow_pass(void **state)
 	for (uint32_t round = 1; round <= POLICIES; round++) {
 		uint32_t parts[RANDOM_PARTS], after[RANDOM_PARTS], seed = round * 7919;
 		random_change(round * 104729, parts, after);
+		parts[RANDOM_PARTS - 1] -=
+		    parts[RANDOM_PARTS - 1] % 6 / 3 * 3; /* nothing is proposed for host workloads */
 		char *policy = random_policy(parts);
 		char *text = with_never(policy, &seed);
 		round_trip(text, seed, round % 10 == 0, &totals);
