@@ -84,7 +84,9 @@ const struct subcommand subcommands[] = {
      "`# yaml-language-server: $schema=../ringfence.schema.json` in a document's first line names it.",
      "o", NULL, schema_run},
     {"apply", "[--node NAME] [--dry-run | --confirm SECONDS] " POLICY, "loads a node's ruleset into the kernel once",
-     "Exit status 1 with --dry-run means that there is a difference. With --confirm it stays and waits, also when the\n"
+     "With --dry-run it also names the open connections that the change would end, and what they carried; exit status "
+     "1\n"
+     "means then that there is a difference. With --confirm it stays and waits, also when the\n"
      "terminal goes away, for `ringfence confirm` from elsewhere; else, and when it is ended by a signal, the kernel "
      "has\n"
      "again what it had, and the exit status is 1.",

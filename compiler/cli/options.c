@@ -18,7 +18,7 @@ static const struct {
     {'o', "output", "PATH", "write there and not to standard output"},
     {'a', "all-nodes", NULL, "one ruleset for each node, as DIR/NODE.nft with -o DIR"},
     {'f', "format", "FORMAT", NULL}, /* the help lists the formats of the subcommand */
-    {'d', "dry-run", NULL, "print the difference with what is loaded and change nothing"},
+    {'d', "dry-run", NULL, "print the difference with what is loaded, and which open connections it would end; change nothing"},
     {'k', "confirm", "SECONDS", "go back to what was loaded, unless `ringfence confirm` comes within SECONDS"},
     {'w', "workloads", NULL, "workloads one by one and not services"},
     {'t', "at", "TIME", "judge expiries at TIME and not now"},
