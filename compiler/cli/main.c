@@ -96,6 +96,16 @@ const struct subcommand subcommands[] = {
      "it "
      "is\nin force, since when, and why not. Exit status 1 means that something is not in force.",
      "fsw", TEXT_OR_JSON, status_run},
+    {"promote", "WHAT [--after TIME] [--accept GROUNDS] [--write] [-i INVENTORY]... POLICY...",
+     "turns audit into enforcement, on what the local daemon watched",
+     "WHAT is a service (NAMESPACE/NAME), a namespace (those of its services that say `mode: audit`), `settings` or\n"
+     "`node`. It tells how long the daemon watched it in audit mode, what would have been denied and is not allowed "
+     "by\n"
+     "POLICY now, and which workloads were never seen. Exit status 1 means that this is not enough: `young`, "
+     "`denied`,\n"
+     "`unseen` or `left-out`, each of which --accept takes all the same. Else it prints the edit, or makes it "
+     "(--write).",
+     "qQrisDft", TEXT_OR_JSON, promote_run},
     {"drift", "[--socket PATH]", "asks the local daemon what others changed in its table",
      "Exit status 1 means that the table differs from the policy now.", "fs", TEXT_OR_JSON, drift_run},
     {"observe", "[--follow] [--last N] [--denied | --allowed] [--from WHO] [--to WHO] [--port PORT] [--socket PATH]",

@@ -21,8 +21,9 @@ enum keeper_kind {
 
 /* Sockets that the process that plans reads from. */
 enum keeper_channel {
-	KEEPER_TABLES, /* questions to nf_tables */
-	KEEPER_LOG,    /* the log group */
+	KEEPER_TABLES,	    /* questions to nf_tables */
+	KEEPER_LOG,	    /* the log group */
+	KEEPER_CONNECTIONS, /* the connections of conntrack */
 	KEEPER_CHANNELS
 };
 

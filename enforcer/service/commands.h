@@ -7,6 +7,7 @@
 #include "enforcer/service/daemon.h"
 #include "enforcer/service/findings.h"
 #include "enforcer/service/observing.h"
+#include "enforcer/service/watching.h"
 
 /* What answers are made of; the context of each. */
 struct commands {
@@ -15,6 +16,7 @@ struct commands {
 	struct keeping *keeping;
 	struct confirming *confirming;
 	struct findings *findings;
+	struct watching *watching;
 	const struct state_directory *directory; /* of what must outlive the daemon */
 	void (*changed)(void *context);		 /* called after an operator's command */
 	void *context;

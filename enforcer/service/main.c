@@ -69,6 +69,7 @@ struct loop {
 	struct keeping *keeping;
 	struct confirming *confirming;
 	struct findings *findings;
+	struct watching *watching;
 	struct watch *watches;
 	size_t watch_count;
 	sd_event_source *policy_timer, *expiry_timer, *incident_timer, *tick, *check;
@@ -119,6 +120,7 @@ static void after_policy(void *context)
 	struct loop *loop = context;
 	keeping_follow(loop->keeping);
 	confirming_follow(loop->confirming);
+	watching_follow(loop->watching);
 	tell(loop);
 }
 
@@ -467,7 +469,9 @@ static int on_keeper_gone(sd_event_source *source, int fd, uint32_t revents, voi
 
 static void hear_record(void *context, const struct event *event)
 {
-	confirming_hear(((struct loop *)context)->confirming, event);
+	struct loop *loop = context;
+	confirming_hear(loop->confirming, event);
+	watching_hear(loop->watching, event);
 }
 
 /* ---- start and end ---- */
@@ -627,6 +631,15 @@ static int start_observing(struct loop *loop)
 	return error < 0 ? fail("cannot observe denied connections", error) : 0;
 }
 
+static int start_watching(struct loop *loop)
+{
+	struct kernel *kernel;
+	int error = keeper_open(loop->keeper, KEEPER_CONNECTIONS, &kernel);
+	if (error == 0)
+		error = watching_create(&loop->watching, kernel, loop->events, &loop->daemon, &loop->directory);
+	return error < 0 ? fail("cannot watch connections", error) : 0;
+}
+
 static int start(struct loop *loop)
 {
 	struct daemon *daemon = &loop->daemon;
@@ -643,10 +656,13 @@ static int start(struct loop *loop)
 		return fail(daemon->config.state_directory, error);
 	if ((error = confirming_create(&loop->confirming, loop->events, daemon, loop->keeping, after_policy, loop)) < 0)
 		return fail("cannot make the event loop", error);
+	if ((error = start_watching(loop)) < 0)
+		return error;
 	loop->commands.observing = loop->observing;
 	loop->commands.keeping = loop->keeping;
 	loop->commands.confirming = loop->confirming;
 	loop->commands.findings = loop->findings;
+	loop->commands.watching = loop->watching;
 	observing_tell_records(loop->observing, hear_record, loop);
 	observing_hear(loop->observing, findings_hear_denial, loop->findings);
 	if ((error = confinement_close(&daemon->config)) < 0)
@@ -683,6 +699,7 @@ static void finish(struct loop *loop)
 		sd_event_source_unref(loop->watches[i].source);
 		directory_destroy(loop->watches[i].directory);
 	}
+	watching_destroy(loop->watching);
 	confirming_destroy(loop->confirming);
 	keeping_destroy(loop->keeping);
 	control_destroy(loop->control);

@@ -25,6 +25,7 @@ static const struct {
     [STATE_RULESET] = {"ruleset", 1},
     [STATE_POLICY] = {"policy", 1},
     [STATE_INCIDENTS] = {"quarantines", 1},
+    [STATE_EVIDENCE] = {"evidence of audit", 1},
 };
 
 enum {
