@@ -1,5 +1,6 @@
 /* ringfence apply: loads a node's ruleset into the kernel once, or says what that would change. */
 #include "compiler/cli/cli.h"
+#include "compiler/cli/ending.h"
 #include "compiler/report/control_client.h"
 
 #include <ringfence/difference.h>
@@ -14,30 +15,51 @@
 
 enum { LINES_MOST = 1000 };
 
-static int report(const struct arguments *arguments, const struct plan *plan, const struct ruleset *desired,
-		  bool applied)
+static void print_json(const struct plan *plan, const struct ruleset *desired, bool applied, json_t *ending)
 {
-	if (format_is(arguments, "json")) {
-		json_t *answer =
-		    json_pack("{s:i, s:b, s:b, s:i, s:I, s:I}", "version", 1, "changed", plan->count > 0, "applied",
-			      applied && plan->count > 0, "generation", (int)desired->generation, "elements_added",
-			      (json_int_t)plan->elements_added, "elements_deleted", (json_int_t)plan->elements_deleted);
-		json_dumpf(answer, stdout, JSON_COMPACT);
-		putchar('\n');
-		json_decref(answer);
-		return plan->count > 0 && !applied ? EXIT_NO : EXIT_YES;
-	}
-	if (plan->count == 0) {
+	json_t *answer = json_pack("{s:i, s:b, s:b, s:i, s:I, s:I, s:o*}", "version", 1, "changed", plan->count > 0,
+				   "applied", applied && plan->count > 0, "generation", (int)desired->generation,
+				   "elements_added", (json_int_t)plan->elements_added, "elements_deleted",
+				   (json_int_t)plan->elements_deleted, "ending", ending);
+	json_dumpf(answer, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(answer);
+}
+
+static int report(const struct arguments *arguments, const struct plan *plan, const struct ruleset *desired)
+{
+	if (format_is(arguments, "json"))
+		print_json(plan, desired, true, NULL);
+	else if (plan->count == 0)
 		puts("nothing to change: the kernel holds this ruleset");
-		return EXIT_YES;
-	}
-	if (!applied) {
-		plan_print(stdout, plan, LINES_MOST);
-		return EXIT_NO;
-	}
-	printf("applied generation %u: %zu elements added, %zu deleted\n", desired->generation, plan->elements_added,
-	       plan->elements_deleted);
+	else
+		printf("applied generation %u: %zu elements added, %zu deleted\n", desired->generation,
+		       plan->elements_added, plan->elements_deleted);
 	return EXIT_YES;
+}
+
+/* What would change: in the kernel, and for whom it is open now. */
+static int rehearse(const struct arguments *arguments, struct input *input, struct kernel *kernel,
+		    const struct plan *plan, const struct ruleset *actual, const struct ruleset *desired)
+{
+	struct endings endings = {0};
+	if (plan->count > 0)
+		endings_find(&endings, kernel, input->arena, actual, desired);
+	if (endings.error < 0)
+		fprintf(stderr,
+			"ringfence: which open connections would end is not known: cannot read conntrack: %s%s\n",
+			strerror(-endings.error),
+			endings.error == -EPERM ? "; it needs root, or the capability CAP_NET_ADMIN"
+						: "; it needs the kernel's nf_conntrack_netlink");
+	if (format_is(arguments, "json")) {
+		print_json(plan, desired, false, endings_json(&endings, &input->world));
+	} else if (plan->count == 0) {
+		puts("nothing to change: the kernel holds this ruleset");
+	} else {
+		plan_print(stdout, plan, LINES_MOST);
+		endings_print(stdout, input->arena, &endings, &input->world);
+	}
+	return plan->count > 0 ? EXIT_NO : EXIT_YES;
 }
 
 /* The kernel has again what it had. */
@@ -92,7 +114,7 @@ static int apply(const struct arguments *arguments, struct input *input, struct 
 	if (desired == NULL)
 		return input_report(input);
 	if (arguments->dry_run)
-		return report(arguments, plan, desired, false);
+		return rehearse(arguments, input, kernel, plan, actual, desired);
 	struct confirmation confirmation;
 	bool confirm = arguments->confirm > 0;
 	if (confirm && confirmation_open(&confirmation, input->arena, arguments->socket) != 0)
@@ -101,7 +123,7 @@ static int apply(const struct arguments *arguments, struct input *input, struct 
 	if (answer.error < 0)
 		return input_problem(input, "the kernel refused %s: %s; the rules that were in force still are",
 				     answer.object, strerror(-answer.error));
-	int status = report(arguments, plan, desired, true);
+	int status = report(arguments, plan, desired);
 	return confirm && plan->count > 0 ? settle(arguments, input, kernel, &confirmation, actual) : status;
 }
 

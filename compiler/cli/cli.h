@@ -31,10 +31,10 @@ struct arguments {
 	size_t inventory_count;
 	const char *node, *output, *format, *color, *at, *socket, *nearest_text, *diagnostics, *from, *radius_text,
 	    *budget, *against, *to, *port, *last_text, *until, *why, *timeout_text, *confirm_text, *since,
-	    *min_count_text, *unused;
+	    *min_count_text, *unused, *after, *accept;
 	const char *excepts[EXCEPT_MOST];
 	size_t except_count;
-	bool all_nodes, dry_run, workloads, verbose, transitive, coverage, follow, denied, allowed, end;
+	bool all_nodes, dry_run, workloads, verbose, transitive, coverage, follow, denied, allowed, end, write;
 	size_t nearest, most_radius, last, timeout, min_count;
 	size_t confirm; /* seconds; 0: at once */
 };
@@ -156,5 +156,6 @@ int panic_run(const struct arguments *arguments);
 int wait_run(const struct arguments *arguments);
 int rollback_run(const struct arguments *arguments);
 int confirm_run(const struct arguments *arguments);
+int promote_run(const struct arguments *arguments);
 
 #endif

@@ -84,7 +84,9 @@ const struct subcommand subcommands[] = {
      "`# yaml-language-server: $schema=../ringfence.schema.json` in a document's first line names it.",
      "o", NULL, schema_run},
     {"apply", "[--node NAME] [--dry-run | --confirm SECONDS] " POLICY, "loads a node's ruleset into the kernel once",
-     "Exit status 1 with --dry-run means that there is a difference. With --confirm it stays and waits, also when the\n"
+     "With --dry-run it also names the open connections that the change would end, and what they carried; exit status "
+     "1\n"
+     "means then that there is a difference. With --confirm it stays and waits, also when the\n"
      "terminal goes away, for `ringfence confirm` from elsewhere; else, and when it is ended by a signal, the kernel "
      "has\n"
      "again what it had, and the exit status is 1.",
@@ -97,6 +99,16 @@ const struct subcommand subcommands[] = {
      "several\nallows let pass counts for one of them. What was not watched all the time is told apart. Exit status 1 "
      "means that\nan allow was not used.",
      "fswU", TEXT_OR_JSON, status_run},
+    {"promote", "WHAT [--after TIME] [--accept GROUNDS] [--write] [-i INVENTORY]... POLICY...",
+     "turns audit into enforcement, on what the local daemon watched",
+     "WHAT is a service (NAMESPACE/NAME), a namespace (those of its services that say `mode: audit`), `settings` or\n"
+     "`node`. It tells how long the daemon watched it in audit mode, what would have been denied and is not allowed "
+     "by\n"
+     "POLICY now, and which workloads were never seen. Exit status 1 means that this is not enough: `young`, "
+     "`denied`,\n"
+     "`unseen` or `left-out`, each of which --accept takes all the same. Else it prints the edit, or makes it "
+     "(--write).",
+     "qQrisDft", TEXT_OR_JSON, promote_run},
     {"drift", "[--socket PATH]", "asks the local daemon what others changed in its table",
      "Exit status 1 means that the table differs from the policy now.", "fs", TEXT_OR_JSON, drift_run},
     {"observe", "[--follow] [--last N] [--denied | --allowed] [--from WHO] [--to WHO] [--port PORT] [--socket PATH]",

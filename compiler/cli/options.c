@@ -18,7 +18,8 @@ static const struct {
     {'o', "output", "PATH", "write there and not to standard output"},
     {'a', "all-nodes", NULL, "one ruleset for each node, as DIR/NODE.nft with -o DIR"},
     {'f', "format", "FORMAT", NULL}, /* the help lists the formats of the subcommand */
-    {'d', "dry-run", NULL, "print the difference with what is loaded and change nothing"},
+    {'d', "dry-run", NULL,
+     "print the difference with what is loaded, and which open connections it would end; change nothing"},
     {'k', "confirm", "SECONDS", "go back to what was loaded, unless `ringfence confirm` comes within SECONDS"},
     {'w', "workloads", NULL, "workloads one by one and not services"},
     {'U', "unused", "TIME", "which allows let nothing pass for so long: 12h, 30d"},
@@ -46,6 +47,9 @@ static const struct {
     {'m', "timeout", "SECONDS", "wait so long (60), at most a day"},
     {'S', "since", "TIME", "leave out records from before TIME, and those without a time"},
     {'M', "min-count", "N", "a flow seen fewer than N times is listed, and not covered (1)"},
+    {'q', "after", "TIME", "how long it has to be watched: 12h, 7d (the default)"},
+    {'Q', "accept", "GROUNDS", "go on all the same: of young, denied, unseen and left-out, with commas in between"},
+    {'r', "write", NULL, "make the edit in the policy's file"},
     {'v', "verbose", NULL, "say what was passed over, or what passed"},
 };
 enum { OPTION_COUNT = sizeof options / sizeof *options };
@@ -138,6 +142,8 @@ static int store(struct arguments *arguments, char letter, const char *value)
 	    {'W', &arguments->why, NULL},	   {'u', &arguments->until, NULL},
 	    {'m', &arguments->timeout_text, NULL}, {'e', NULL, &arguments->end},
 	    {'k', &arguments->confirm_text, NULL}, {'U', &arguments->unused, NULL},
+	    {'k', &arguments->confirm_text, NULL}, {'q', &arguments->after, NULL},
+	    {'Q', &arguments->accept, NULL},	   {'r', NULL, &arguments->write},
 	};
 	if (letter == 'i') {
 		if (arguments->inventory_count == PATHS_MAX)

@@ -94,7 +94,9 @@ void mode_read(struct frontend *frontend, const struct yaml_node *node, enum mod
 
 static void service_mode_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
-	mode_read(frontend, node, &((struct service *)object)->mode);
+	struct service *service = object;
+	mode_read(frontend, node, &service->mode);
+	service->mode_span = node->span;
 }
 
 static const struct key service_keys[] = {

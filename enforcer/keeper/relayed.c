@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netfilter/nfnetlink_log.h>
 #include <stdbool.h>
 #include <string.h>
@@ -94,6 +95,19 @@ static bool is_bind(const char *bytes, size_t length)
 	return binds == 1 && header->res_id == htons(RULESET_LOG_GROUP);
 }
 
+/* Just the one that connections_start asks: the same kind without a dump, or with attributes, could ask for more, and
+ * the one behind it sets counters to 0 (ctnetlink_get_conntrack). */
+static bool is_dump_of_connections(const char *bytes, size_t length)
+{
+	const struct nlmsghdr *message = header_at(bytes, length, 0);
+	if (message == NULL || message->nlmsg_len != length || length != sizeof *message + sizeof(struct nfgenmsg))
+		return false;
+	const struct nfgenmsg *header = mnl_nlmsg_get_payload(message);
+	return message->nlmsg_type == (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET) &&
+	       message->nlmsg_flags == (NLM_F_REQUEST | NLM_F_DUMP) && header->nfgen_family == AF_UNSPEC &&
+	       header->version == NFNETLINK_V0 && header->res_id == 0;
+}
+
 int relayed_check(enum keeper_channel channel, const void *bytes, size_t length)
 {
 	bool good = false;
@@ -106,6 +120,9 @@ int relayed_check(enum keeper_channel channel, const void *bytes, size_t length)
 		break;
 	case KEEPER_LOG:
 		good = is_bind(bytes, length);
+		break;
+	case KEEPER_CONNECTIONS:
+		good = is_dump_of_connections(bytes, length);
 		break;
 	case KEEPER_CHANNELS:
 		break;

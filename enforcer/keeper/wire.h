@@ -21,9 +21,10 @@ enum keeper_kind {
 
 /* Sockets that the process that plans reads from. */
 enum keeper_channel {
-	KEEPER_TABLES, /* questions to nf_tables */
-	KEEPER_LOG,    /* the log group */
-	KEEPER_USAGE,  /* questions to nf_tables, while others are on their way */
+	KEEPER_TABLES,	    /* questions to nf_tables */
+	KEEPER_LOG,	    /* the log group */
+	KEEPER_USAGE,	    /* questions to nf_tables, while others are on their way */
+	KEEPER_CONNECTIONS, /* the connections of conntrack */
 	KEEPER_CHANNELS
 };
 

@@ -9,6 +9,7 @@
 #include <ringfence/explain.h>
 
 #include <jansson.h>
+#include <stdio.h>
 
 enum {
 	EVENT_NAME_SIZE = 128,	   /* NAMESPACE/NAME */
@@ -84,6 +85,11 @@ bool event_is_icmp(const struct event *event);
 
 /* Writes the port and protocol of the flow, and returns `text`, which has room for 48 bytes. */
 char *event_port(const struct event *event, char *text);
+
+/* Prints the ends of the flow and its port: shop/web-1 (10.0.1.11) in shop/web -> shop/db-1 (10.0.1.13) in shop/db
+ * 5432/tcp. Adds the same to an object, with the keys of event_json. */
+void event_print_flow(FILE *stream, const struct event *event);
+void event_add_flow(json_t *object, const struct event *event);
 
 /* Writes one line that tells all but the time, without control characters: DENY shop/web-1 -> shop/db-1 5432/tcp ... */
 void event_message(const struct event *event, char text[EVENT_MESSAGE_SIZE]);

@@ -62,20 +62,26 @@ static void print_nearest(FILE *stream, const struct event_nearest *nearest)
 	}
 }
 
+void event_print_flow(FILE *stream, const struct event *event)
+{
+	char port[48];
+	print_end(stream, &event->ends[EGRESS]);
+	fputs(" -> ", stream);
+	print_end(stream, &event->ends[INGRESS]);
+	fprintf(stream, " %s", event_port(event, port));
+}
+
 void event_message(const struct event *event, char text[EVENT_MESSAGE_SIZE])
 {
 	static const char *const verdicts[LOGGED_KINDS] = {"DENY ", "AUDIT", "ALLOW"};
 	const struct log_reason *reason = &event->reason;
-	char port[48];
 	FILE *stream = fmemopen(text, EVENT_MESSAGE_SIZE, "w");
 	text[0] = 0;
 	if (stream == NULL)
 		return;
 	fprintf(stream, "%s ", verdicts[reason->logged]);
-	print_end(stream, &event->ends[EGRESS]);
-	fputs(" -> ", stream);
-	print_end(stream, &event->ends[INGRESS]);
-	fprintf(stream, " %s%s: ", event_port(event, port), event->reply ? " (an answer)" : "");
+	event_print_flow(stream, event);
+	fprintf(stream, "%s: ", event->reply ? " (an answer)" : "");
 	if (reason->has_direction)
 		fprintf(stream, "%s, ", directions[reason->direction]);
 	fputs(cause_text(reason->cause), stream);
@@ -191,6 +197,13 @@ static void add_nearest(json_t *object, const struct event_nearest *nearest)
 	json_object_set_new(object, "unnamed", unnamed);
 }
 
+void event_add_flow(json_t *object, const struct event *event)
+{
+	add_end(object, "src", &event->ends[EGRESS]);
+	add_end(object, "dst", &event->ends[INGRESS]);
+	add_port(object, event);
+}
+
 json_t *event_json(const struct event *event)
 {
 	const struct log_reason *reason = &event->reason;
@@ -201,9 +214,7 @@ json_t *event_json(const struct event *event)
 	    (json_int_t)event->left_out, "verdict", reason->logged == LOGGED_ALLOW ? "allow" : "deny");
 	if (reason->logged == LOGGED_AUDIT)
 		json_object_set_new(object, "mode", json_string("audit"));
-	add_end(object, "src", &event->ends[EGRESS]);
-	add_end(object, "dst", &event->ends[INGRESS]);
-	add_port(object, event);
+	event_add_flow(object, event);
 	if (reason->has_direction)
 		json_object_set_new(object, "dir", json_string(directions[reason->direction]));
 	json_object_set_new(object, "reason", json_string(cause_word(reason->cause)));

@@ -179,6 +179,14 @@ static json_t *wait_for(void *context, const struct access_peer *peer, json_t *r
 	return answer;
 }
 
+/* What is known of services in audit mode. */
+static json_t *evidence(void *context, const struct access_peer *peer, json_t *request)
+{
+	const struct commands *commands = context;
+	(void)peer;
+	return watching_answer(commands->watching, request);
+}
+
 /* ---- what operators do ---- */
 
 static json_t *tell(const struct commands *commands, json_t *answer)
@@ -234,6 +242,7 @@ const struct control_command control_commands[] = {
     {"status", ACCESS_READER, status},	   {"workloads", ACCESS_READER, workloads},
     {"observe", ACCESS_READER, observe},   {"drift", ACCESS_READER, drift},
     {"wait", ACCESS_READER, wait_for},	   {"unused", ACCESS_READER, unused},
+    {"wait", ACCESS_READER, wait_for},	   {"evidence", ACCESS_READER, evidence},
     {"policies", ACCESS_READER, policies}, {"rollback", ACCESS_OPERATOR, rollback},
     {"confirm", ACCESS_OPERATOR, confirm}, {"quarantine", ACCESS_OPERATOR, quarantine},
     {"release", ACCESS_OPERATOR, release}, {"panic", ACCESS_OPERATOR, panic},

@@ -8,6 +8,7 @@
 #include "enforcer/service/findings.h"
 #include "enforcer/service/observing.h"
 #include "enforcer/service/usage.h"
+#include "enforcer/service/watching.h"
 
 /* What answers are made of; the context of each. */
 struct commands {
@@ -17,6 +18,7 @@ struct commands {
 	struct confirming *confirming;
 	struct findings *findings;
 	struct usage_following *usage;
+	struct watching *watching;
 	const struct state_directory *directory; /* of what must outlive the daemon */
 	double look_again;			 /* monotonic seconds: from then on a reader has everything looked at */
 	void (*changed)(void *context);		 /* called after an operator's command */

@@ -185,7 +185,9 @@ static void drift_read(struct frontend *frontend, const struct yaml_node *node, 
 
 static void config_mode_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
-	mode_read(frontend, node, &((struct config *)object)->mode);
+	struct config *config = object;
+	mode_read(frontend, node, &config->mode);
+	config->mode_span = node->span;
 }
 
 static void socket_read(struct frontend *frontend, const struct yaml_node *node, void *object)

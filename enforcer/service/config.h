@@ -24,7 +24,8 @@ struct config {
 	size_t workload_directory_count;
 	struct units units; /* without a root: no unit is a workload */
 	bool repair;	    /* drift: repair (default), or only report */
-	enum mode mode;	    /* audit: what this node would deny is logged and let through; else as the policy says */
+	struct span mode_span;
+	enum mode mode; /* audit: what this node would deny is logged and let through; else as the policy says */
 	const char *control_socket;
 	struct access_rules access;
 	struct listen_address metrics; /* its `text` is NULL: nowhere */

@@ -72,6 +72,7 @@ struct loop {
 	struct confirming *confirming;
 	struct findings *findings;
 	struct usage_following *usage;
+	struct watching *watching;
 	struct watch *watches;
 	size_t watch_count;
 	sd_event_source *policy_timer, *expiry_timer, *incident_timer, *tick, *check;
@@ -122,6 +123,7 @@ static void after_policy(void *context)
 	struct loop *loop = context;
 	keeping_follow(loop->keeping);
 	confirming_follow(loop->confirming);
+	watching_follow(loop->watching);
 	tell(loop);
 }
 
@@ -487,7 +489,9 @@ static int on_keeper_gone(sd_event_source *source, int fd, uint32_t revents, voi
 
 static void hear_record(void *context, const struct event *event)
 {
-	confirming_hear(((struct loop *)context)->confirming, event);
+	struct loop *loop = context;
+	confirming_hear(loop->confirming, event);
+	watching_hear(loop->watching, event);
 }
 
 /* ---- start and end ---- */
@@ -659,6 +663,15 @@ static int start_observing(struct loop *loop)
 	return error < 0 ? fail("cannot observe denied connections", error) : 0;
 }
 
+static int start_watching(struct loop *loop)
+{
+	struct kernel *kernel;
+	int error = keeper_open(loop->keeper, KEEPER_CONNECTIONS, &kernel);
+	if (error == 0)
+		error = watching_create(&loop->watching, kernel, loop->events, &loop->daemon, &loop->directory);
+	return error < 0 ? fail("cannot watch connections", error) : 0;
+}
+
 static int start(struct loop *loop)
 {
 	struct daemon *daemon = &loop->daemon;
@@ -675,11 +688,14 @@ static int start(struct loop *loop)
 		return fail(daemon->config.state_directory, error);
 	if ((error = confirming_create(&loop->confirming, loop->events, daemon, loop->keeping, after_policy, loop)) < 0)
 		return fail("cannot make the event loop", error);
+	if ((error = start_watching(loop)) < 0)
+		return error;
 	loop->commands.observing = loop->observing;
 	loop->commands.keeping = loop->keeping;
 	loop->commands.confirming = loop->confirming;
 	loop->commands.findings = loop->findings;
 	loop->commands.usage = loop->usage;
+	loop->commands.watching = loop->watching;
 	observing_tell_records(loop->observing, hear_record, loop);
 	observing_hear(loop->observing, findings_hear_denial, loop->findings);
 	if ((error = confinement_close(&daemon->config)) < 0)
@@ -716,6 +732,7 @@ static void finish(struct loop *loop)
 		sd_event_source_unref(loop->watches[i].source);
 		directory_destroy(loop->watches[i].directory);
 	}
+	watching_destroy(loop->watching);
 	confirming_destroy(loop->confirming);
 	usage_destroy(loop->usage);
 	keeping_destroy(loop->keeping);

@@ -26,6 +26,7 @@ static const struct {
     [STATE_POLICY] = {"policy", 1},
     [STATE_INCIDENTS] = {"quarantines", 1},
     [STATE_USAGE] = {"usage", 1},
+    [STATE_EVIDENCE] = {"evidence of audit", 1},
 };
 
 enum {

@@ -72,6 +72,7 @@ struct service {
 	size_t port_count;
 	enum deny deny;
 	enum mode mode;
+	struct span mode_span; /* of the word that says it; no file: nothing does */
 	struct span span;
 };
 

@@ -1,10 +1,13 @@
 /* The ruleset against the verdict function, without packets: a small interpreter of the intermediate form takes each
- * packet of a flow from the forward hook to its end, as the kernel would, and must end where verdict_of says.
+ * packet of a flow from the forward hook to its end, as the kernel would, and must end where verdict_of says. So must
+ * passage_of, which does the same for open connections.
  *
  * Every world is lowered for all nodes together and for one alone. */
 #include "tests/unit/interpret.h"
 #include "tests/unit/reading.h"
 #include "tests/unit/worlds.h"
+
+#include <ringfence/passage.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,6 +30,7 @@ struct trial {
 	struct world world;
 	const char *nodes[2]; /* NULL: all together; and one */
 	struct ruleset *rulesets[2];
+	struct ruleset_index *indices[2];
 	size_t allowed, judged, counted;
 };
 
@@ -34,9 +38,11 @@ struct trial {
 static void lower(struct trial *trial, const char *node, uint32_t generation)
 {
 	trial->nodes[1] = node;
-	for (size_t i = 0; i < 2; i++)
+	for (size_t i = 0; i < 2; i++) {
 		trial->rulesets[i] =
 		    ruleset_lower(trial->reading.arena, &trial->world, trial->nodes[i], generation, NULL);
+		trial->indices[i] = ruleset_index(trial->reading.arena, trial->rulesets[i]);
+	}
 }
 
 static void begin(struct trial *trial, const char *text)
@@ -102,14 +108,14 @@ static bool passes(const struct ruleset *ruleset, const struct packet *packet)
 	return packet_fate((const struct ruleset *const[]){ruleset}, 1, packet).passes;
 }
 
-static void complain(const struct trial *trial, const struct flow *flow, const char *node, bool reply, bool want)
+static void complain(const struct trial *trial, const struct flow *flow, const char *node, const char *what, bool want)
 {
 	char from[ADDRESS_TEXT_SIZE], to[ADDRESS_TEXT_SIZE];
 	/* cmocka's print_error cuts at 1024 bytes */
-	fprintf(stderr, "%s\n%son %s, %s -> %s protocol %u port %u%s: the verdict is %s, the ruleset says %s\n",
+	fprintf(stderr, "%s\n%son %s, %s -> %s protocol %u port %u, %s: the verdict is %s, the ruleset says %s\n",
 		trial->text, trial->conflict, node != NULL ? node : "all nodes",
 		address_format(&flow->from.address, from), address_format(&flow->to.address, to), flow->protocol,
-		flow->port, reply ? ", the reply" : "", want ? "allow" : "deny", want ? "deny" : "allow");
+		flow->port, what, want ? "allow" : "deny", want ? "deny" : "allow");
 }
 
 static bool passes_side(const struct side *side)
@@ -157,11 +163,11 @@ static void count(struct trial *trial, const struct flow *flow, const struct ver
 	trial->counted += count;
 	for (size_t j = 0; j < count; j++)
 		if (!counts_for(trial, flow, verdict, node, counters[j])) {
-			complain(trial, flow, node, false, true);
+			complain(trial, flow, node, "a packet", true);
 			fail_msg("it counts for %s, which does not open it", counters[j]);
 		}
 	if (count < (size_t)egress + ingress) {
-		complain(trial, flow, node, false, true);
+		complain(trial, flow, node, "a packet", true);
 		fail_msg("it counts for %zu allows, and not for %d", count, egress + ingress);
 	}
 }
@@ -184,12 +190,18 @@ static bool agree(struct trial *trial, const struct address *source, const struc
 		put_interface(&reply, &flow.to, node);
 		trial->judged++;
 		trial->allowed += want;
+		const struct connection open = {*source, *destination, protocol, 40000, port, .has_port = true};
+		enum passage passage = passage_of(trial->rulesets[i], trial->indices[i], &open);
+		if (passage != (want ? PASSAGE_OPEN : PASSAGE_CLOSED)) {
+			complain(trial, &flow, node, "an open connection", want);
+			return false;
+		}
 		if (passes(trial->rulesets[i], &packet) != want) {
-			complain(trial, &flow, node, false, want);
+			complain(trial, &flow, node, "the request", want);
 			return false;
 		}
 		if (passes(trial->rulesets[i], &reply) != want) {
-			complain(trial, &flow, node, true, want);
+			complain(trial, &flow, node, "the reply", want);
 			return false;
 		}
 		count(trial, &flow, &verdict, i, &packet);

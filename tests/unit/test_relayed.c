@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netfilter/nfnetlink_log.h>
 #include <string.h>
 
@@ -142,6 +143,40 @@ static void only_our_log_group_is_bound(void **state)
 		assert_int_equal(check_one(KEEPER_LOG, (uint16_t)type), -EPERM);
 }
 
+static int check_dump(uint16_t type, uint16_t flags, uint8_t family, size_t more)
+{
+	struct messages messages = {.length = 0};
+	struct nlmsghdr *message = add(&messages, type, 0);
+	struct nfgenmsg *header = mnl_nlmsg_get_payload(message);
+	message->nlmsg_flags = flags;
+	header->nfgen_family = family;
+	if (more > 0)
+		mnl_attr_put_u32(message, CTA_MARK, 0);
+	messages.length = message->nlmsg_len;
+	if (type >> 8 == NFNL_SUBSYS_CTNETLINK)
+		assert_int_equal(check(KEEPER_TABLES, &messages), -EPERM);
+	assert_int_equal(check(KEEPER_LOG, &messages), -EPERM);
+	return check(KEEPER_CONNECTIONS, &messages);
+}
+
+static void connections_are_dumped_and_nothing_else(void **state)
+{
+	const uint16_t get = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET, dump = NLM_F_REQUEST | NLM_F_DUMP;
+	struct messages two = {.length = 0};
+	(void)state;
+	assert_int_equal(check_dump(get, dump, AF_UNSPEC, 0), 0);
+	assert_int_equal(check_dump(get, NLM_F_REQUEST, AF_UNSPEC, 0), -EPERM);
+	assert_int_equal(check_dump(get, dump | NLM_F_ACK, AF_UNSPEC, 0), -EPERM);
+	assert_int_equal(check_dump(get, dump, AF_INET, 0), -EPERM);
+	assert_int_equal(check_dump(get, dump, AF_UNSPEC, 1), -EPERM);
+	for (unsigned type = 0; type <= UINT16_MAX; type++)
+		if (type != get)
+			assert_int_equal(check_dump((uint16_t)type, dump, AF_UNSPEC, 0), -EPERM);
+	for (size_t i = 0; i < 2; i++)
+		add(&two, get, 0)->nlmsg_flags = dump;
+	assert_int_equal(check(KEEPER_CONNECTIONS, &two), -EPERM);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -150,6 +185,7 @@ int main(void)
 	    cmocka_unit_test(lengths_are_true),
 	    cmocka_unit_test(a_transaction_is_empty),
 	    cmocka_unit_test(a_transaction_is_of_nf_tables),
+	    cmocka_unit_test(connections_are_dumped_and_nothing_else),
 	    cmocka_unit_test(only_our_log_group_is_bound),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,200 @@
+/* A dump of the connection tracking table by ctnetlink, a datagram at a time. What the kernel says is nested three
+ * deep:
+ *
+ *     CTA_TUPLE_ORIG, CTA_TUPLE_REPLY   { CTA_TUPLE_IP { source, destination } CTA_TUPLE_PROTO { protocol, ports } }
+ *     CTA_PROTOINFO                     { CTA_PROTOINFO_TCP { CTA_PROTOINFO_TCP_STATE } }
+ *     CTA_COUNTERS_ORIG, _REPLY         { CTA_COUNTERS_BYTES }, only where nf_conntrack_acct was on when it began
+ *
+ * The request is IPCTNL_MSG_CT_GET: IPCTNL_MSG_CT_GET_CTRZERO would set the counters to 0 for everybody. */
+#include <ringfence/connections.h>
+
+#include "enforcer/kernel/socket.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_sctp.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+
+enum { ANSWER_SIZE = 1 << 16, TYPES_MOST = 32 };
+
+/* ---- messages ---- */
+
+/* The attributes of a message, or in another, by their type; of two of one type the last. */
+struct found {
+	const struct nlattr *items[TYPES_MOST];
+};
+
+static void find(struct found *found, const struct nlattr *attribute)
+{
+	if (mnl_attr_get_type(attribute) < TYPES_MOST)
+		found->items[mnl_attr_get_type(attribute)] = attribute;
+}
+
+/* The attributes in one that may be absent: none then. */
+static struct found find_in(const struct nlattr *nest)
+{
+	struct found found = {0};
+	const struct nlattr *attribute;
+	if (nest != NULL)
+		mnl_attr_for_each_nested(attribute, nest) find(&found, attribute);
+	return found;
+}
+
+/* A number of `size` bytes, in network order. */
+static bool read_number(const struct nlattr *attribute, size_t size, uint64_t *number)
+{
+	if (attribute == NULL || mnl_attr_get_payload_len(attribute) != size)
+		return false;
+	const uint8_t *bytes = mnl_attr_get_payload(attribute);
+	*number = 0;
+	for (size_t i = 0; i < size; i++)
+		*number = *number << 8 | bytes[i];
+	return true;
+}
+
+/* The source of a direction: an address, as one family or the other has it. */
+static bool read_source(const struct nlattr *tuple, struct address *source)
+{
+	const struct found whole = find_in(tuple), ends = find_in(whole.items[CTA_TUPLE_IP]);
+	const struct nlattr *four = ends.items[CTA_IP_V4_SRC], *six = ends.items[CTA_IP_V6_SRC];
+	const struct nlattr *attribute = four != NULL ? four : six;
+	*source = (struct address){.family = four != NULL ? 4 : 6};
+	if (attribute == NULL || mnl_attr_get_payload_len(attribute) != address_size(source->family))
+		return false;
+	memcpy(source->bytes, mnl_attr_get_payload(attribute), address_size(source->family));
+	return true;
+}
+
+static bool is_icmp(uint64_t protocol)
+{
+	return protocol == PROTOCOL_ICMP || protocol == PROTOCOL_ICMPV6;
+}
+
+/* The protocol, and the ports: the sender's of each direction, or the type and code of the request of ICMP. */
+static bool read_ports(const struct nlattr *original, const struct nlattr *reply, struct connection *connection)
+{
+	const struct found there = find_in(original), back = find_in(reply);
+	const struct found out = find_in(there.items[CTA_TUPLE_PROTO]), in = find_in(back.items[CTA_TUPLE_PROTO]);
+	uint64_t protocol, first = 0, second = 0;
+	if (!read_number(out.items[CTA_PROTO_NUM], 1, &protocol))
+		return false;
+	connection->protocol = (uint16_t)protocol;
+	if (is_icmp(protocol)) {
+		bool six = protocol == PROTOCOL_ICMPV6;
+		connection->has_port =
+		    read_number(out.items[six ? CTA_PROTO_ICMPV6_TYPE : CTA_PROTO_ICMP_TYPE], 1, &first) &&
+		    read_number(out.items[six ? CTA_PROTO_ICMPV6_CODE : CTA_PROTO_ICMP_CODE], 1, &second);
+		connection->port = (uint16_t)(first << 8 | second);
+		return connection->has_port;
+	}
+	connection->has_port = read_number(out.items[CTA_PROTO_SRC_PORT], 2, &first) &&
+			       read_number(in.items[CTA_PROTO_SRC_PORT], 2, &second);
+	connection->source_port = (uint16_t)first;
+	connection->port = (uint16_t)second;
+	return true;
+}
+
+/* Whether the protocol itself says that it has ended. */
+static bool is_over(const struct nlattr *info)
+{
+	const struct found protocols = find_in(info);
+	const struct found tcp = find_in(protocols.items[CTA_PROTOINFO_TCP]),
+			   sctp = find_in(protocols.items[CTA_PROTOINFO_SCTP]);
+	uint64_t state;
+	if (read_number(tcp.items[CTA_PROTOINFO_TCP_STATE], 1, &state))
+		return state == TCP_CONNTRACK_LAST_ACK || state == TCP_CONNTRACK_TIME_WAIT ||
+		       state == TCP_CONNTRACK_CLOSE;
+	return read_number(sctp.items[CTA_PROTOINFO_SCTP_STATE], 1, &state) &&
+	       (state == SCTP_CONNTRACK_CLOSED || state == SCTP_CONNTRACK_SHUTDOWN_ACK_SENT);
+}
+
+static bool read_bytes(const struct nlattr *counters, uint64_t *bytes)
+{
+	const struct found found = find_in(counters);
+	return read_number(found.items[CTA_COUNTERS_BYTES], sizeof *bytes, bytes);
+}
+
+void connections_take(const struct nlmsghdr *message, const struct connections_reader *reader)
+{
+	const uint16_t type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW;
+	struct connection connection = {0};
+	struct found found = {0};
+	const struct nlattr *attribute;
+	uint64_t status = 0;
+	if (message->nlmsg_type != type || mnl_nlmsg_get_payload_len(message) < sizeof(struct nfgenmsg))
+		return;
+	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg)) find(&found, attribute);
+	const struct nlattr *original = found.items[CTA_TUPLE_ORIG], *reply = found.items[CTA_TUPLE_REPLY];
+	if (!read_source(original, &connection.source) || !read_source(reply, &connection.destination) ||
+	    connection.source.family != connection.destination.family || !read_ports(original, reply, &connection))
+		return;
+	read_number(found.items[CTA_STATUS], sizeof(uint32_t), &status);
+	connection.stage = (status & IPS_DYING) != 0 || is_over(found.items[CTA_PROTOINFO]) ? CONNECTION_OVER
+			   : (status & IPS_SEEN_REPLY) != 0				    ? CONNECTION_OPEN
+											    : CONNECTION_UNANSWERED;
+	connection.counted = read_bytes(found.items[CTA_COUNTERS_ORIG], &connection.sent) &&
+			     read_bytes(found.items[CTA_COUNTERS_REPLY], &connection.received);
+	reader->take(reader->context, &connection);
+}
+
+/* ---- the dump ---- */
+
+int connections_start(struct kernel *kernel)
+{
+	_Alignas(struct nlmsghdr) char room[64];
+	struct nlmsghdr *message = mnl_nlmsg_put_header(room);
+	message->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
+	message->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	message->nlmsg_seq = ++kernel->sequence;
+	struct nfgenmsg *header = mnl_nlmsg_put_extra_header(message, sizeof *header);
+	*header = (struct nfgenmsg){.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0};
+	return kernel_send(kernel, &(struct iovec){message, message->nlmsg_len}, 1);
+}
+
+/* Takes a datagram. Returns 1 where the answer ends with it. */
+static int take_all(const struct kernel *kernel, const void *bytes, int left, const struct connections_reader *reader)
+{
+	const struct nlmsghdr *message = bytes;
+	for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+		const int *error = mnl_nlmsg_get_payload(message);
+		bool says = mnl_nlmsg_get_payload_len(message) >= sizeof *error;
+		if (message->nlmsg_seq != kernel->sequence)
+			continue;
+		if (message->nlmsg_type == NLMSG_DONE)
+			return says && *error < 0 ? *error : 1;
+		if (message->nlmsg_type == NLMSG_ERROR)
+			return says && *error < 0 ? *error : -EPROTO;
+		connections_take(message, reader);
+	}
+	return 0;
+}
+
+static uint64_t microseconds(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+int connections_step(struct kernel *kernel, const struct connections_reader *reader, uint64_t budget)
+{
+	uint64_t begun = microseconds();
+	void *answer = malloc(ANSWER_SIZE);
+	int result = answer == NULL ? -ENOMEM : 0;
+	while (result == 0) {
+		/* A piece of a dump is there as soon as the one before was read: nothing is waited for. */
+		ssize_t got = kernel_receive(kernel, answer, ANSWER_SIZE);
+		result = got == -EAGAIN ? -EPROTO : got < 0 ? (int)got : take_all(kernel, answer, (int)got, reader);
+		if (microseconds() - begun >= budget)
+			break;
+	}
+	free(answer);
+	return result;
+}
