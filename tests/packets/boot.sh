@@ -114,9 +114,9 @@ daemon_stop
 # A damaged file, and one of another version, are told and open nothing more than there is.
 boot
 cp "$STATE/ruleset" "$WORK/ruleset"
-printf '\x02' | dd of="$STATE/ruleset" bs=1 seek=8 conv=notrunc status=none
+printf '\x01' | dd of="$STATE/ruleset" bs=1 seek=8 conv=notrunc status=none
 enforce_saved 2 "the file is of another version"
-said "it says so" 'ruleset: a ruleset of format 2'
+said "it says so" 'ruleset: a ruleset of format 1'
 cp "$WORK/ruleset" "$STATE/ruleset"
 truncate -s -1 "$STATE/ruleset"
 enforce_saved 2 "the file is cut"
