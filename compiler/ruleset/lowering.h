@@ -296,7 +296,6 @@ struct lowering {
 
 bool is_local(const struct lowering *l, const struct workload *workload);
 
-
 /* Collects what the policy speaks of, so that identities know what matters. */
 void identities_prepare(struct lowering *l);
 
