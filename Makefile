@@ -139,6 +139,8 @@ $(BUILD)/tests/packets/%: $(BUILD)/objects/tests/packets/%.o $(call objects,$(PA
 	@echo "  LD  $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ -lnftnl -lmnl
 
+$(BUILD)/tests/packets/burst: $(call objects,tests/lab/packet.c)
+
 $(BUILD)/tests/bench/%: $(BUILD)/objects/tests/bench/%.o $(call objects,$(BENCH_SHARED) $(PACKETS_SHARED)) $(LIBRARY)
 	@mkdir -p $(@D)
 	@echo "  LD  $@"
