@@ -53,8 +53,8 @@ burst() { # TEXT
 	check "$1: counts add up" adds_up
 	check "$1: some are told of" test "$events" -gt 0
 	check "$1: events are few" test "$events" -le 1000
-	check "$1: bounded CPU" test "$((planner_cpu + keeper_cpu))" -lt 300
-	check "$1: bounded memory" test "$rise" -lt 32768
+	check "$1: bounded CPU" test "$((planner_cpu + keeper_cpu))" -lt 100
+	check "$1: bounded memory" test "$rise" -lt 8192
 	HEARD=$heard LOGGED=$logged
 }
 
