@@ -86,9 +86,10 @@ static bool slot_holds(const struct slot *slot, const struct address *address)
 	return slot->network == NULL || network_contains(slot->network, address);
 }
 
-static const char *slot_counter(const struct asking *a, const struct slot *slot)
+/* What counts an element of a store for the allow at a place; NULL: its rules say it. */
+static const char *element_counter(const struct asking *a, const struct store *store, uint32_t allow)
 {
-	return slot->store->form.counted ? counter_of(a->l, slot->allow)->name : NULL;
+	return store->form.counted ? counter_of(a->l, allow)->name : NULL;
 }
 
 /* The ranges of ports that an address has in one set, made disjoint: the kernel refuses an element that overlaps
@@ -108,8 +109,7 @@ static void give_spans(const struct asking *a, const struct slots *slots, size_t
 	for (size_t i = 0; i < count; i++) {
 		const struct box box = {{*a->address, *a->address}, disjoint[i].ports, disjoint[i].allow};
 		struct element element = {0};
-		put_box(&element, &box, true, slot->store->until,
-			slot->store->form.counted ? counter_of(a->l, disjoint[i].allow)->name : NULL);
+		put_box(&element, &box, true, slot->store->until, element_counter(a, slot->store, disjoint[i].allow));
 		give(a, slot->store, &element);
 	}
 	arena_free(arena);
@@ -162,7 +162,7 @@ static void give_slots(const struct asking *a)
 			continue;
 		struct element element = {0};
 		put_box(&element, &(struct box){.addresses = {*a->address, *a->address}, .ports = slot->ports},
-			slot->shape == SHAPE_KEYED, slot->store->until, slot_counter(a, slot));
+			slot->shape == SHAPE_KEYED, slot->store->until, element_counter(a, slot->store, slot->allow));
 		give(a, slot->store, &element);
 	}
 }

@@ -25,7 +25,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables_compat.h>
@@ -442,13 +441,6 @@ static int read_next(struct bypass *bypass, struct kernel *kernel)
 	return error;
 }
 
-static uint64_t microseconds(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 struct bypass *bypass_start(void)
 {
 	struct bypass *bypass = calloc(1, sizeof *bypass);
@@ -459,11 +451,11 @@ struct bypass *bypass_start(void)
 
 int bypass_step(struct bypass *bypass, struct kernel *kernel, uint64_t budget)
 {
-	uint64_t begun = microseconds();
+	uint64_t begun = kernel_microseconds();
 	int error = 0;
 	do
 		error = read_next(bypass, kernel);
-	while (error == 0 && bypass->phase != FINISHED && microseconds() - begun < budget);
+	while (error == 0 && bypass->phase != FINISHED && kernel_microseconds() - begun < budget);
 	return error != 0 ? error : bypass->phase == FINISHED;
 }
 

@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_sctp.h>
@@ -176,23 +175,16 @@ static int take_all(const struct kernel *kernel, const void *bytes, int left, co
 	return 0;
 }
 
-static uint64_t microseconds(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 int connections_step(struct kernel *kernel, const struct connections_reader *reader, uint64_t budget)
 {
-	uint64_t begun = microseconds();
+	uint64_t begun = kernel_microseconds();
 	void *answer = malloc(ANSWER_SIZE);
 	int result = answer == NULL ? -ENOMEM : 0;
 	while (result == 0) {
 		/* A piece of a dump is there as soon as the one before was read: nothing is waited for. */
 		ssize_t got = kernel_receive(kernel, answer, ANSWER_SIZE);
 		result = got == -EAGAIN ? -EPROTO : got < 0 ? (int)got : take_all(kernel, answer, (int)got, reader);
-		if (microseconds() - begun >= budget)
+		if (kernel_microseconds() - begun >= budget)
 			break;
 	}
 	free(answer);

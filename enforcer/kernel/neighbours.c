@@ -2,13 +2,14 @@
  * AF_UNSPEC would give the forwarding tables of bridges among the neighbours, too. */
 #include "enforcer/kernel/neighbours.h"
 
+#include "enforcer/kernel/socket.h"
+
 #include <libmnl/libmnl.h>
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <linux/if_addr.h>
@@ -271,22 +272,15 @@ void neighbours_start(struct neighbours *neighbours)
 	neighbours->tries = 0;
 }
 
-static uint64_t microseconds(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 int neighbours_step(struct neighbours *neighbours, const struct neighbours_reader *reader, uint64_t budget)
 {
-	uint64_t begun = microseconds();
+	uint64_t begun = kernel_microseconds();
 	int error = 0;
 	do {
 		if (neighbours->request < REQUESTS && !neighbours->sent)
 			error = send_request(neighbours);
 		if (error == 0 && neighbours->request < REQUESTS)
 			error = receive(neighbours, reader);
-	} while (error == 0 && neighbours->request < REQUESTS && microseconds() - begun < budget);
+	} while (error == 0 && neighbours->request < REQUESTS && kernel_microseconds() - begun < budget);
 	return error != 0 ? error : neighbours->request == REQUESTS;
 }

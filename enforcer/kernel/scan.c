@@ -18,7 +18,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -57,13 +56,6 @@ struct scan {
 
 	_Alignas(struct nlmsghdr) char answer[ANSWER_SIZE];
 };
-
-static uint64_t microseconds(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 static struct set *current_set(const struct scan *scan)
 {
@@ -621,13 +613,13 @@ static int refresh(struct scan *scan)
 
 int kernel_scan_step(struct scan *scan, uint64_t budget)
 {
-	uint64_t begin = microseconds();
+	uint64_t begin = kernel_microseconds();
 	int error = scan->phase == FINISHED ? 0 : refresh(scan);
 	while (error == 0 && scan->phase != FINISHED) {
 		error = go_on(scan);
 		if (error == -EAGAIN && scan->dumping)
 			error = budget == UINT64_MAX ? wait(scan) : 0;
-		if (microseconds() - begin >= budget)
+		if (kernel_microseconds() - begin >= budget)
 			break;
 	}
 	return error != 0 ? error : scan->phase == FINISHED;

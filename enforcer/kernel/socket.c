@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { RECEIVE_BUFFER = 1 << 22 };
@@ -123,4 +124,11 @@ ssize_t kernel_receive(struct kernel *kernel, void *buffer, size_t size)
 		if (got < 0 || space.iov_len > 0)
 			return got < 0 ? got : (ssize_t)space.iov_len;
 	}
+}
+
+uint64_t kernel_microseconds(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }

@@ -55,4 +55,7 @@ int kernel_receive_many(struct kernel *kernel, struct iovec *spaces, size_t coun
 /* Reads one, and returns its length, or a negative errno in the same way. */
 ssize_t kernel_receive(struct kernel *kernel, void *buffer, size_t size);
 
+/* A clock that only goes on, for what is read in slices. */
+uint64_t kernel_microseconds(void);
+
 #endif

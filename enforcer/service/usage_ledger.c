@@ -39,7 +39,7 @@ static void drop(struct usage_ledger *ledger, struct usage *usage)
 /* What came between the last reading and now may have been counted by one that is gone. */
 static void note_gap(struct usage_ledger *ledger, struct usage *usage, int64_t now)
 {
-	usage->lost += now > ledger->read ? now - ledger->read : 0;
+	usage->lost += now > ledger->read ? now - ledger->read : 1; /* a part of a second counts as one */
 	usage->since = now;
 	ledger->changed = true;
 }
