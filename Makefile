@@ -35,7 +35,7 @@ DAEMON_LIBS := $(CLI_LIBS) -lsystemd -lcap -lseccomp -lmicrohttpd -lcurl -lsodiu
 CLI_SOURCES := $(wildcard compiler/cli/*.c)
 # The daemon's own files: what needs libsystemd, libcap, libseccomp, libmicrohttpd, libcurl or libsodium, so that the command does not.
 DAEMON_SOURCES := $(wildcard enforcer/service/*.c enforcer/sources/*.c enforcer/keeper/*.c enforcer/sandbox/*.c \
-	enforcer/http_client/*.c)
+	enforcer/http_client/*.c enforcer/etcd/*.c enforcer/fleet/*.c)
 LIBRARY_SOURCES := $(filter-out $(CLI_SOURCES),$(wildcard compiler/*/*.c)) \
 	$(wildcard enforcer/desired/*.c enforcer/kernel/*.c enforcer/reconcile/*.c enforcer/observe/*.c)
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)

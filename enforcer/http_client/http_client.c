@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONNECT_MS = 5000, KEPT_MORE = 1 << 16, ERROR_BODY_MOST = 1 << 16 };
+enum { CONNECT_MS = 5000, KEEPALIVE_S = 10, KEPT_MORE = 1 << 16, ERROR_BODY_MOST = 1 << 16 };
 
 struct http_call {
 	struct http_client *client;
@@ -302,6 +302,8 @@ static void set_request(struct http_call *call, const struct http_request *reque
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_S);
+	curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, (long)KEEPALIVE_S);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
 			 (long)(request->connect_ms > 0 ? request->connect_ms : CONNECT_MS));

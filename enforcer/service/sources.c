@@ -59,6 +59,13 @@ static void on_tell(void *context, const struct told *items, size_t count, bool 
 	sources->changed(sources->context);
 }
 
+static void on_heard(void *context)
+{
+	struct running *running = context;
+	running->told = true;
+	running->sources->changed(running->sources->context);
+}
+
 static void on_problem(void *context, const char *text)
 {
 	struct running *running = context;
@@ -144,6 +151,7 @@ int sources_start(struct sources *sources)
 						   .client = sources->client,
 						   .node = config->node,
 						   .tell = on_tell,
+						   .heard = on_heard,
 						   .problem = on_problem,
 						   .refused = on_refused,
 						   .context = running};

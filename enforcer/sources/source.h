@@ -16,6 +16,8 @@ struct source_setup {
 	const char *node; /* the name of this one */
 	/* As state_tell (enforcer/desired/state.h). */
 	void (*tell)(void *context, const struct told *items, size_t count, bool all);
+	/* All that there is was told, once at least: where that was not done by one `all`. */
+	void (*heard)(void *context);
 	/* Since when the source cannot be heard or believed, and why, in a sentence; NULL: all is well again. The same
 	 * text again is no news. */
 	void (*problem)(void *context, const char *text);
