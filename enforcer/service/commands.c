@@ -47,6 +47,7 @@ static json_t *status(void *context, const struct access_peer *peer, json_t *req
 	json_object_set_new(object, "rollback", keeping_rollback_status(commands->keeping));
 	json_object_set_new(object, "confirm", confirming_status(commands->confirming));
 	json_object_set_new(object, "sources", sources_status(commands->daemon->sources));
+	json_object_set_new(object, "fleet", fleet_status(commands->fleet));
 	findings_add_status(commands->findings, object);
 	incident_status(commands->daemon, object);
 	return object;

@@ -2,6 +2,7 @@
 #ifndef ENFORCER_SERVICE_CONFIG_H
 #define ENFORCER_SERVICE_CONFIG_H
 
+#include "enforcer/etcd/etcd.h"
 #include "enforcer/service/access.h"
 #include "enforcer/service/listener.h"
 #include "enforcer/sources/units.h"
@@ -32,8 +33,9 @@ struct config {
 	const char **workload_directories;
 	size_t workload_directory_count;
 	struct outreach outreach;
-	struct units units; /* without a root: no unit is a workload */
-	bool repair;	    /* drift: repair (default), or only report */
+	struct etcd_settings fleet; /* where nodes tell each other of workloads; without endpoints: nowhere */
+	struct units units;	    /* without a root: no unit is a workload */
+	bool repair;		    /* drift: repair (default), or only report */
 	struct span mode_span;
 	enum mode mode; /* audit: what this node would deny is logged and let through; else as the policy says */
 	const char *control_socket;

@@ -2,6 +2,8 @@
  * configuration that it is taken to when all of it was read well. */
 #include "enforcer/service/config_sources.h"
 
+#include "enforcer/service/config_etcd.h"
+
 #include <ringfence/arena.h>
 
 #include <stdio.h>
@@ -88,12 +90,31 @@ static void units_source_read(struct frontend *frontend, const struct yaml_node 
 		config->units = units;
 }
 
+/* ---- the fleet ---- */
+
+static const struct key fleet_keys[] = {UNTYPED_KEY("source", true, source_read), ETCD_KEYS};
+
+static void fleet_read(struct frontend *frontend, const struct yaml_node *node, struct config *config)
+{
+	struct etcd_settings settings = {0};
+	size_t errors = frontend->diagnostics->errors;
+	KEYS_READ(frontend, node, fleet_keys, "the source `etcd`", &settings);
+	etcd_settings_check(frontend, node, &settings);
+	if (config->fleet.endpoint_count > 0)
+		diagnostics_error(frontend->diagnostics, node->span,
+				  "the source `etcd` stands twice: put all `endpoints` into one");
+	if (frontend->diagnostics->errors > errors)
+		return;
+	config->fleet = settings;
+	etcd_settings_reach(frontend->arena, &settings, &config->outreach);
+}
+
 /* ---- the table ---- */
 
 static const struct {
 	const char *name;
 	void (*read)(struct frontend *frontend, const struct yaml_node *node, struct config *config);
-} sources[] = {{"files", files_read}, {"systemd", units_source_read}};
+} sources[] = {{"files", files_read}, {"systemd", units_source_read}, {"etcd", fleet_read}};
 
 enum { SOURCE_COUNT = sizeof sources / sizeof *sources };
 

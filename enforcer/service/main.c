@@ -11,6 +11,7 @@
 #include "enforcer/service/commands.h"
 #include "enforcer/service/confirming.h"
 #include "enforcer/service/findings.h"
+#include "enforcer/service/fleet.h"
 #include "enforcer/service/incident.h"
 #include "enforcer/service/pages.h"
 #include "enforcer/service/removal.h"
@@ -75,6 +76,7 @@ struct loop {
 	struct usage_following *usage;
 	struct watching *watching;
 	struct sources *sources;
+	struct fleet *fleet;
 	struct watch *watches;
 	size_t watch_count;
 	sd_event_source *policy_timer, *expiry_timer, *incident_timer, *tick, *check;
@@ -108,6 +110,7 @@ static void tell(struct loop *loop)
 static void after_change(struct loop *loop)
 {
 	const struct daemon *daemon = &loop->daemon;
+	fleet_follow(loop->fleet);
 	if (daemon->checking.due)
 		sd_event_source_set_enabled(loop->check, SD_EVENT_ON);
 	if (daemon->generation == loop->told_generation && daemon->differs == loop->told_differs &&
@@ -126,6 +129,7 @@ static void after_policy(void *context)
 	keeping_follow(loop->keeping);
 	confirming_follow(loop->confirming);
 	watching_follow(loop->watching);
+	fleet_follow(loop->fleet);
 	tell(loop);
 }
 
@@ -715,6 +719,9 @@ static int start(struct loop *loop)
 	if ((error = sources_create(&loop->sources, loop->events, daemon, after_source, loop)) < 0)
 		return fail("cannot make the event loop", error);
 	daemon->sources = loop->sources;
+	if ((error = fleet_create(&loop->fleet, loop->events, daemon)) < 0)
+		return fail("cannot make the event loop", error);
+	loop->commands.fleet = loop->fleet;
 	observing_tell_records(loop->observing, hear_record, loop);
 	observing_hear(loop->observing, findings_hear_denial, loop->findings);
 	if ((error = confinement_close(&daemon->config)) < 0)
@@ -753,6 +760,7 @@ static void finish(struct loop *loop)
 		sd_event_source_unref(loop->watches[i].source);
 		directory_destroy(loop->watches[i].directory);
 	}
+	fleet_destroy(loop->fleet);
 	sources_destroy(loop->sources);
 	daemon->sources = NULL;
 	watching_destroy(loop->watching);

@@ -2,6 +2,7 @@
  * a workload that is missing from the table is nobody's, and so open. */
 #include "enforcer/service/sources.h"
 
+#include "enforcer/sources/fleet.h"
 #include "enforcer/sources/source.h"
 
 #include <errno.h>
@@ -10,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { REFUSED_KEPT = 64 };
+enum { REFUSED_KEPT = 64, SAY_AGAIN_S = 60 };
 
 struct running {
 	struct sources *sources;
@@ -19,6 +20,7 @@ struct running {
 	bool told;
 	int64_t since;
 	char *problem;
+	time_t said; /* on stderr; each try may fail with other words */
 	char **refused;
 	size_t refused_count;
 };
@@ -31,7 +33,38 @@ struct kind {
 	void (*stop)(void *source);
 };
 
+/* ---- the fleet ---- */
+
+struct fleet_view {
+	struct etcd *etcd;
+	struct fleet_source *source;
+};
+
+static bool wants_fleet(const struct config *config)
+{
+	return config->fleet.endpoint_count > 0;
+}
+
+static void stop_fleet(void *context)
+{
+	struct fleet_view *view = context;
+	fleet_source_destroy(view->source);
+	etcd_destroy(view->etcd);
+	free(view);
+}
+
+static int start_fleet(void **source, const struct config *config, const struct source_setup *setup)
+{
+	struct fleet_view *view = calloc(1, sizeof *view);
+	if (view == NULL)
+		return -ENOMEM;
+	*source = view;
+	view->etcd = etcd_create(setup->client, &config->fleet);
+	return fleet_source_create(&view->source, setup, view->etcd);
+}
+
 static const struct kind kinds[] = {
+    {"etcd", wants_fleet, start_fleet, stop_fleet},
     {NULL, NULL, NULL, NULL},
 };
 
@@ -71,13 +104,16 @@ static void on_problem(void *context, const char *text)
 	struct running *running = context;
 	if (text != NULL && running->problem != NULL && strcmp(text, running->problem) == 0)
 		return;
-	if (text != NULL)
+	time_t now = time(NULL);
+	if (text != NULL && (running->problem == NULL || now - running->said >= SAY_AGAIN_S)) {
 		fprintf(stderr, "ringfenced: source %s: %s; its workloads stay as they were\n", running->kind->name,
 			text);
-	else if (running->problem != NULL)
+		running->said = now;
+	}
+	if (text == NULL && running->problem != NULL)
 		fprintf(stderr, "ringfenced: source %s: well again\n", running->kind->name);
 	if (text == NULL || running->problem == NULL)
-		running->since = text != NULL ? (int64_t)time(NULL) : 0;
+		running->since = text != NULL ? (int64_t)now : 0;
 	free(running->problem);
 	running->problem = text != NULL ? strdup(text) : NULL;
 }

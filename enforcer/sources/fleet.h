@@ -12,6 +12,7 @@
 #include "enforcer/sources/source.h"
 
 #define FLEET_WORKLOADS "workloads/" /* below the prefix: NODE, the mark, and NODE/NAMESPACE/NAME */
+#define FLEET_NODES "nodes/"	     /* NODE/alive and NODE/status */
 #define FLEET_GONE "gone"	     /* the mark of a node that an operator took out of the fleet */
 
 enum { FLEET_FORGET_S = 600 };

@@ -31,6 +31,7 @@ DAEMON_USER=daemon # any ordinary one that each Debian has
 CONTROL= # more keys of `control`, each with a comma before it
 STATE=   # the daemon's directory of what outlives it; empty: none
 METRICS= # where the daemon listens for HTTP; empty: nowhere
+SOURCES= # more entries of `workloads`, each a line
 CONFIRM= # seconds in which another policy is to be confirmed; empty: it need not be
 STARTED=()
 NAMESPACES=()
@@ -282,6 +283,7 @@ daemon_config() { # DRIFT
 		policy: {directory: $POLICY${CONFIRM:+, confirm: $CONFIRM}}
 		workloads:
 		  - {source: files, directory: $WORKLOADS}
+		$SOURCES
 		user: $DAEMON_USER
 		drift: $1
 		control: {socket: $WORK/control.sock$CONTROL}

@@ -1,0 +1,407 @@
+/* A state machine with one request under way: lease -> list of what is there -> transactions -> mark -> follow.
+ *
+ * A record is put once more when it is another, known by a hash of it, or when the lease is. */
+#include "enforcer/fleet/publisher.h"
+
+#include "enforcer/sources/fleet.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+enum {
+	QUIET_US = 20000,
+	STATUS_SOON_US = 1000000,
+	BATCH = 100,
+	BATCH_BYTES = 512 << 10,
+	DIGEST = 16,
+	STATUS_AGAIN_S = 60
+};
+
+struct entry {
+	UT_hash_handle hh;
+	unsigned char digest[DIGEST]; /* of the record in the store; zero: it is not known */
+	char *record;		      /* that shall be there, while it is collected; NULL: none */
+	char name[];		      /* NAMESPACE/NAME */
+};
+
+struct published {
+	struct publisher *publisher;
+};
+
+struct publisher {
+	struct publisher_setup setup;
+	struct etcd_call *call;
+	sd_event_source *timer;
+	int64_t lease;
+	bool listed; /* what is in the store is known, in `entries` */
+	bool marked; /* under this lease */
+	bool due;    /* something may be different */
+	bool well;
+	unsigned wait_ms;	      /* of the last failure; 0: none */
+	uint64_t alive_at, status_at; /* monotonic microseconds: when the lease, and the status, are due */
+	uint64_t put_at;	      /* when the status was put */
+	int64_t revision;	      /* of the store, when it was asked last */
+	unsigned char status[DIGEST]; /* as it was put */
+	struct entry *entries;
+	char *next; /* of a list by pages */
+};
+
+static void step(struct publisher *publisher);
+
+static void *checked(void *memory)
+{
+	if (memory == NULL)
+		abort();
+	return memory;
+}
+
+static void digest(unsigned char out[DIGEST], const char *text)
+{
+	crypto_generichash(out, DIGEST, (const unsigned char *)text, strlen(text), NULL, 0);
+}
+
+static uint64_t now_of(const struct publisher *publisher)
+{
+	uint64_t now = 0;
+	sd_event_now(publisher->setup.events, CLOCK_MONOTONIC, &now);
+	return now;
+}
+
+static void arm(struct publisher *publisher, uint64_t at)
+{
+	sd_event_source_set_time(publisher->timer, at);
+	sd_event_source_set_enabled(publisher->timer, SD_EVENT_ONESHOT);
+}
+
+/* PREFIX/BEFORE NODE AFTER NAME, the caller's to free. */
+static char *key_of(const struct publisher *publisher, const char *before, const char *after, const char *name)
+{
+	char *key;
+	if (asprintf(&key, "%s/%s%s%s%s", etcd_prefix(publisher->setup.etcd), before, publisher->setup.node, after,
+		     name) < 0)
+		abort();
+	return key;
+}
+
+static struct entry *find_entry(struct publisher *publisher, const char *name, bool add)
+{
+	struct entry *entry;
+	size_t length = strlen(name);
+	HASH_FIND(hh, publisher->entries, name, length, entry);
+	if (entry != NULL || !add)
+		return entry;
+	entry = checked(calloc(1, sizeof *entry + length + 1));
+	memcpy(entry->name, name, length);
+	HASH_ADD_KEYPTR(hh, publisher->entries, entry->name, length, entry);
+	return entry;
+}
+
+static void free_entry(struct publisher *publisher, struct entry *entry)
+{
+	HASH_DEL(publisher->entries, entry);
+	free(entry->record);
+	free(entry);
+}
+
+static void forget_entries(struct publisher *publisher)
+{
+	struct entry *entry, *next;
+	HASH_ITER(hh, publisher->entries, entry, next)
+	{
+		free_entry(publisher, entry);
+	}
+	publisher->listed = publisher->marked = false;
+}
+
+/* Nothing is sure any more: the lease is asked for anew, and all is put again. */
+static void fail(struct publisher *publisher, const char *why)
+{
+	forget_entries(publisher);
+	free(publisher->next);
+	publisher->next = NULL;
+	publisher->lease = 0;
+	publisher->wait_ms = source_wait_ms(publisher->wait_ms);
+	publisher->well = false;
+	arm(publisher, now_of(publisher) + (uint64_t)publisher->wait_ms * 1000);
+	publisher->setup.problem(publisher->setup.context, why);
+}
+
+/* Takes an answer about keys; false after a failure. The store's revision never goes back, unless it was put back from
+ * a backup: then its leases may be there, and what was put since is not. */
+static bool hear(struct publisher *publisher, const json_t *answer, const char *error)
+{
+	int64_t revision = etcd_number(json_object_get(answer, "header"), "revision"), before = publisher->revision;
+	publisher->call = NULL;
+	if (error == NULL)
+		publisher->revision = revision;
+	if (error == NULL && revision < before)
+		error = "the store was wiped, or put back from a backup; all is put anew";
+	if (error != NULL)
+		fail(publisher, error);
+	return error == NULL;
+}
+
+/* ---- the lease ---- */
+
+static void on_lease(void *context, const json_t *answer, const char *error)
+{
+	struct publisher *publisher = context;
+	publisher->call = NULL;
+	publisher->lease = error == NULL ? etcd_number(answer, "ID") : 0;
+	if (publisher->lease == 0) {
+		fail(publisher, error != NULL ? error : "the store gave no lease");
+		return;
+	}
+	publisher->alive_at = now_of(publisher) + (uint64_t)PUBLISHER_LEASE_S * 1000000 / 3;
+	step(publisher);
+}
+
+static void on_alive(void *context, const json_t *answer, const char *error)
+{
+	struct publisher *publisher = context;
+	publisher->call = NULL;
+	if (error != NULL || etcd_number(json_object_get(answer, "result"), "TTL") <= 0) {
+		fail(publisher, error != NULL ? error : "the lease has run out; all is put anew");
+		return;
+	}
+	publisher->alive_at = now_of(publisher) + (uint64_t)PUBLISHER_LEASE_S * 1000000 / 3;
+	step(publisher);
+}
+
+static json_t *lease_of(const struct publisher *publisher)
+{
+	char text[24];
+	snprintf(text, sizeof text, "%" PRId64, publisher->lease);
+	return json_pack("{s:s}", "ID", text);
+}
+
+static void ask_lease(struct publisher *publisher)
+{
+	json_t *body = publisher->lease == 0 ? json_pack("{s:i}", "TTL", PUBLISHER_LEASE_S) : lease_of(publisher);
+	publisher->call = publisher->lease == 0
+			      ? etcd_ask(publisher->setup.etcd, "/v3/lease/grant", body, on_lease, publisher)
+			      : etcd_ask(publisher->setup.etcd, "/v3/lease/keepalive", body, on_alive, publisher);
+}
+
+/* ---- what is in the store, of this daemon or of one before it ---- */
+
+static void on_list(void *context, const json_t *answer, const char *error)
+{
+	struct publisher *publisher = context;
+	const json_t *pairs = json_object_get(answer, "kvs"), *pair;
+	size_t i, length;
+	char *prefix = key_of(publisher, FLEET_WORKLOADS, "/", "");
+	if (!hear(publisher, answer, error)) {
+		free(prefix);
+		return;
+	}
+	free(publisher->next);
+	publisher->next = NULL;
+	json_array_foreach(pairs, i, pair)
+	{
+		char *key = etcd_decode(json_object_get(pair, "key"), &length);
+		if (key != NULL && strlen(key) == length && strncmp(key, prefix, strlen(prefix)) == 0)
+			find_entry(publisher, key + strlen(prefix), true);
+		free(publisher->next);
+		publisher->next = key;
+	}
+	free(prefix);
+	bool more = json_is_true(json_object_get(answer, "more")) && publisher->next != NULL;
+	if (!more) {
+		free(publisher->next);
+		publisher->next = NULL;
+	}
+	publisher->listed = !more;
+	step(publisher);
+}
+
+static void ask_list(struct publisher *publisher)
+{
+	char *prefix = key_of(publisher, FLEET_WORKLOADS, "/", "");
+	json_t *range = etcd_prefix_range(prefix);
+	json_object_set_new(range, "keys_only", json_true());
+	json_object_set_new(range, "limit", json_integer(1000));
+	if (publisher->next != NULL)
+		json_object_set_new(range, "key", etcd_encode(publisher->next, strlen(publisher->next) + 1));
+	free(prefix);
+	publisher->call = etcd_ask(publisher->setup.etcd, "/v3/kv/range", range, on_list, publisher);
+}
+
+/* ---- what shall be there ---- */
+
+void publisher_add(struct published *all, const char *name, char *record)
+{
+	struct entry *entry = find_entry(all->publisher, name, true);
+	free(entry->record);
+	entry->record = record;
+}
+
+static void on_put(void *context, const json_t *answer, const char *error)
+{
+	struct publisher *publisher = context;
+	if (hear(publisher, answer, error))
+		step(publisher);
+}
+
+/* One operation of a transaction that makes the store have this entry, and notes that it has; NULL: it has it. */
+static json_t *operation(struct publisher *publisher, struct entry *entry, size_t *bytes)
+{
+	unsigned char now[DIGEST];
+	char *key = key_of(publisher, FLEET_WORKLOADS, "/", entry->name);
+	json_t *made = NULL;
+	if (entry->record == NULL) {
+		made = etcd_delete(key);
+		free_entry(publisher, entry);
+	} else {
+		digest(now, entry->record);
+		if (memcmp(now, entry->digest, DIGEST) != 0) {
+			made = etcd_put(key, entry->record, strlen(entry->record), publisher->lease);
+			*bytes += strlen(entry->record);
+			memcpy(entry->digest, now, DIGEST);
+		}
+	}
+	free(key);
+	return made;
+}
+
+/* A transaction of as much as fits; NULL: nothing is different. */
+static json_t *differences(struct publisher *publisher)
+{
+	json_t *operations = json_array();
+	struct published all = {publisher};
+	struct entry *entry, *next;
+	size_t bytes = 0;
+	publisher->setup.collect(publisher->setup.context, &all);
+	HASH_ITER(hh, publisher->entries, entry, next)
+	{
+		json_t *made = json_array_size(operations) < BATCH && bytes < BATCH_BYTES
+				   ? operation(publisher, entry, &bytes)
+				   : NULL;
+		if (made != NULL)
+			json_array_append_new(operations, made);
+	}
+	bool whole = json_array_size(operations) < BATCH && bytes < BATCH_BYTES;
+	HASH_ITER(hh, publisher->entries, entry, next)
+	{
+		free(entry->record);
+		entry->record = NULL;
+	}
+	publisher->due = !whole;
+	if (json_array_size(operations) > 0)
+		return operations;
+	json_decref(operations);
+	return NULL;
+}
+
+static void ask_put(struct publisher *publisher, json_t *operations)
+{
+	publisher->call =
+	    etcd_ask(publisher->setup.etcd, "/v3/kv/txn", json_pack("{s:o}", "success", operations), on_put, publisher);
+}
+
+static void put_mark(struct publisher *publisher)
+{
+	char *mark = key_of(publisher, FLEET_WORKLOADS, "", ""), *alive = key_of(publisher, FLEET_NODES, "/alive", "");
+	publisher->marked = true;
+	ask_put(publisher, json_pack("[o, o]", etcd_put(mark, "1", 1, publisher->lease),
+				     etcd_put(alive, "1", 1, publisher->lease)));
+	free(mark);
+	free(alive);
+}
+
+/* Puts the status, where it is another, or was put long ago: that shows whether the store still is the one it was. */
+static bool put_status(struct publisher *publisher)
+{
+	unsigned char now[DIGEST];
+	char *status = publisher->setup.status(publisher->setup.context);
+	digest(now, status);
+	publisher->status_at = now_of(publisher) + (uint64_t)PUBLISHER_STATUS_S * 1000000;
+	bool other = memcmp(now, publisher->status, DIGEST) != 0 ||
+		     now_of(publisher) - publisher->put_at > (uint64_t)STATUS_AGAIN_S * 1000000;
+	if (other) {
+		publisher->put_at = now_of(publisher);
+		char *key = key_of(publisher, FLEET_NODES, "/status", "");
+		memcpy(publisher->status, now, DIGEST);
+		ask_put(publisher, json_pack("[o]", etcd_put(key, status, strlen(status), 0)));
+		free(key);
+	}
+	free(status);
+	return other;
+}
+
+/* Does what is next, where nothing is under way. */
+static void step(struct publisher *publisher)
+{
+	uint64_t now = now_of(publisher);
+	json_t *operations;
+	if (publisher->lease == 0 || now >= publisher->alive_at) {
+		ask_lease(publisher);
+	} else if (!publisher->listed) {
+		publisher->due = true;
+		memset(publisher->status, 0, sizeof publisher->status);
+		ask_list(publisher);
+	} else if (publisher->due && (operations = differences(publisher)) != NULL) {
+		ask_put(publisher, operations);
+	} else if (!publisher->marked) {
+		put_mark(publisher);
+	} else if (now < publisher->status_at || !put_status(publisher)) {
+		if (!publisher->well)
+			publisher->setup.problem(publisher->setup.context, NULL);
+		publisher->well = true;
+		publisher->wait_ms = 0;
+		arm(publisher, publisher->status_at < publisher->alive_at ? publisher->status_at : publisher->alive_at);
+	}
+}
+
+/* ---- its life ---- */
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *context)
+{
+	struct publisher *publisher = context;
+	(void)source;
+	(void)usec;
+	if (publisher->call == NULL)
+		step(publisher);
+	return 0;
+}
+
+int publisher_create(struct publisher **publisher, const struct publisher_setup *setup)
+{
+	struct publisher *made = checked(calloc(1, sizeof *made));
+	*publisher = NULL;
+	*made = (struct publisher){.setup = *setup, .well = true};
+	int error = sd_event_add_time(setup->events, &made->timer, CLOCK_MONOTONIC, now_of(made), 1, on_timer, made);
+	if (error < 0) {
+		publisher_destroy(made);
+		return error;
+	}
+	*publisher = made;
+	return 0;
+}
+
+void publisher_destroy(struct publisher *publisher)
+{
+	if (publisher == NULL)
+		return;
+	etcd_cancel(publisher->call);
+	sd_event_source_disable_unref(publisher->timer);
+	forget_entries(publisher);
+	free(publisher->next);
+	free(publisher);
+}
+
+void publisher_follow(struct publisher *publisher)
+{
+	uint64_t now = now_of(publisher), soon = now + (uint64_t)STATUS_SOON_US;
+	bool waits = publisher->wait_ms > 0 || publisher->call != NULL || publisher->due;
+	publisher->due = true;
+	if (publisher->status_at > soon)
+		publisher->status_at = soon;
+	if (!waits)
+		arm(publisher, now + QUIET_US);
+}

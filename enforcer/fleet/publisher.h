@@ -1,0 +1,45 @@
+/* What a node tells the fleet of itself, in an etcd store: its workloads and that it is alive, under a lease, and how
+ * it is, which stays when it is gone.
+ *
+ *     PREFIX/workloads/NODE/NAMESPACE/NAME   a record (record.h), under the lease
+ *     PREFIX/workloads/NODE                  the mark: put when all of the above is there, under the lease
+ *     PREFIX/nodes/NODE/alive                under the lease
+ *     PREFIX/nodes/NODE/status               JSON
+ *
+ * Whatever fails is tried again, and then all is put anew, since it is not known how much of it came there. */
+#ifndef ENFORCER_FLEET_PUBLISHER_H
+#define ENFORCER_FLEET_PUBLISHER_H
+
+#include "enforcer/etcd/etcd.h"
+
+#include <systemd/sd-event.h>
+
+struct publisher;
+struct published; /* what shall be there, while it is collected */
+
+/* Adds a record, which is taken over, of the workload NAMESPACE/NAME (`name`). */
+void publisher_add(struct published *all, const char *name, char *record);
+
+struct publisher_setup {
+	sd_event *events;
+	struct etcd *etcd;
+	const char *node;
+	void (*collect)(void *context, struct published *all); /* adds each workload of the node */
+	char *(*status)(void *context);			       /* the caller's to free */
+	/* Why nothing can be published; NULL: it can be, again. */
+	void (*problem)(void *context, const char *text);
+	void *context;
+};
+
+/* After the lease has run out, nobody hears of the node: seconds. */
+enum { PUBLISHER_LEASE_S = 30, PUBLISHER_STATUS_S = 15 };
+
+/* Begins; `etcd` and `node` must outlive it. The caller destroys it, which leaves in the store what is there: stopping
+ * the daemon ends no workload. Returns 0 or a negative errno. */
+int publisher_create(struct publisher **publisher, const struct publisher_setup *setup);
+void publisher_destroy(struct publisher *publisher); /* NULL is allowed */
+
+/* Workloads or the status may be others now: what is different is put soon. */
+void publisher_follow(struct publisher *publisher);
+
+#endif

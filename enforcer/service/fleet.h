@@ -1,0 +1,23 @@
+/* The node's part in a fleet: it publishes its workloads and how it is in the store of the source `etcd`. */
+#ifndef ENFORCER_SERVICE_FLEET_H
+#define ENFORCER_SERVICE_FLEET_H
+
+#include "enforcer/service/daemon.h"
+
+#include <systemd/sd-event.h>
+
+struct fleet;
+
+/* Without the source in the configuration nothing is published. Call it before the process is confined; the caller
+ * destroys it. Returns 0 or a negative errno. */
+int fleet_create(struct fleet **fleet, sd_event *events, struct daemon *daemon);
+void fleet_destroy(struct fleet *fleet); /* NULL is allowed */
+
+/* After each change, and each second. Nothing is published before every source was read: what is missing would be taken
+ * for gone. */
+void fleet_follow(struct fleet *fleet);
+
+/* For `status`: null, or why nothing can be published, and since when. The caller's. */
+json_t *fleet_status(const struct fleet *fleet);
+
+#endif
