@@ -326,7 +326,7 @@ bool config_read(struct config *config, struct arena *arena, const char *path)
 	char *text = text_read(&frontend, path, &length);
 	if (text != NULL) {
 		struct source *source = arena_alloc(arena, sizeof *source);
-		*source = (struct source){path, text, length};
+		*source = (struct source){.file = path, .text = text, .length = length};
 		diagnostics_add_source(&diagnostics, source);
 		struct yaml_node **roots = yaml_read(arena, source, &diagnostics, &count);
 		if (count == 1)
