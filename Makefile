@@ -32,15 +32,16 @@ endif
 
 CLI_LIBS := -lyaml -ljansson -lnftnl -lmnl
 FLEET_LIBS := $(CLI_LIBS) -lsodium
-DAEMON_LIBS := $(CLI_LIBS) -lsystemd -lcap -lseccomp -lmicrohttpd -lsodium -pthread -lm
+DAEMON_LIBS := $(CLI_LIBS) -lsystemd -lcap -lseccomp -lmicrohttpd -lcurl -lsodium -pthread -lm
 
 CLI_SOURCES := $(wildcard compiler/cli/*.c)
 # What ringfence-fleet is made of: its subcommands, what they share with those of ringfence, and with the daemon.
 FLEET_CLI_SOURCES := $(wildcard enforcer/fleet_cli/*.c)
 CLI_SHARED := $(addprefix compiler/cli/,subcommand.c fleet_commands.c options.c input.c git.c output.c)
 FLEET_SOURCES := $(wildcard enforcer/fleet/*.c)
-# The daemon's own files: what needs libsystemd, libcap, libseccomp, libmicrohttpd or libsodium, so that the command does not.
-DAEMON_SOURCES := $(wildcard enforcer/service/*.c enforcer/sources/*.c enforcer/keeper/*.c enforcer/sandbox/*.c) $(FLEET_SOURCES)
+# The daemon's own files: what needs libsystemd, libcap, libseccomp, libmicrohttpd, libcurl or libsodium, so that the command does not.
+DAEMON_SOURCES := $(wildcard enforcer/service/*.c enforcer/sources/*.c enforcer/keeper/*.c enforcer/sandbox/*.c \
+	enforcer/http_client/*.c) $(FLEET_SOURCES)
 LIBRARY_SOURCES := $(filter-out $(CLI_SOURCES),$(wildcard compiler/*/*.c)) \
 	$(wildcard enforcer/desired/*.c enforcer/kernel/*.c enforcer/reconcile/*.c enforcer/observe/*.c)
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
@@ -69,8 +70,8 @@ AGREEMENT := $(BUILD)/tests/agreement/agreement
 PACKETS := $(BUILD)/tests/bench/packets/packets
 ATOMIC := $(BUILD)/tests/atomic/atomic
 TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SOURCES) $(LAB_TEST_SOURCES)) $(AGREEMENT) $(ATOMIC) $(PACKETS)
-EVERY_SOURCE := $(CLI_SOURCES) $(FLEET_CLI_SOURCES) $(DAEMON_SOURCES) $(LIBRARY_SOURCES) $(UNIT_SOURCES) $(UNIT_SHARED) $(TOOL_SOURCES) \
-	$(PACKETS_SHARED) $(BENCH_SHARED) $(LAB_SOURCES) $(LAB_TEST_SOURCES) $(AGREEMENT_SOURCES) $(ATOMIC_SOURCES) \
+EVERY_SOURCE := $(CLI_SOURCES) $(FLEET_CLI_SOURCES) $(DAEMON_SOURCES) $(LIBRARY_SOURCES) $(UNIT_SOURCES) $(UNIT_SHARED) \
+	$(TOOL_SOURCES) $(PACKETS_SHARED) $(BENCH_SHARED) $(LAB_SOURCES) $(LAB_TEST_SOURCES) $(AGREEMENT_SOURCES) $(ATOMIC_SOURCES) \
 	$(PACKETS_SOURCES)
 
 .PHONY: all tests check conformance agreement atomic bench bench-quick demo install format lint headers clean
