@@ -1,6 +1,7 @@
-# Builds build/ringfence (the command) and build/ringfenced (the daemon) from one library.
+# Builds build/ringfence (the command), build/ringfence-fleet (what of it signs and speaks to the fleet) and
+# build/ringfenced (the daemon) from one library.
 #
-#   make              both programs             make check    every test (the same as tests/run)
+#   make              all programs              make check    every test (the same as tests/run)
 #   make conformance  NetworkPolicy cases, by verdict and by packets
 #   make agreement    random policies against the kernel, POLICIES=2000 SEED=1
 #   make bench        everything measured, under 15 minutes; make bench-quick, about one (tests/bench/run)
@@ -30,12 +31,17 @@ ALL_CFLAGS := $(filter-out -D_FORTIFY_SOURCE=2,$(ALL_CFLAGS))
 endif
 
 CLI_LIBS := -lyaml -ljansson -lnftnl -lmnl
+FLEET_LIBS := $(CLI_LIBS) -lsystemd -lcurl -lsodium
 DAEMON_LIBS := $(CLI_LIBS) -lsystemd -lcap -lseccomp -lmicrohttpd -lcurl -lsodium -pthread -lm
 
 CLI_SOURCES := $(wildcard compiler/cli/*.c)
+# What ringfence-fleet is made of: its subcommands, what they share with those of ringfence, and with the daemon.
+FLEET_CLI_SOURCES := $(wildcard enforcer/fleet_cli/*.c)
+CLI_SHARED := $(addprefix compiler/cli/,subcommand.c fleet_commands.c options.c input.c git.c output.c)
+FLEET_SOURCES := $(wildcard enforcer/fleet/*.c enforcer/etcd/*.c enforcer/http_client/*.c)
 # The daemon's own files: what needs libsystemd, libcap, libseccomp, libmicrohttpd, libcurl or libsodium, so that the command does not.
-DAEMON_SOURCES := $(wildcard enforcer/service/*.c enforcer/sources/*.c enforcer/keeper/*.c enforcer/sandbox/*.c \
-	enforcer/http_client/*.c enforcer/etcd/*.c enforcer/fleet/*.c)
+DAEMON_SOURCES := $(wildcard enforcer/service/*.c enforcer/sources/*.c enforcer/keeper/*.c enforcer/sandbox/*.c) \
+	$(FLEET_SOURCES)
 LIBRARY_SOURCES := $(filter-out $(CLI_SOURCES),$(wildcard compiler/*/*.c)) \
 	$(wildcard enforcer/desired/*.c enforcer/kernel/*.c enforcer/reconcile/*.c enforcer/observe/*.c)
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
@@ -64,14 +70,14 @@ AGREEMENT := $(BUILD)/tests/agreement/agreement
 PACKETS := $(BUILD)/tests/bench/packets/packets
 ATOMIC := $(BUILD)/tests/atomic/atomic
 TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SOURCES) $(LAB_TEST_SOURCES)) $(AGREEMENT) $(ATOMIC) $(PACKETS)
-EVERY_SOURCE := $(CLI_SOURCES) $(DAEMON_SOURCES) $(LIBRARY_SOURCES) $(UNIT_SOURCES) $(UNIT_SHARED) $(TOOL_SOURCES) \
-	$(PACKETS_SHARED) $(BENCH_SHARED) $(LAB_SOURCES) $(LAB_TEST_SOURCES) $(AGREEMENT_SOURCES) $(ATOMIC_SOURCES) \
+EVERY_SOURCE := $(CLI_SOURCES) $(FLEET_CLI_SOURCES) $(DAEMON_SOURCES) $(LIBRARY_SOURCES) $(UNIT_SOURCES) $(UNIT_SHARED) \
+	$(TOOL_SOURCES) $(PACKETS_SHARED) $(BENCH_SHARED) $(LAB_SOURCES) $(LAB_TEST_SOURCES) $(AGREEMENT_SOURCES) $(ATOMIC_SOURCES) \
 	$(PACKETS_SOURCES)
 
 .PHONY: all tests check conformance agreement atomic bench bench-quick demo install format lint headers clean
 .SECONDARY:
 
-all: $(BUILD)/ringfence $(BUILD)/ringfenced
+all: $(BUILD)/ringfence $(BUILD)/ringfence-fleet $(BUILD)/ringfenced
 
 tests: all $(UNIT_TESTS) $(TOOLS)
 
@@ -104,6 +110,10 @@ $(LIBRARY): $(call objects,$(LIBRARY_SOURCES))
 $(BUILD)/ringfence: $(call objects,$(CLI_SOURCES)) $(LIBRARY)
 	@echo "  LD  $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(CLI_LIBS)
+
+$(BUILD)/ringfence-fleet: $(call objects,$(FLEET_CLI_SOURCES) $(CLI_SHARED) $(FLEET_SOURCES)) $(LIBRARY)
+	@echo "  LD  $@"
+	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(FLEET_LIBS)
 
 $(BUILD)/ringfenced: $(call objects,$(DAEMON_SOURCES)) $(LIBRARY)
 	@echo "  LD  $@"
@@ -175,6 +185,7 @@ demo:
 
 install: all
 	install -D -m 755 $(BUILD)/ringfence $(DESTDIR)$(PREFIX)/bin/ringfence
+	install -D -m 755 $(BUILD)/ringfence-fleet $(DESTDIR)$(PREFIX)/libexec/ringfence/ringfence-fleet
 	install -D -m 755 $(BUILD)/ringfenced $(DESTDIR)$(PREFIX)/sbin/ringfenced
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	for unit in deploy/systemd/*.service; do \

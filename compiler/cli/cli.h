@@ -18,6 +18,7 @@ enum {
 	RADIUS_MOST = 1000000,
 	LAST_MOST = 1000,
 	EXCEPT_MOST = 64,
+	TRUST_MOST = 16,
 	TIMEOUT_MOST = 86400,
 	CONFIRM_MOST = 86400,
 	MIN_COUNT_MOST = 1000000
@@ -31,10 +32,12 @@ struct arguments {
 	size_t inventory_count;
 	const char *node, *output, *format, *color, *at, *socket, *nearest_text, *diagnostics, *from, *radius_text,
 	    *budget, *against, *to, *port, *last_text, *until, *why, *timeout_text, *confirm_text, *since,
-	    *min_count_text, *unused, *after, *accept;
+	    *min_count_text, *unused, *after, *accept, *key, *revision;
 	const char *excepts[EXCEPT_MOST];
 	size_t except_count;
-	bool all_nodes, dry_run, workloads, verbose, transitive, coverage, follow, denied, allowed, end, write;
+	const char *trusts[TRUST_MOST];
+	size_t trust_count;
+	bool all_nodes, dry_run, workloads, verbose, transitive, coverage, follow, denied, allowed, end, write, staged;
 	size_t nearest, most_radius, last, timeout, min_count;
 	size_t confirm; /* seconds; 0: at once */
 };
@@ -47,10 +50,21 @@ struct subcommand {
 	const char *detail;
 	const char *options; /* letters */
 	const char *formats; /* what --format may be, separated by `|`; the first is the default. NULL: it takes none */
-	int (*run)(const struct arguments *arguments);
+	int (*run)(const struct arguments *arguments); /* NULL: the program ringfence-fleet has it */
 };
-extern const struct subcommand subcommands[];
-extern const size_t subcommand_count;
+
+/* Those of ringfence-fleet, told by help as all others. */
+extern const struct subcommand fleet_subcommands[];
+extern const size_t fleet_subcommand_count;
+
+/* Becomes ringfence-fleet with the words of this program's command line. Returns EXIT_PROBLEM, after saying so, where
+ * that is not installed. */
+int fleet_run(const char *name, char **words);
+
+/* Has `run` do what the words behind the program's name ask of a subcommand, the first of which is its name. Returns
+ * the exit status. */
+int subcommand_run(const struct subcommand *subcommand, int (*run)(const struct arguments *arguments), int count,
+		   char **words);
 
 /* Reads the words behind the subcommand. Returns 0, or EXIT_PROBLEM after saying what is wrong. */
 int arguments_read(struct arguments *arguments, const struct subcommand *subcommand, int count, char **words);
@@ -66,7 +80,9 @@ struct input {
 	size_t reported; /* how many of them were printed */
 	struct frontend frontend;
 	struct world world;
-	bool takes_git; /* set before reading: a path may be git:REV[:PATH] */
+	bool takes_git;	    /* set before reading: a path may be git:REV[:PATH] */
+	const char *commit; /* where all that was read is of one */
+	size_t path_count;
 };
 
 /* Reads policy from `paths` and inventory from -i. Returns 0, or EXIT_PROBLEM after reporting every problem. Call
@@ -76,9 +92,10 @@ int input_read(struct input *input, const struct arguments *arguments, const cha
 /* Prints the diagnostics where --diagnostics is not text, all at once, and frees everything. */
 void input_finish(struct input *input);
 
-/* Whether `word` is git:REV[:PATH]; and reads what it names. Problems become diagnostics. */
+/* Whether `word` is git:REV[:PATH]; and reads what it names. Problems become diagnostics. Returns the commit that REV
+ * is, or NULL. */
 bool git_is_word(const char *word);
-void git_add(struct frontend *frontend, const char *word);
+const char *git_add(struct frontend *frontend, const char *word);
 
 /* Prints the diagnostics that are new, where they are text. */
 void input_show(struct input *input);

@@ -132,6 +132,17 @@ static struct blob *list_blobs(struct frontend *frontend, FILE *stream, const ch
 	return blobs;
 }
 
+/* As a directory is read: name by name, so that what is below a directory stands behind what is named like it. */
+static int by_names(const void *left, const void *right)
+{
+	const char *a = ((const struct blob *)left)->path, *b = ((const struct blob *)right)->path;
+	while (*a != 0 && *a == *b) {
+		a++;
+		b++;
+	}
+	return (*a == '/' ? 1 : (unsigned char)*a) - (*b == '/' ? 1 : (unsigned char)*b);
+}
+
 static struct blob *find_blobs(struct frontend *frontend, const char *word, const char *commit, const char *path,
 			       size_t *count)
 {
@@ -143,6 +154,8 @@ static struct blob *find_blobs(struct frontend *frontend, const char *word, cons
 		return NULL;
 	}
 	struct blob *blobs = list_blobs(frontend, git.out, path != NULL ? path : "", count);
+	if (*count > 1)
+		qsort(blobs, *count, sizeof *blobs, by_names);
 	if (!git_finish(&git))
 		git_error(frontend, word, "git cannot list its files");
 	else if (*count == 0)
@@ -198,7 +211,15 @@ bool git_is_word(const char *word)
 	return strncmp(word, "git:", 4) == 0;
 }
 
-void git_add(struct frontend *frontend, const char *word)
+/* How much of the path of a blob is above what `path` names last. */
+static size_t above(const char *path, const struct blob *blob)
+{
+	const char *slash = path != NULL ? strrchr(path, '/') : NULL;
+	size_t length = slash != NULL ? (size_t)(slash - path) + 1 : 0;
+	return strncmp(blob->path, path != NULL ? path : "", length) == 0 ? length : 0;
+}
+
+const char *git_add(struct frontend *frontend, const char *word)
 {
 	const char *colon = strchr(word + 4, ':');
 	size_t length = colon != NULL ? (size_t)(colon - word) - 4 : strlen(word + 4);
@@ -206,11 +227,12 @@ void git_add(struct frontend *frontend, const char *word)
 	const char *path = colon != NULL && colon[1] != 0 ? colon + 1 : NULL;
 	if (length == 0 || revision[0] == '-') {
 		git_error(frontend, word, "write git:REV or git:REV:PATH, such as git:main:policies");
-		return;
+		return NULL;
 	}
 	const char *commit = find_commit(frontend, word, revision);
 	size_t count = 0;
 	struct blob *blobs = commit != NULL ? find_blobs(frontend, word, commit, path, &count) : NULL;
-	frontend->root_length = length + 1;
+	frontend->root_length = length + 1 + (count > 0 ? above(path, &blobs[0]) : 0);
 	read_blobs(frontend, word, revision, blobs, count);
+	return commit;
 }

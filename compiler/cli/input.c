@@ -28,10 +28,13 @@ bool format_is(const struct arguments *arguments, const char *format)
 
 static void add_path(struct input *input, const char *path)
 {
+	const char *commit = NULL;
 	if (input->takes_git && git_is_word(path))
-		git_add(&input->frontend, path);
+		commit = git_add(&input->frontend, path);
 	else
 		frontend_add_path(&input->frontend, path);
+	bool same = input->commit != NULL && commit != NULL && strcmp(input->commit, commit) == 0;
+	input->commit = input->path_count++ == 0 || same ? commit : NULL;
 }
 
 int input_read(struct input *input, const struct arguments *arguments, const char *const *paths, size_t count)

@@ -1,19 +1,16 @@
-/* ringfence: the command. A table of subcommands; each is a file of its own. */
+/* ringfence: the command. A table of subcommands; each is a file of its own. Those of fleet_commands.c are of another
+ * program. */
 #include "compiler/cli/cli.h"
 
 #include <ringfence/lint.h>
 
-#include <limits.h>
-#include <malloc.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #define TEXT_OR_JSON "text|json"
 #define POLICY "[-i INVENTORY]... POLICY..."
 
-const struct subcommand subcommands[] = {
+static const struct subcommand subcommands[] = {
     {"check", "[--max-blast-radius N] [--budget FILE] " POLICY, "reads a policy and says what is wrong with it",
      "POLICY is files or directories, read recursively. Every error is shown with its place, and every `never` is\n"
      "proved; exit status 1 means that one is broken, or a limit of --max-blast-radius or --budget passed. A blast\n"
@@ -158,40 +155,36 @@ const struct subcommand subcommands[] = {
      "means that nothing waits to be confirmed.",
      "fs", TEXT_OR_JSON, confirm_run},
 };
-const size_t subcommand_count = sizeof subcommands / sizeof *subcommands;
 
-int problem(const char *format, ...)
+/* The one of this number, of all that there are, whichever program runs them; NULL: there are no more. */
+static const struct subcommand *subcommand_at(size_t number)
 {
-	struct arena *arena = arena_create();
-	va_list args;
-	va_start(args, format);
-	const char *text = arena_vprintf(arena, format, args);
-	va_end(args);
-	fputs("ringfence: ", stderr);
-	escape_print(stderr, text, strlen(text));
-	fputc('\n', stderr);
-	arena_free(arena);
-	return EXIT_PROBLEM;
+	size_t here = sizeof subcommands / sizeof *subcommands;
+	if (number < here)
+		return &subcommands[number];
+	return number - here < fleet_subcommand_count ? &fleet_subcommands[number - here] : NULL;
 }
 
 static const struct subcommand *find(const char *name)
 {
-	for (size_t i = 0; i < subcommand_count; i++)
-		if (strcmp(subcommands[i].name, name) == 0)
-			return &subcommands[i];
-	return NULL;
+	size_t number = 0;
+	const struct subcommand *subcommand;
+	while ((subcommand = subcommand_at(number)) != NULL && strcmp(subcommand->name, name) != 0)
+		number++;
+	return subcommand;
 }
 
 static int unknown(const char *name)
 {
-	const char *names[sizeof subcommands / sizeof *subcommands];
 	struct arena *arena = arena_create();
 	struct diagnostics list;
+	const char **names = NULL;
+	size_t count = 0;
 	diagnostics_init(&list, arena);
-	for (size_t i = 0; i < subcommand_count; i++)
-		names[i] = subcommands[i].name;
+	for (const struct subcommand *each; (each = subcommand_at(count)) != NULL;)
+		*arena_push(arena, names, count) = each->name;
 	diagnostics_error(&list, (struct span){0}, "there is no subcommand `%s`", name);
-	if (!diagnostics_suggest(&list, name, names, subcommand_count))
+	if (!diagnostics_suggest(&list, name, names, count))
 		diagnostics_help(&list, "see `ringfence help`");
 	diagnostics_print(&list, stderr, false);
 	arena_free(arena);
@@ -202,8 +195,8 @@ static void help_all(void)
 {
 	puts("ringfence " RINGFENCE_VERSION ": network segmentation for Linux, from a policy in git to nftables\n\n"
 	     "usage: ringfence SUBCOMMAND [options] ...\n");
-	for (size_t i = 0; i < subcommand_count; i++)
-		printf("  %-10s %s\n", subcommands[i].name, subcommands[i].summary);
+	for (size_t i = 0; subcommand_at(i) != NULL; i++)
+		printf("  %-10s %s\n", subcommand_at(i)->name, subcommand_at(i)->summary);
 	puts("\n`ringfence help SUBCOMMAND` tells more. Exit status: 0 yes, 1 the answer is no, 2 it could not be "
 	     "answered.");
 }
@@ -225,18 +218,8 @@ static int help(const struct subcommand *subcommand)
 	return EXIT_YES;
 }
 
-/* What is freed goes to the next who asks: a command ends soon, and the kernel takes longer to give a page, cleared,
- * than we do to fill it. 32 MiB are the most that glibc takes for this threshold (mallopt(3)). */
-static void keep_memory(void)
-{
-	mallopt(M_MMAP_THRESHOLD, 32 << 20);
-	mallopt(M_TRIM_THRESHOLD, INT_MAX);
-}
-
 int main(int count, char **words)
 {
-	signal(SIGPIPE, SIG_DFL);
-	keep_memory();
 	const char *name = count > 1 ? words[1] : NULL;
 	if (name == NULL || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
 	    (strcmp(name, "help") == 0 && count == 2)) {
@@ -257,11 +240,6 @@ int main(int count, char **words)
 		wants_help = strcmp(words[i], "--help") == 0 || strcmp(words[i], "-h") == 0;
 	if (wants_help)
 		return help(subcommand);
-	static struct arguments arguments;
-	if (arguments_read(&arguments, subcommand, count - 1, words + 1) != 0)
-		return EXIT_PROBLEM;
-	int status = subcommand->run(&arguments);
-	if (fflush(stdout) != 0 || ferror(stdout))
-		return problem("cannot write to standard output: %m");
-	return status;
+	return subcommand->run != NULL ? subcommand_run(subcommand, subcommand->run, count - 1, words + 1)
+				       : fleet_run(name, words);
 }

@@ -50,6 +50,10 @@ static const struct {
     {'q', "after", "TIME", "how long it has to be watched: 12h, 7d (the default)"},
     {'Q', "accept", "GROUNDS", "go on all the same: of young, denied, unseen and left-out, with commas in between"},
     {'r', "write", NULL, "make the edit in the policy's file"},
+    {'K', "key", "KEYFILE", "the private key to sign with, as `ringfence keygen` wrote it"},
+    {'Y', "trust", "KEY", "a public key, or the file of one, that is trusted; repeatable"},
+    {'R', "revision", "N", "the bundle's number, from 1 to 2^64-1; daemons go to larger ones only"},
+    {'g', "staged", NULL, "a node takes it only when a signed release says so"},
     {'v', "verbose", NULL, "say what was passed over, or what passed"},
 };
 enum { OPTION_COUNT = sizeof options / sizeof *options };
@@ -144,6 +148,8 @@ static int store(struct arguments *arguments, char letter, const char *value)
 	    {'k', &arguments->confirm_text, NULL}, {'U', &arguments->unused, NULL},
 	    {'k', &arguments->confirm_text, NULL}, {'q', &arguments->after, NULL},
 	    {'Q', &arguments->accept, NULL},	   {'r', NULL, &arguments->write},
+	    {'K', &arguments->key, NULL},	   {'R', &arguments->revision, NULL},
+	    {'g', NULL, &arguments->staged},
 	};
 	if (letter == 'i') {
 		if (arguments->inventory_count == PATHS_MAX)
@@ -155,6 +161,12 @@ static int store(struct arguments *arguments, char letter, const char *value)
 		if (arguments->except_count == EXCEPT_MOST)
 			return problem("more than %d exceptions", EXCEPT_MOST);
 		arguments->excepts[arguments->except_count++] = value;
+		return 0;
+	}
+	if (letter == 'Y') {
+		if (arguments->trust_count == TRUST_MOST)
+			return problem("more than %d keys", TRUST_MOST);
+		arguments->trusts[arguments->trust_count++] = value;
 		return 0;
 	}
 	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {

@@ -73,7 +73,8 @@ static struct source *add_source(struct frontend *frontend, const char *name, co
 		length -= sizeof byte_order_mark;
 	}
 	struct source *source = arena_alloc(frontend->arena, sizeof *source);
-	*source = (struct source){name, text, length};
+	*source = (struct source){name, text, length,
+				  name + (strlen(name) > frontend->root_length ? frontend->root_length : 0)};
 	diagnostics_add_source(frontend->diagnostics, source);
 	frontend->file_count++;
 	return source;
@@ -83,8 +84,7 @@ static void add_documents(struct frontend *frontend, const struct source *source
 {
 	/* The name below the given path counts, since reports name it; lengths, so that no byte moves from one to the
 	 * next. */
-	const char *below = source->file + (strlen(source->file) > frontend->root_length ? frontend->root_length : 0);
-	hash_bytes(frontend, below, strlen(below) + 1);
+	hash_bytes(frontend, source->below, strlen(source->below) + 1);
 	hash_bytes(frontend, &source->length, sizeof source->length);
 	hash_bytes(frontend, source->text, source->length);
 	size_t count = 0;
@@ -197,8 +197,9 @@ static void add_directory(struct frontend *frontend, const char *path, unsigned 
 void frontend_add_path(struct frontend *frontend, const char *path)
 {
 	struct stat status;
-	const char *slash = strrchr(path, '/');
-	frontend->root_length = slash != NULL ? (size_t)(slash - path) + 1 : 0;
+	const char *slash = strrchr(path, '/'), *last = slash != NULL ? slash + 1 : path;
+	bool is_dots = strcmp(last, ".") == 0 || strcmp(last, "..") == 0; /* these name nothing */
+	frontend->root_length = is_dots ? strlen(path) + 1 : (size_t)(last - path);
 	if (stat(path, &status) != 0)
 		path_error(frontend, path, strerror(errno));
 	else if (S_ISDIR(status.st_mode))

@@ -1,29 +1,15 @@
 /* The daemon's configuration: one YAML mapping, read by the same tables and with the same errors as a policy. */
 #include "enforcer/service/config_sources.h"
 
-#include "compiler/frontend/native.h"
+#include "compiler/frontend/configuration.h"
 #include "enforcer/observe/observer.h"
 
 #include <ringfence/arena.h>
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-enum { CONFIG_BYTES_MAX = 1 << 20 };
-
-void path_read(struct frontend *frontend, const struct yaml_node *node, const char **path)
-{
-	const char *text = scalar_read(frontend, node, "a path");
-	if (text != NULL && text[0] != '/')
-		diagnostics_error(frontend->diagnostics, node->span,
-				  "a path must be absolute: the daemon has no directory of its own");
-	else if (text != NULL)
-		*path = text;
-}
 
 static void node_name_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
@@ -183,25 +169,6 @@ static const struct key config_keys[] = {
     UNTYPED_KEY("state", false, state_read),	   UNTYPED_KEY("mode", false, config_mode_read),
 };
 
-/* Reads the file's text, or returns NULL after adding why not. */
-static char *text_read(struct frontend *frontend, const char *path, size_t *length)
-{
-	struct stat status;
-	FILE *stream = fopen(path, "re");
-	if (stream == NULL || fstat(fileno(stream), &status) != 0 || !S_ISREG(status.st_mode) ||
-	    status.st_size > CONFIG_BYTES_MAX) {
-		const char *why = stream == NULL ? strerror(errno) : "not a regular file of at most 1 MiB";
-		diagnostics_error(frontend->diagnostics, (struct span){0}, "%s: %s", path, why);
-		if (stream != NULL)
-			fclose(stream);
-		return NULL;
-	}
-	char *text = arena_alloc(frontend->arena, (size_t)status.st_size + 1);
-	*length = fread(text, 1, (size_t)status.st_size, stream);
-	fclose(stream);
-	return text;
-}
-
 bool config_read(struct config *config, struct arena *arena, const char *path)
 {
 	struct diagnostics diagnostics;
@@ -212,21 +179,11 @@ bool config_read(struct config *config, struct arena *arena, const char *path)
 				  .control_socket = "/run/ringfence/control.sock",
 				  .log_denied = true,
 				  .log_rate = OBSERVE_RATE};
-	size_t length = 0, count = 0;
-	char *text = text_read(&frontend, path, &length);
-	if (text != NULL) {
-		struct source *source = arena_alloc(arena, sizeof *source);
-		*source = (struct source){path, text, length};
-		diagnostics_add_source(&diagnostics, source);
-		struct yaml_node **roots = yaml_read(arena, source, &diagnostics, &count);
-		if (count == 1)
-			KEYS_READ(&frontend, roots[0], config_keys, "the configuration", config);
-		if (count == 1 && config->confirm_seconds > 0 && config->state_directory == NULL)
-			diagnostics_error(&diagnostics, roots[0]->span,
-					  "`confirm` needs `state`, where the policy before is kept");
-		if (count != 1 && diagnostics.errors == 0)
-			diagnostics_error(&diagnostics, (struct span){path, 1, 1, 1, 1}, "expected one document");
-	}
+	const struct yaml_node *root = configuration_read(&frontend, path);
+	if (root != NULL)
+		KEYS_READ(&frontend, root, config_keys, "the configuration", config);
+	if (root != NULL && config->confirm_seconds > 0 && config->state_directory == NULL)
+		diagnostics_error(&diagnostics, root->span, "`confirm` needs `state`, where the policy before is kept");
 	if (config->node == NULL) {
 		char name[256] = "";
 		gethostname(name, sizeof name - 1);

@@ -2,11 +2,14 @@
  * configuration that it is taken to when all of it was read well. */
 #include "enforcer/service/config_sources.h"
 
-#include "enforcer/service/config_etcd.h"
+#include "enforcer/etcd/settings.h"
+
+#include "compiler/frontend/configuration.h"
 
 #include <ringfence/arena.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* `source` itself, which has been read. */
@@ -92,6 +95,18 @@ static void units_source_read(struct frontend *frontend, const struct yaml_node 
 
 /* ---- the fleet ---- */
 
+/* Adds what a store needs to what the daemon can reach. */
+static void reach_store(struct arena *arena, const struct etcd_settings *settings, struct outreach *outreach)
+{
+	const char *const files[] = {settings->ca, settings->certificate, settings->key, settings->password_file};
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+		if (files[i] != NULL)
+			*arena_push(arena, outreach->paths, outreach->path_count) = files[i];
+	for (size_t i = 0; i < settings->endpoint_count; i++)
+		*arena_push(arena, outreach->ports, outreach->port_count) =
+		    (uint16_t)strtoul(strrchr(settings->endpoints[i], ':') + 1, NULL, 10);
+}
+
 static const struct key fleet_keys[] = {UNTYPED_KEY("source", true, source_read), ETCD_KEYS};
 
 static void fleet_read(struct frontend *frontend, const struct yaml_node *node, struct config *config)
@@ -106,7 +121,7 @@ static void fleet_read(struct frontend *frontend, const struct yaml_node *node, 
 	if (frontend->diagnostics->errors > errors)
 		return;
 	config->fleet = settings;
-	etcd_settings_reach(frontend->arena, &settings, &config->outreach);
+	reach_store(frontend->arena, &settings, &config->outreach);
 }
 
 /* ---- the table ---- */

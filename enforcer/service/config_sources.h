@@ -9,7 +9,4 @@
 /* Reads `workloads` into the configuration, `object`. */
 void sources_read(struct frontend *frontend, const struct yaml_node *node, void *object);
 
-/* An absolute path; `*path` stays as it was after an error (config.c). */
-void path_read(struct frontend *frontend, const struct yaml_node *node, const char **path);
-
 #endif

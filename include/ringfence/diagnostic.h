@@ -58,6 +58,7 @@ struct source {
 	const char *file;
 	const char *text;
 	size_t length;
+	const char *below; /* where in `file` its name below the path that was read begins; NULL: not known */
 };
 
 struct diagnostics {

@@ -453,7 +453,7 @@ static void a_file_that_costs_too_much_is_refused_at_once(void **state)
 		struct diagnostics diagnostics;
 		struct timespec before, after;
 		size_t count = 0;
-		const struct source source = {"a.yaml", cases[i].text, strlen(cases[i].text)};
+		const struct source source = {.file = "a.yaml", .text = cases[i].text, .length = strlen(cases[i].text)};
 		diagnostics_init(&diagnostics, arena);
 		clock_gettime(CLOCK_MONOTONIC, &before);
 		yaml_read(arena, &source, &diagnostics, &count);
@@ -480,7 +480,7 @@ static void ten_thousand_keys_are_read_in_good_time(void **state)
 		fprintf(out, "key%d: 1\n", i);
 	fputs("key77: 2\n", out);
 	fclose(out);
-	const struct source source = {"a.yaml", text, size};
+	const struct source source = {.file = "a.yaml", .text = text, .length = size};
 	diagnostics_init(&diagnostics, arena);
 	yaml_read(arena, &source, &diagnostics, &count);
 	assert_int_equal(diagnostics.errors, 1);

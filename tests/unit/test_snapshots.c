@@ -253,7 +253,7 @@ static void a_directory_that_agrees_ends_the_rollback(void **state)
 static void what_does_not_check_is_refused(void **state)
 {
 	struct fixture *f = *state;
-	struct source file = {"policy/shop.yaml", "ringfence: v1\nallow: [", 22};
+	struct source file = {.file = "policy/shop.yaml", .text = "ringfence: v1\nallow: [", .length = 22};
 	const struct policy_texts texts = {7, &file, 1}, none = {0};
 	struct changes changes;
 	char *errors;

@@ -1,9 +1,8 @@
-/* An etcd store in the daemon's configuration: where it is, whom to trust, and as whom to speak. */
-#ifndef ENFORCER_SERVICE_CONFIG_ETCD_H
-#define ENFORCER_SERVICE_CONFIG_ETCD_H
+/* An etcd store in a configuration: where it is, whom to trust, and as whom to speak. */
+#ifndef ENFORCER_ETCD_SETTINGS_H
+#define ENFORCER_ETCD_SETTINGS_H
 
 #include "enforcer/etcd/etcd.h"
-#include "enforcer/service/config.h"
 
 #include "compiler/frontend/native.h"
 
@@ -25,7 +24,7 @@ void etcd_password_file_read(struct frontend *frontend, const struct yaml_node *
 /* Fills in what was left out, and says what does not fit together, at `node`. */
 void etcd_settings_check(struct frontend *frontend, const struct yaml_node *node, struct etcd_settings *settings);
 
-/* Adds what it talks to, and reads, to what the daemon can reach. */
-void etcd_settings_reach(struct arena *arena, const struct etcd_settings *settings, struct outreach *outreach);
+/* Reads a file that has these keys and no others. Returns false after printing every problem to stderr. */
+bool etcd_settings_read(struct arena *arena, const char *path, struct etcd_settings *settings);
 
 #endif

@@ -1,8 +1,8 @@
 /* https is asked for wherever the store is not on this machine: what comes from it, and the password that goes there,
  * must be nobody else's. */
-#include "enforcer/service/config_etcd.h"
+#include "enforcer/etcd/settings.h"
 
-#include "enforcer/service/config_sources.h"
+#include "compiler/frontend/configuration.h"
 
 #include <ringfence/arena.h>
 
@@ -101,13 +101,21 @@ void etcd_settings_check(struct frontend *frontend, const struct yaml_node *node
 		diagnostics_error(frontend->diagnostics, node->span, "`user` and `password_file` go together");
 }
 
-void etcd_settings_reach(struct arena *arena, const struct etcd_settings *settings, struct outreach *outreach)
+static const struct key file_keys[] = {ETCD_KEYS};
+
+bool etcd_settings_read(struct arena *arena, const char *path, struct etcd_settings *settings)
 {
-	const char *const files[] = {settings->ca, settings->certificate, settings->key, settings->password_file};
-	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
-		if (files[i] != NULL)
-			*arena_push(arena, outreach->paths, outreach->path_count) = files[i];
-	for (size_t i = 0; i < settings->endpoint_count; i++)
-		*arena_push(arena, outreach->ports, outreach->port_count) =
-		    (uint16_t)strtoul(strrchr(settings->endpoints[i], ':') + 1, NULL, 10);
+	struct diagnostics diagnostics;
+	struct frontend frontend;
+	diagnostics_init(&diagnostics, arena);
+	frontend_init(&frontend, arena, &diagnostics);
+	*settings = (struct etcd_settings){0};
+	const struct yaml_node *root = configuration_read(&frontend, path);
+	if (root != NULL) {
+		KEYS_READ(&frontend, root, file_keys, "the description of a store", settings);
+		etcd_settings_check(&frontend, root, settings);
+	}
+	diagnostics_sort(&diagnostics);
+	diagnostics_print(&diagnostics, stderr, false);
+	return diagnostics.errors == 0;
 }

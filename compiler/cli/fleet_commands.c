@@ -1,0 +1,25 @@
+/* The subcommands of ringfence-fleet, for the help and the options of both programs. What they do is in
+ * enforcer/fleet_cli, a file for each. */
+#include "compiler/cli/cli.h"
+
+const struct subcommand fleet_subcommands[] = {
+    {"keygen", "FILE", "makes a pair of keys to sign policies with",
+     "The private key goes to FILE, for its owner alone, and the public one to FILE.pub: a line that the daemon's\n"
+     "configuration takes, as the path of such a file. Neither is overwritten.",
+     "f", "text|json", NULL},
+    {"sign", "POLICY... -o FILE --key KEYFILE [--revision N] [--staged]",
+     "makes a signed bundle of a policy, which daemons take from those they trust",
+     "POLICY is files or directories, or git:REV[:PATH] for what is committed, whose commit the bundle then names. It "
+     "is\n"
+     "checked as `check` does: exit status 1 means that a `never` is broken, and nothing is written. Daemons take no\n"
+     "bundle of a smaller revision than they had; without --revision it is the time of the signing, as "
+     "20261127081500.\n"
+     "The same policy, revision, key and --at give the same bytes.",
+     "oKRgDft", "text|json", NULL},
+    {"bundle", "FILE --trust KEY... [-o DIRECTORY]", "verifies a bundle and says what was signed",
+     "With -o its files are unpacked into DIRECTORY, which must not be there. Exit status 1 means that it is damaged, "
+     "or\n"
+     "signed by none of the keys: then nothing of it is told, nor unpacked.",
+     "oYf", "text|json", NULL},
+};
+const size_t fleet_subcommand_count = sizeof fleet_subcommands / sizeof *fleet_subcommands;
