@@ -25,6 +25,8 @@ enum {
 };
 
 /* The command line, read by the option table. */
+#define DEFAULT_STORE "/etc/ringfence/store.yaml"
+
 struct arguments {
 	const char *words[PATHS_MAX]; /* what is no option */
 	size_t word_count;
@@ -32,7 +34,7 @@ struct arguments {
 	size_t inventory_count;
 	const char *node, *output, *format, *color, *at, *socket, *nearest_text, *diagnostics, *from, *radius_text,
 	    *budget, *against, *to, *port, *last_text, *until, *why, *timeout_text, *confirm_text, *since,
-	    *min_count_text, *unused, *after, *accept, *key, *revision;
+	    *min_count_text, *unused, *after, *accept, *key, *revision, *store, *wait, *forget;
 	const char *excepts[EXCEPT_MOST];
 	size_t except_count;
 	const char *trusts[TRUST_MOST];

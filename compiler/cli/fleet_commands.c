@@ -21,5 +21,19 @@ const struct subcommand fleet_subcommands[] = {
      "or\n"
      "signed by none of the keys: then nothing of it is told, nor unpacked.",
      "oYf", "text|json", NULL},
+    {"push", "FILE --trust KEY... [--store FILE]", "puts a bundle into the fleet's store",
+     "Nodes whose policy comes from the store then take it, those of a larger revision excepted. The store's file has\n"
+     "the keys that `policy: {etcd: ...}` of the daemon's configuration has. Exit status 1 means that the bundle is\n"
+     "signed by none of the keys, or that a newer one is in the store.",
+     "zYf", "text|json", NULL},
+    {"pull", "-o FILE --trust KEY... [--store FILE]", "gets the bundle that is in the fleet's store",
+     "FILE must not be there. Exit status 1 means that there is none, or that none of the keys signed it.", "zoYf",
+     "text|json", NULL},
+    {"fleet", "[--wait REVISION [--timeout SECONDS]] [--store FILE]",
+     "lists the nodes: what each enforces, since when, and what is wrong",
+     "Exit status 1 means that some node is not heard, drifts, or has not got the bundle that is in the store, or, "
+     "with\n"
+     "--wait, REVISION; a node that is not heard is not waited for. --forget takes one out for good.",
+     "zVXmf", "text|json", NULL},
 };
 const size_t fleet_subcommand_count = sizeof fleet_subcommands / sizeof *fleet_subcommands;

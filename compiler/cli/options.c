@@ -54,6 +54,9 @@ static const struct {
     {'Y', "trust", "KEY", "a public key, or the file of one, that is trusted; repeatable"},
     {'R', "revision", "N", "the bundle's number, from 1 to 2^64-1; daemons go to larger ones only"},
     {'g', "staged", NULL, "a node takes it only when a signed release says so"},
+    {'z', "store", "FILE", "the fleet's etcd store (" DEFAULT_STORE ")"},
+    {'V', "wait", "REVISION", "wait until every node has this bundle, or a newer one, in force"},
+    {'X', "forget", "NODE", "take a node out of the fleet that will not come back, and its workloads"},
     {'v', "verbose", NULL, "say what was passed over, or what passed"},
 };
 enum { OPTION_COUNT = sizeof options / sizeof *options };
@@ -149,7 +152,8 @@ static int store(struct arguments *arguments, char letter, const char *value)
 	    {'k', &arguments->confirm_text, NULL}, {'q', &arguments->after, NULL},
 	    {'Q', &arguments->accept, NULL},	   {'r', NULL, &arguments->write},
 	    {'K', &arguments->key, NULL},	   {'R', &arguments->revision, NULL},
-	    {'g', NULL, &arguments->staged},
+	    {'g', NULL, &arguments->staged},	   {'z', &arguments->store, NULL},
+	    {'V', &arguments->wait, NULL},	   {'X', &arguments->forget, NULL},
 	};
 	if (letter == 'i') {
 		if (arguments->inventory_count == PATHS_MAX)

@@ -85,28 +85,30 @@ static int show(const struct arguments *arguments, struct arena *arena, const st
 	return EXIT_YES;
 }
 
+int bundle_verify(const struct arguments *arguments, struct arena *arena, struct bundle *bundle, const char *name,
+		  const void *bytes, size_t length)
+{
+	struct trust trust;
+	if (trust_read(&trust, arena, arguments) != 0)
+		return EXIT_PROBLEM;
+	const char *wrong = bundle_open(bundle, arena, bytes, length, &trust);
+	if (wrong == NULL)
+		return 0;
+	problem("%s: %s", name, wrong);
+	return EXIT_NO;
+}
+
 int bundle_run(const struct arguments *arguments)
 {
 	if (arguments->word_count != 1)
 		return problem("bundle takes one FILE");
 	struct arena *arena = arena_create();
-	struct trust trust;
 	struct bundle bundle;
 	uint8_t *bytes = NULL;
 	size_t length;
-	int status = trust_read(&trust, arena, arguments);
-	if (status == 0) {
-		const char *wrong = bundle_read(arguments->words[0], arena, &bytes, &length);
-		if (wrong != NULL)
-			status = problem("%s: %s", arguments->words[0], wrong);
-	}
-	if (status == 0) {
-		const char *wrong = bundle_open(&bundle, arena, bytes, length, &trust);
-		if (wrong != NULL) {
-			problem("%s: %s", arguments->words[0], wrong);
-			status = EXIT_NO;
-		}
-	}
+	const char *name = arguments->words[0], *wrong = bundle_read(name, arena, &bytes, &length);
+	int status = wrong != NULL ? problem("%s: %s", name, wrong)
+				   : bundle_verify(arguments, arena, &bundle, name, bytes, length);
 	if (status == 0)
 		status = show(arguments, arena, &bundle, length);
 	free(bytes);

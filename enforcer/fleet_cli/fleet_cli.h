@@ -15,6 +15,14 @@ void bundle_print(const struct arguments *arguments, const struct bundle *bundle
  * what went wrong, in `arena`. */
 const char *bundle_unpack(const struct bundle *bundle, struct arena *arena, const char *directory);
 
+/* The bundle of these bytes, where a trusted key signed it. Returns 0, EXIT_NO where none did, or EXIT_PROBLEM, after
+ * saying why; `name` is where the bytes are from. */
+int bundle_verify(const struct arguments *arguments, struct arena *arena, struct bundle *bundle, const char *name,
+		  const void *bytes, size_t length);
+
+int push_run(const struct arguments *arguments);
+int pull_run(const struct arguments *arguments);
+int fleet_nodes_run(const struct arguments *arguments);
 int keygen_run(const struct arguments *arguments);
 int sign_run(const struct arguments *arguments);
 int bundle_run(const struct arguments *arguments);
