@@ -204,8 +204,9 @@ static const char *error_of(const struct etcd *etcd, size_t endpoint, const stru
 		said = json_string_value(json_object_get(body, "error"));
 	if (answer->error != NULL)
 		said = answer->error;
-	snprintf(text, size, "%s: %s (HTTP status %d)", etcd->settings->endpoints[endpoint],
-		 said != NULL ? said : "an answer that is none of etcd's", answer->status);
+	if (said == NULL) /* refused before it came to the gateway */
+		said = answer->length > 0 ? answer->body : "an answer that is none of etcd's";
+	snprintf(text, size, "%s: %.300s (HTTP status %d)", etcd->settings->endpoints[endpoint], said, answer->status);
 	json_decref(body);
 	return text;
 }

@@ -8,6 +8,8 @@
 
 #include "compiler/report/verdict_report.h"
 
+#include <ringfence/diagnostic.h>
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,8 +75,11 @@ static void on_problem(void *context, const char *text)
 	struct fleet *fleet = context;
 	if (text != NULL && fleet->problem == NULL)
 		fleet->since = (int64_t)time(NULL);
-	if (text != NULL && fleet->problem == NULL)
-		fprintf(stderr, "ringfenced: fleet: cannot publish: %s\n", text);
+	if (text != NULL && fleet->problem == NULL) {
+		fputs("ringfenced: fleet: cannot publish: ", stderr);
+		escape_print(stderr, text, strlen(text));
+		fputc('\n', stderr);
+	}
 	if (text == NULL && fleet->problem != NULL)
 		fprintf(stderr, "ringfenced: fleet: published again\n");
 	free(fleet->problem);

@@ -5,6 +5,8 @@
 #include "enforcer/sources/fleet.h"
 #include "enforcer/sources/source.h"
 
+#include <ringfence/diagnostic.h>
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,6 +101,14 @@ static void on_heard(void *context)
 	running->sources->changed(running->sources->context);
 }
 
+/* On stderr, whatever others put into the text. */
+static void say(const struct running *running, const char *text, const char *more)
+{
+	fprintf(stderr, "ringfenced: source %s: ", running->kind->name);
+	escape_print(stderr, text, strlen(text));
+	fprintf(stderr, "%s\n", more);
+}
+
 static void on_problem(void *context, const char *text)
 {
 	struct running *running = context;
@@ -106,12 +116,11 @@ static void on_problem(void *context, const char *text)
 		return;
 	time_t now = time(NULL);
 	if (text != NULL && (running->problem == NULL || now - running->said >= SAY_AGAIN_S)) {
-		fprintf(stderr, "ringfenced: source %s: %s; its workloads stay as they were\n", running->kind->name,
-			text);
+		say(running, text, "; its workloads stay as they were");
 		running->said = now;
 	}
 	if (text == NULL && running->problem != NULL)
-		fprintf(stderr, "ringfenced: source %s: well again\n", running->kind->name);
+		say(running, "well again", "");
 	if (text == NULL || running->problem == NULL)
 		running->since = text != NULL ? (int64_t)now : 0;
 	free(running->problem);
@@ -143,7 +152,7 @@ static void on_refused(void *context, const char *const *texts, size_t count)
 		if (now[i] == NULL)
 			abort();
 		if (!was_refused(running->refused, running->refused_count, texts[i]))
-			fprintf(stderr, "ringfenced: source %s: %s\n", running->kind->name, texts[i]);
+			say(running, texts[i], "");
 	}
 	forget_refused(running);
 	memcpy(running->refused, now, kept * sizeof *now);

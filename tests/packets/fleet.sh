@@ -162,10 +162,23 @@ check "node-b is there again" await 20 store_holds node-b/shop/web8
 allowed web8 api1 8080 tcp "after all is there again"
 check "nothing is left to tell" await 20 status_has '"source":"etcd","told":true,"since":null,"problem":null,"refused":\[\]'
 
-# ---- a node is taken out for good ----
+# ---- what a person sees of it ----
 
+fleet() { on node "$RINGFENCE" fleet --store "$WORK/store.yaml" "$@"; }
+store_file
+code_of 0 "fleet: all is well" fleet
+printed "both nodes are listed" '^node-a .* ok$'
+printed "and how many there are" '^2 nodes, 0 of them not heard$'
+code_of 2 "a node that is alive is not taken out" fleet --forget node-b
+said "that is told" 'the node node-b is alive'
 stop "$B_PID"
-store put /ringfence/workloads/node-b gone >/dev/null
+for lease in $(store lease list | grep -E '^[0-9a-f]{8,}'); do
+	store lease timetolive "$lease" --keys | grep -q node-b && store lease revoke "$lease" >/dev/null
+done
+code_of 1 "fleet: a node is not heard" fleet
+printed "which, is listed" '^node-b .* not heard$'
+code_of 0 "fleet --forget" fleet --forget node-b
+printed "it is taken out" '^node-b is no part of the fleet any more$'
 check "workloads of a node that an operator took out are gone" await 5 count_is 3
 denied web8 api1 8080 tcp "its node was taken out"
 

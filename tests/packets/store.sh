@@ -7,7 +7,8 @@ STORE_PIDS=()
 
 # A certificate of the store's authority: NAME and the subject's alternative names.
 store_certificate() { # NAME SAN
-	openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$WORK/$1.key" -subj "/CN=$1" \
+	# Without a common name: with users, etcd refuses requests by JSON from whoever has one (it would be the user).
+	openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$WORK/$1.key" -subj "/O=$1" \
 		-out "$WORK/$1.csr" 2>/dev/null
 	openssl x509 -req -in "$WORK/$1.csr" -CA "$WORK/ca.pem" -CAkey "$WORK/ca.key" -CAcreateserial -days 2 \
 		-extfile <(echo "subjectAltName=$2") -out "$WORK/$1.pem" 2>/dev/null
@@ -61,4 +62,16 @@ store_source() { # ADDRESS
 	local endpoints= i
 	for ((i = 1; i <= STORE_MEMBERS; i++)); do endpoints+="${endpoints:+, }\"https://$1:2${i}79\""; done
 	echo "  - {source: etcd, endpoints: [$endpoints], ca: $WORK/ca.pem, certificate: $WORK/client.pem, key: $WORK/client.key${STORE_USER:-}}"
+}
+
+# What the commands of a person read: $WORK/store.yaml.
+store_file() {
+	local endpoints= i
+	for ((i = 1; i <= STORE_MEMBERS; i++)); do endpoints+="${endpoints:+, }\"https://127.0.0.1:2${i}79\""; done
+	cat >"$WORK/store.yaml" <<-END
+		endpoints: [$endpoints]
+		ca: $WORK/ca.pem
+		certificate: $WORK/client.pem
+		key: $WORK/client.key
+	END
 }
