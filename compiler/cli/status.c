@@ -381,6 +381,24 @@ static void print_left_out(const json_t *answer, const char *key)
 		printf("    and %lld more\n", number_of(answer, key));
 }
 
+static void print_unheard(const json_t *answer)
+{
+	size_t i;
+	json_t *item;
+	if (json_array_size(list_of(answer, "sources")) == 0)
+		return;
+	puts("sources: not heard, so that what they told last is enforced");
+	json_array_foreach(list_of(answer, "sources"), i, item)
+	{
+		print_words("    ", item, "source");
+		if (!json_is_true(json_object_get(item, "told")))
+			printf(", which has told nothing yet");
+		print_words(", since ", item, "since");
+		print_words(": ", item, "problem");
+		putchar('\n');
+	}
+}
+
 static void print_strangers(const json_t *answer)
 {
 	size_t i;
@@ -424,8 +442,8 @@ static void print_bypass(const json_t *answer)
 
 int drift_run(const struct arguments *arguments)
 {
-	static void (*const sections[])(const json_t *answer) = {print_events, print_table, print_policy,
-								 print_strangers, print_bypass};
+	static void (*const sections[])(const json_t *answer) = {print_events,	print_table,	 print_policy,
+								 print_unheard, print_strangers, print_bypass};
 	json_t *answer = ask(arguments, "drift");
 	if (answer == NULL)
 		return EXIT_PROBLEM;

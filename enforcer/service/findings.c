@@ -5,6 +5,7 @@
 #include "enforcer/service/findings.h"
 
 #include "enforcer/service/bypasses.h"
+#include "enforcer/service/sources.h"
 #include "enforcer/service/strangers.h"
 
 #include <ringfence/arena.h>
@@ -351,17 +352,19 @@ void findings_tick(struct findings *findings)
 static json_t *list_kinds(const struct findings *findings)
 {
 	char why[1];
-	json_t *kinds = json_array();
+	json_t *kinds = json_array(), *unheard = sources_json(findings->daemon->sources, true);
 	const struct {
 		const char *word;
 		bool there;
 	} all[] = {{"table", findings->daemon->differs},
 		   {"policy", daemon_is_stale(findings->daemon, why, sizeof why)},
+		   {"sources", json_array_size(unheard) > 0},
 		   {"workloads", findings->strangers.count > 0},
 		   {"bypass", findings->bypasses.count > 0}};
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		if (all[i].there)
 			json_array_append_new(kinds, json_string(all[i].word));
+	json_decref(unheard);
 	return kinds;
 }
 
@@ -401,6 +404,7 @@ void findings_add_drift(struct findings *findings, json_t *answer, bool anew)
 	json_object_set_new(answer, "drift", json_boolean(json_array_size(kinds) > 0));
 	json_object_set_new(answer, "kinds", kinds);
 	json_object_set_new(answer, "policy", policy_json(findings->daemon));
+	json_object_set_new(answer, "sources", sources_json(findings->daemon->sources, true));
 	json_object_set_new(answer, "workloads", strangers_json(&findings->strangers));
 	json_object_set_new(answer, "workloads_left_out", json_integer((json_int_t)findings->strangers.left_out));
 	json_object_set_new(answer, "bypass", bypasses_json(&findings->bypasses));

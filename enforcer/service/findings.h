@@ -1,5 +1,5 @@
-/* Drift that is not in the table: an older policy than was given, workloads that no source names, and what would defeat
- * the table without touching it. All of it is told, and nothing of it repaired. */
+/* Drift that is not in the table: an older policy than was given, sources that cannot be heard, workloads that no
+ * source names, and what would defeat the table without touching it. All of it is told, and nothing of it repaired. */
 #ifndef ENFORCER_SERVICE_FINDINGS_H
 #define ENFORCER_SERVICE_FINDINGS_H
 
@@ -27,8 +27,8 @@ void findings_tick(struct findings *findings);
 void findings_hear_other(void *context, const struct monitor_other *other);
 void findings_hear_denial(void *context, const struct event *event);
 
-/* Adds what was found to the answer of daemon_drift: `kinds`, `policy`, `workloads` and `bypass`; `drift` is then
- * whether there is any kind. `anew`: looks at everything first. */
+/* Adds what was found to the answer of daemon_drift: `kinds`, `policy`, `sources`, `workloads` and `bypass`; `drift` is
+ * then whether there is any kind. `anew`: looks at everything first. */
 void findings_add_drift(struct findings *findings, json_t *answer, bool anew);
 
 /* Adds `kinds` to the object `drift` of daemon_status, as they were found last. */

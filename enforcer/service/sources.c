@@ -5,6 +5,8 @@
 #include "enforcer/sources/fleet.h"
 #include "enforcer/sources/source.h"
 
+#include "compiler/report/verdict_report.h"
+
 #include <ringfence/diagnostic.h>
 
 #include <errno.h>
@@ -245,4 +247,32 @@ void sources_view(const struct sources *sources, void (*call)(void *context, con
 						 running->refused_count};
 		call(context, &view);
 	}
+}
+
+struct listing {
+	json_t *list;
+	bool unheard; /* only those that cannot be heard */
+};
+
+static void add_source(void *context, const struct source_view *view)
+{
+	char since[32];
+	const struct listing *listing = context;
+	if (listing->unheard && view->problem == NULL && view->told)
+		return;
+	json_t *refused = json_array();
+	for (size_t i = 0; i < view->refused_count; i++)
+		json_array_append_new(refused, text_json(view->refused[i]));
+	json_array_append_new(listing->list,
+			      json_pack("{s:s, s:b, s:o, s:o, s:o}", "source", view->name, "told", view->told, "since",
+					view->since != 0 ? json_string(time_print(view->since, since)) : json_null(),
+					"problem", view->problem != NULL ? text_json(view->problem) : json_null(),
+					"refused", refused));
+}
+
+json_t *sources_json(const struct sources *sources, bool unheard)
+{
+	const struct listing listing = {json_array(), unheard};
+	sources_view(sources, add_source, (void *)&listing);
+	return listing.list;
 }

@@ -34,4 +34,8 @@ struct source_view {
 void sources_view(const struct sources *sources, void (*call)(void *context, const struct source_view *view),
 		  void *context);
 
+/* The same as JSON, for `status`; `unheard`: only those that cannot be heard, or have not told yet, for `drift`. The
+ * caller's. */
+json_t *sources_json(const struct sources *sources, bool unheard);
+
 #endif

@@ -123,6 +123,9 @@ allowed web8 api1 8080 tcp "and with this one"
 
 store_stop KILL
 check "a store that is gone is told" await 10 unheard
+code_of 1 "that is drift" tell drift
+printed "of a kind of its own" '^sources: not heard'
+printed "which names it" '^    etcd, since .*: https://127.0.0.1:2179: '
 allowed web8 api1 8080 tcp "the store is gone"
 denied web9 api1 8080 tcp "the store is gone"
 b_workload web9 9 'app: web'
