@@ -66,22 +66,34 @@ static json_int_t sum_of(const json_t *left_out)
 	return number_of(left_out, "rate") + number_of(left_out, "lost") + number_of(left_out, "foreign");
 }
 
-/* Of all records since the daemon began, however few of the events were asked for. */
+/* Of all packets that the rules denied, and of all records since the daemon began, however few of the events were asked
+ * for. */
 static void print_left_out(struct telling *telling, const json_t *answer)
 {
-	const json_t *left_out = json_object_get(answer, "left_out");
-	json_int_t sum = sum_of(left_out);
+	const json_t *left_out = json_object_get(answer, "left_out"), *denied = json_object_get(answer, "denied");
+	json_int_t of_records = sum_of(left_out), sum = of_records + number_of(denied, "left_out");
 	if (sum == telling->left_out || (telling->polls++ < LEFT_OUT_POLLS && telling->left_out > 0))
 		return;
 	telling->left_out = sum;
 	telling->polls = 0;
-	if (format_is(telling->arguments, "json"))
-		printf("{\"version\":1,\"records\":%lld,\"left_out\":%lld}\n", (long long)number_of(answer, "records"),
-		       (long long)sum);
-	else
+	if (format_is(telling->arguments, "json")) {
+		json_t *line =
+		    json_pack("{s:i, s:O, s:I, s:{s:I, s:I}}", "version", 1, "records",
+			      json_object_get(answer, "records"), "left_out", of_records, "denied", "packets",
+			      number_of(denied, "packets"), "left_out", number_of(denied, "left_out"));
+		json_dumpf(line, stdout, JSON_COMPACT);
+		putchar('\n');
+		json_decref(line);
+		return;
+	}
+	if (number_of(denied, "left_out") > 0)
+		printf("left out of %lld denied packets: %lld, by the limits of rules\n",
+		       (long long)number_of(denied, "packets"), (long long)number_of(denied, "left_out"));
+	if (of_records > 0)
 		printf("left out of %lld records: %lld (over the rate %lld, lost %lld, not understood %lld)\n",
-		       (long long)number_of(answer, "records"), (long long)sum, (long long)number_of(left_out, "rate"),
-		       (long long)number_of(left_out, "lost"), (long long)number_of(left_out, "foreign"));
+		       (long long)number_of(answer, "records"), (long long)of_records,
+		       (long long)number_of(left_out, "rate"), (long long)number_of(left_out, "lost"),
+		       (long long)number_of(left_out, "foreign"));
 }
 
 /* Returns false for an answer that is none of ours. */

@@ -132,6 +132,18 @@ static long long number_of(const json_t *object, const char *key)
 	return (long long)json_integer_value(json_object_get(object, key));
 }
 
+/* Of an older daemon nothing. */
+static void print_denied(const json_t *denied)
+{
+	if (!json_is_object(denied))
+		return;
+	printf("denied      %lld packets, of which %lld were logged and %lld left out by the limits of rules",
+	       number_of(denied, "packets"), number_of(denied, "logged"), number_of(denied, "left_out"));
+	if (number_of(denied, "audited") > 0)
+		printf("; %lld let through in audit mode", number_of(denied, "audited"));
+	putchar('\n');
+}
+
 static void print_observe(const json_t *observe)
 {
 	const json_t *left_out = json_object_get(observe, "left_out");
@@ -276,6 +288,7 @@ int status_run(const struct arguments *arguments)
 		       (long long)json_integer_value(json_object_get(answer, "generation")), text_of(answer, "since"));
 		printf("workloads   %lld\n", (long long)json_integer_value(json_object_get(answer, "workloads")));
 		print_drift(drift);
+		print_denied(json_object_get(answer, "denied"));
 		print_observe(json_object_get(answer, "observe"));
 		print_incidents(answer);
 		print_rollback(rollback);

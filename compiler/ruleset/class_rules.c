@@ -209,7 +209,7 @@ static void add_rate_rules(const struct class_rules *r, uint8_t protocol)
 static void add_over_rules(const struct class_rules *r, uint8_t protocol)
 {
 	const char *reason = allow_origin(r, "rate ");
-	log_some(&r->w, match_group(r, protocol), LOG_RATE, LOG_BURST, denial(&r->w, reason));
+	log_denial(&r->w, match_group(r, protocol), r->w.denied, reason);
 	finish_rule(&r->w, match_group(r, protocol), STATEMENT_GOTO, dead_end(&r->w, r->w.denied));
 }
 

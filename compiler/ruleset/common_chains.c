@@ -141,7 +141,7 @@ static void add_audit(struct lowering *l)
 {
 	const struct writing w = begin(l, own(l, "audit"));
 	struct rule *rule = add_rule(&w, "would be denied");
-	add_statement(&w, rule, STATEMENT_COUNTER);
+	count_denial(&w, rule, DENIAL_AUDITED);
 	finish_rule(&w, rule, STATEMENT_RETURN, NULL);
 }
 
@@ -159,7 +159,7 @@ static void add_reject(struct lowering *l)
 		limit->rate = ANSWER_RATE;
 		limit->seconds = 1;
 		limit->burst = ANSWER_BURST;
-		add_statement(&w, rule, STATEMENT_COUNTER);
+		count_denial(&w, rule, DENIAL_DENIED);
 		finish_rule(&w, rule, (enum statement_kind)kind, NULL);
 	}
 	finish_rule(&w, add_rule(&w, "denied, without an answer"), STATEMENT_GOTO, dead_end(&w, DENIED_DROP));
@@ -196,7 +196,7 @@ static void add_dead_ends(struct lowering *l)
 	};
 	const struct writing w = begin(l, own(l, "deny"));
 	struct rule *rule = add_rule(&w, "every denial ends here");
-	add_statement(&w, rule, STATEMENT_COUNTER);
+	count_denial(&w, rule, DENIAL_DENIED);
 	finish_rule(&w, rule, STATEMENT_DROP, NULL);
 	if (world_denies_by(&l->world, DENIED_REJECT))
 		add_reject(l);
@@ -227,7 +227,7 @@ static void add_martians(const struct writing *w, size_t family, enum field sour
 			match(w, rule, STATEMENT_EQUAL, fields[i], loopback6);
 		match(w, rule, STATEMENT_UNEQUAL, FIELD_IIFNAME, lo);
 		match(w, rule, STATEMENT_UNEQUAL, FIELD_OIFNAME, lo);
-		add_statement(w, rule, STATEMENT_COUNTER);
+		count_denial(w, rule, DENIAL_DENIED);
 		finish_rule(w, rule, STATEMENT_DROP, NULL);
 	}
 }

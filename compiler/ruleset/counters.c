@@ -4,11 +4,16 @@
  * What a class lets pass is counted where it finds it, and costs no look-up of its own. A set that comes from one allow
  * has one counter, which its rules name. In one of several allows each element names the counter of its allow; of those
  * that open the same, the first in the order of their keys. So each packet counts for one allow that lets it pass, and
- * whoever deletes allows that do not count closes nothing that was used. */
+ * whoever deletes allows that do not count closes nothing that was used.
+ *
+ * What is denied has counters in the same way, which are always there: whoever has rules can be asked of it. */
 #include "compiler/ruleset/lowering.h"
 
 #include <stdio.h>
 #include <string.h>
+
+const char *const denial_counters[DENIAL_COUNTS] = {
+    [DENIAL_DENIED] = "denied", [DENIAL_LOGGED] = "logged", [DENIAL_AUDITED] = "audited"};
 
 void counter_name(char name[COUNTER_NAME_SIZE], const struct allow *allow)
 {
@@ -110,6 +115,8 @@ void counters_sweep(struct lowering *l, struct transaction *transaction)
 
 void counters_list(const struct lowering *l, struct arena *arena, struct ruleset *ruleset)
 {
+	for (size_t i = 0; i < DENIAL_COUNTS; i++)
+		*arena_push(arena, ruleset->counters, ruleset->counter_count) = denial_counters[i];
 	for (struct counter *counter = l->counters; counter != NULL; counter = counter->hh.next)
 		if (counter->there)
 			*arena_push(arena, ruleset->counters, ruleset->counter_count) = counter->name;

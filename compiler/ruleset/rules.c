@@ -104,22 +104,31 @@ const char *dead_end(const struct writing *w, enum denied denied)
 	return own_name(w->arena, w->generation, names[denied]);
 }
 
-const char *denial(const struct writing *w, const char *reason)
+void count_denial(const struct writing *w, struct rule *rule, enum denial_count kind)
 {
-	return arena_printf(w->arena, "ringfence %s %s ", w->denied == DENIED_AUDIT ? "audit" : "deny", reason);
+	add_statement(w, rule, STATEMENT_COUNT)->text = denial_counters[kind];
+}
+
+void log_denial(const struct writing *w, struct rule *rule, enum denied denied, const char *reason)
+{
+	bool audit = denied == DENIED_AUDIT;
+	log_some(w, rule, LOG_RATE, LOG_BURST,
+		 arena_printf(w->arena, "ringfence %s %s ", audit ? "audit" : "deny", reason));
+	if (!audit)
+		count_denial(w, rule, DENIAL_LOGGED);
 }
 
 void deny(const struct writing *w, const char *reason, const char *comment)
 {
-	log_some(w, add_rule(w, comment), LOG_RATE, LOG_BURST, denial(w, reason));
+	log_denial(w, add_rule(w, comment), w->denied, reason);
 	finish_rule(w, add_rule(w, comment), STATEMENT_GOTO, dead_end(w, w->denied));
 }
 
 void close_off(const struct writing *w, const char *reason, const char *comment)
 {
-	log_some(w, add_rule(w, comment), LOG_RATE, LOG_BURST, arena_printf(w->arena, "ringfence deny %s ", reason));
+	log_denial(w, add_rule(w, comment), DENIED_DROP, reason);
 	struct rule *rule = add_rule(w, comment);
-	add_statement(w, rule, STATEMENT_COUNTER);
+	count_denial(w, rule, DENIAL_DENIED);
 	finish_rule(w, rule, STATEMENT_DROP, NULL);
 }
 

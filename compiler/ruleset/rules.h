@@ -49,11 +49,15 @@ void finish_rule(const struct writing *w, struct rule *rule, enum statement_kind
 /* A record for the log group, so many in a second and no more. */
 void log_some(const struct writing *w, struct rule *rule, uint32_t rate, uint32_t burst, const char *text);
 
+/* Counts a packet. */
+void count_denial(const struct writing *w, struct rule *rule, enum denial_count kind);
+
 /* The name of the chain where denials end that become `denied`: gN_deny, gN_reject or gN_audit. */
 const char *dead_end(const struct writing *w, enum denied denied);
 
-/* What the record of a denial begins with; in audit mode it is one that is let through. */
-const char *denial(const struct writing *w, const char *reason);
+/* A record of a denial that becomes `denied`, and the counting of it; in audit mode it is of one that is let through.
+ */
+void log_denial(const struct writing *w, struct rule *rule, enum denied denied, const char *reason);
 
 /* The tail of every denial: a bounded log record that says why, then the end that they have in common. */
 void deny(const struct writing *w, const char *reason, const char *comment);

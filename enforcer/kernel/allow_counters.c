@@ -1,5 +1,6 @@
-/* A dump of the objects of our table. nf_tables works inside of sendmsg and recvmsg, so there is always something to
- * read until the request has been answered; counters that are being added or deleted mean another try. */
+/* A dump of the objects of our table, or questions for single ones. nf_tables works inside of sendmsg and recvmsg, so
+ * there is always something to read until the request has been answered; counters that are being added or deleted mean
+ * another try. */
 #include "enforcer/kernel/allow_counters.h"
 
 #include "enforcer/kernel/socket.h"
@@ -31,9 +32,13 @@ static uint64_t number(const struct nlattr *attribute)
 	return mnl_attr_get_payload_len(attribute) == sizeof(uint64_t) ? be64toh(mnl_attr_get_u64(attribute)) : 0;
 }
 
-static bool is_counter_name(const char *name, size_t length)
+static bool is_counter_name(const char *name)
 {
-	return length == COUNTER_NAME_SIZE - 1 && name[0] == 'a' && strspn(name + 1, "0123456789abcdef") == length - 1;
+	for (size_t i = 0; i < DENIAL_COUNTS; i++)
+		if (strcmp(name, denial_counters[i]) == 0)
+			return true;
+	return strlen(name) == COUNTER_NAME_SIZE - 1 && name[0] == 'a' &&
+	       strspn(name + 1, "0123456789abcdef") == COUNTER_NAME_SIZE - 2;
 }
 
 static void read_values(struct allow_counter *counter, const struct nlattr *data)
@@ -56,12 +61,11 @@ static void take_object(struct reading *reading, const struct nlmsghdr *message)
 	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg))
 	{
 		const char *text = mnl_attr_get_payload(attribute);
-		size_t size = mnl_attr_get_payload_len(attribute), length;
+		size_t size = mnl_attr_get_payload_len(attribute);
 		switch (mnl_attr_get_type(attribute)) {
 		case NFTA_OBJ_NAME:
-			length = strnlen(text, size);
-			if (length < size && is_counter_name(text, length))
-				memcpy(counter.name, text, length);
+			if (strnlen(text, size) < size && is_counter_name(text))
+				memcpy(counter.name, text, strlen(text));
 			break;
 		case NFTA_OBJ_TYPE:
 			type = size == sizeof type ? ntohl(mnl_attr_get_u32(attribute)) : type;
@@ -90,14 +94,19 @@ static void take_table(struct reading *reading, const struct nlmsghdr *message)
 	}
 }
 
-/* Sends a question, and calls for each message of the answer. Returns 0 or a negative errno. */
-static int ask(struct reading *reading, uint16_t type, uint16_t flags,
+/* Sends a question, about the counter `name` where it is not NULL, and calls for each message of the answer. Returns 0
+ * or a negative errno. */
+static int ask(struct reading *reading, uint16_t type, uint16_t flags, const char *name,
 	       void (*take)(struct reading *reading, const struct nlmsghdr *message))
 {
 	_Alignas(struct nlmsghdr) char room[256], answer[ANSWER_SIZE];
 	uint32_t sequence = reading->kernel->sequence++;
 	struct nlmsghdr *question = nftnl_nlmsg_build_hdr(room, type, NFPROTO_INET, flags, sequence);
 	mnl_attr_put_strz(question, NFTA_OBJ_TABLE, RULESET_TABLE); /* 1 in a question for a table, too */
+	if (name != NULL) {
+		mnl_attr_put_strz(question, NFTA_OBJ_NAME, name);
+		mnl_attr_put_u32(question, NFTA_OBJ_TYPE, htonl(NFT_OBJECT_COUNTER));
+	}
 	struct iovec whole = {question, question->nlmsg_len};
 	int error = kernel_send(reading->kernel, &whole, 1);
 	for (bool over = error != 0; !over;) {
@@ -127,13 +136,23 @@ int allow_counters_read(struct kernel *kernel, void (*call)(void *context, const
 {
 	for (int i = 0; i < TRIES; i++) {
 		struct reading reading = {.kernel = kernel, .call = call, .context = context};
-		int error = ask(&reading, NFT_MSG_GETTABLE, 0, take_table);
+		int error = ask(&reading, NFT_MSG_GETTABLE, 0, NULL, take_table);
 		if (error == 0)
-			error = ask(&reading, NFT_MSG_GETOBJ, NLM_F_DUMP, take_object);
+			error = ask(&reading, NFT_MSG_GETOBJ, NLM_F_DUMP, NULL, take_object);
 		if (error == -ENOENT)
 			return 0;
 		if (error != 0 || !reading.interrupted)
 			return error;
 	}
 	return -EAGAIN;
+}
+
+int denial_counters_read(struct kernel *kernel, void (*call)(void *context, const struct allow_counter *counter),
+			 void *context)
+{
+	struct reading reading = {.kernel = kernel, .call = call, .context = context};
+	int error = ask(&reading, NFT_MSG_GETTABLE, 0, NULL, take_table);
+	for (size_t i = 0; i < DENIAL_COUNTS && (error == 0 || error == -ENOENT); i++)
+		error = ask(&reading, NFT_MSG_GETOBJ, 0, denial_counters[i], take_object);
+	return error != -ENOENT ? error : 0;
 }

@@ -1,4 +1,4 @@
-/* Reads the counters of allows from the kernel. */
+/* Reads the counters of allows, and of what is denied, from the kernel. */
 #ifndef ENFORCER_KERNEL_ALLOW_COUNTERS_H
 #define ENFORCER_KERNEL_ALLOW_COUNTERS_H
 
@@ -14,11 +14,15 @@ struct allow_counter {
 	uint64_t packets, bytes;
 };
 
-/* Calls for each counter of our table that is called as those of allows are; a table that is not there has none.
- * Returns 0 or a negative errno: -EAGAIN where the ruleset changed all the while, so that some may have been told
- * twice, or not.
+/* Calls for each counter of our table that is called as those of allows are, or as denial_counters; a table that is not
+ * there has none. Returns 0 or a negative errno: -EAGAIN where the ruleset changed all the while, so that some may have
+ * been told twice, or not.
  */
 int allow_counters_read(struct kernel *kernel, void (*call)(void *context, const struct allow_counter *counter),
 			void *context);
+
+/* The same of denial_counters alone, so that it costs the same however many allows there are. */
+int denial_counters_read(struct kernel *kernel, void (*call)(void *context, const struct allow_counter *counter),
+			 void *context);
 
 #endif

@@ -711,7 +711,7 @@ static void tell_operation(struct telling *t, const struct operation *operation)
 		tell(t, DAMAGE_FOREIGN, operation->name, "set %s is none of ours", operation->name);
 		break;
 	case OPERATION_ADD_COUNTER:
-		tell(t, DAMAGE_CHANGED, operation->name, "counter %s of an allow is gone", operation->name);
+		tell(t, DAMAGE_CHANGED, operation->name, "counter %s is gone", operation->name);
 		break;
 	case OPERATION_DELETE_COUNTER:
 		tell(t, DAMAGE_FOREIGN, operation->name, "counter %s is none of ours", operation->name);

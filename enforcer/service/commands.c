@@ -21,6 +21,7 @@ static json_t *status(void *context, const struct access_peer *peer, json_t *req
 	(void)peer;
 	(void)request;
 	json_t *object = daemon_status(commands->daemon);
+	json_object_set_new(object, "denied", usage_denials(commands->usage));
 	json_object_set_new(object, "observe", observing_status(commands->observing));
 	json_object_set_new(object, "state", keeping_status(commands->keeping));
 	json_object_set_new(object, "rollback", keeping_rollback_status(commands->keeping));
@@ -60,8 +61,12 @@ static json_t *drift(void *context, const struct access_peer *peer, json_t *requ
 
 static json_t *observe(void *context, const struct access_peer *peer, json_t *request)
 {
+	const struct commands *commands = context;
 	(void)peer;
-	return observing_answer(((struct commands *)context)->observing, request);
+	json_t *answer = observing_answer(commands->observing, request);
+	if (json_object_get(answer, "error") == NULL)
+		json_object_set_new(answer, "denied", usage_denials(commands->usage));
+	return answer;
 }
 
 static json_t *unused(void *context, const struct access_peer *peer, json_t *request)

@@ -4,6 +4,8 @@
 
 #include "enforcer/kernel/bypass.h"
 
+#include <ringfence/ruleset.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,6 +44,7 @@ struct counters {
 	uint64_t bypasses[BYPASS_KINDS]; /* of what would defeat the table without touching it, now */
 	int64_t checked_at;		 /* Unix time when it was last compared; 0: never */
 	double check_duration;		 /* seconds from the beginning to the end of that */
+	uint64_t denials[DENIAL_COUNTS]; /* packets, in all, when they were read last */
 };
 
 void histogram_add(struct histogram *histogram, double seconds);

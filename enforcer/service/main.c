@@ -653,11 +653,6 @@ static int open_sockets(struct loop *loop)
 					    .context = &loop->commands};
 	if ((error = control_create(&loop->control, loop->events, &setup)) < 0)
 		return fail(daemon->config.control_socket, error);
-	if ((error = pages_create(&loop->pages, loop->events, daemon)) < 0) {
-		fprintf(stderr, "ringfenced: cannot listen for metrics at %s: %s\n", daemon->config.metrics.text,
-			strerror(-error));
-		return error;
-	}
 	if ((error = findings_create(&loop->findings, loop->events, daemon)) < 0)
 		return fail("cannot look at the neighbours", error);
 	monitor_hear_others(loop->monitor, findings_hear_other, loop->findings);
@@ -671,6 +666,15 @@ static int start_following_usage(struct loop *loop)
 	if (error == 0)
 		error = usage_create(&loop->usage, loop->events, &loop->daemon, kernel, &loop->directory);
 	return error < 0 ? fail("cannot follow the use of allows", error) : 0;
+}
+
+static int start_pages(struct loop *loop)
+{
+	int error = pages_create(&loop->pages, loop->events, &loop->daemon, loop->usage);
+	if (error < 0)
+		fprintf(stderr, "ringfenced: cannot listen for metrics at %s: %s\n", loop->daemon.config.metrics.text,
+			strerror(-error));
+	return error;
 }
 
 static int start_observing(struct loop *loop)
@@ -701,7 +705,8 @@ static int start(struct loop *loop)
 		return -ENOENT;
 	if ((error = open_privileged(loop, &user)) < 0 || (error = open_sockets(loop)) < 0)
 		return error;
-	if ((error = start_observing(loop)) < 0 || (error = start_following_usage(loop)) < 0)
+	if ((error = start_observing(loop)) < 0 || (error = start_following_usage(loop)) < 0 ||
+	    (error = start_pages(loop)) < 0)
 		return error;
 	if ((error = keeping_create(&loop->keeping, loop->events, daemon, &loop->directory, loop->directory_problem)) <
 	    0)
@@ -765,10 +770,10 @@ static void finish(struct loop *loop)
 	daemon->sources = NULL;
 	watching_destroy(loop->watching);
 	confirming_destroy(loop->confirming);
+	pages_destroy(loop->pages);
 	usage_destroy(loop->usage);
 	keeping_destroy(loop->keeping);
 	control_destroy(loop->control);
-	pages_destroy(loop->pages);
 	observing_destroy(loop->observing);
 	audit_close(loop->audit);
 	state_directory_close(&loop->directory);

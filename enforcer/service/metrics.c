@@ -191,6 +191,23 @@ static double resyncs(const struct daemon *daemon)
 	return (double)daemon->resyncs;
 }
 
+/* ---- what it denies ---- */
+
+static double denied(const struct daemon *daemon)
+{
+	return (double)daemon->counters.denials[DENIAL_DENIED];
+}
+
+static double logged(const struct daemon *daemon)
+{
+	return (double)daemon->counters.denials[DENIAL_LOGGED];
+}
+
+static double audited(const struct daemon *daemon)
+{
+	return (double)daemon->counters.denials[DENIAL_AUDITED];
+}
+
 /* ---- the process, by the names that every exporter uses ---- */
 
 static double cpu_seconds(const struct daemon *daemon)
@@ -280,6 +297,12 @@ const struct metric metrics[] = {
 	  "Time that the last finished check took, other work in between included."),
     VALUE(GAUGE, "ringfence_last_check_timestamp_seconds", checked_at,
 	  "Unix time when the table was last compared with what it should be; 0 when it never was."),
+    VALUE(COUNTER, "ringfence_denied_packets_total", denied, "Packets that the rules denied."),
+    VALUE(COUNTER, "ringfence_denied_packets_logged_total", logged,
+	  "Denied packets that the rules logged; each rule leaves out what is over its limit."),
+    VALUE(COUNTER, "ringfence_audited_packets_total", audited,
+	  "Packets that would be denied and were let through, in audit mode; where both ends would deny one, it counts "
+	  "twice."),
     VALUE(COUNTER, "process_cpu_seconds_total", cpu_seconds, "User and system processor time in seconds."),
     VALUE(GAUGE, "process_resident_memory_bytes", resident_bytes, "Resident memory size in bytes."),
     VALUE(GAUGE, "process_open_fds", open_fds, "Number of open file descriptors."),

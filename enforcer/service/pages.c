@@ -10,6 +10,8 @@
 #include <stdlib.h>
 
 struct pages {
+	struct daemon *daemon;
+	struct usage_following *usage;
 	struct listener listener;
 	struct http *http;
 };
@@ -18,7 +20,9 @@ enum { OK = 200, UNAVAILABLE = 503 };
 
 static unsigned answer_metrics(void *context, FILE *body)
 {
-	metrics_print(body, context);
+	const struct pages *pages = context;
+	usage_read_denials(pages->usage);
+	metrics_print(body, pages->daemon);
 	return OK;
 }
 
@@ -32,7 +36,7 @@ static unsigned answer_health(void *context, FILE *body)
 static unsigned answer_readiness(void *context, FILE *body)
 {
 	char why[1024];
-	bool lacks = daemon_lacks(context, why, sizeof why);
+	bool lacks = daemon_lacks(((struct pages *)context)->daemon, why, sizeof why);
 	fprintf(body, "%s\n", lacks ? why : "ok");
 	return lacks ? UNAVAILABLE : OK;
 }
@@ -44,7 +48,7 @@ static const struct http_route routes[] = {
     {"/readyz", TEXT, answer_readiness},
 };
 
-int pages_create(struct pages **pages, sd_event *event, struct daemon *daemon)
+int pages_create(struct pages **pages, sd_event *event, struct daemon *daemon, struct usage_following *usage)
 {
 	*pages = NULL;
 	if (daemon->config.metrics.text == NULL)
@@ -52,10 +56,12 @@ int pages_create(struct pages **pages, sd_event *event, struct daemon *daemon)
 	struct pages *made = calloc(1, sizeof *made);
 	if (made == NULL)
 		return -ENOMEM;
+	made->daemon = daemon;
+	made->usage = usage;
 	int error = listener_open(&daemon->config.metrics, HTTP_CONNECTIONS_MAX, &made->listener);
 	if (error == 0)
 		error = http_create(&made->http, event, listener_take(&made->listener), routes,
-				    sizeof routes / sizeof *routes, daemon);
+				    sizeof routes / sizeof *routes, made);
 	if (error < 0) {
 		pages_destroy(made);
 		return error;

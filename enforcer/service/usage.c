@@ -79,25 +79,41 @@ static void save(struct usage_following *following)
 	saving_begin(following->saving, bytes);
 }
 
-static int read_counters(struct usage_following *following)
+/* What is done after each reading, and goes on with its error. */
+static int finish_reading(struct usage_following *following, int error)
 {
-	struct usage_reading reading = {&following->ledger, (int64_t)time(NULL)};
-	usage_begin(&following->ledger);
-	int error = allow_counters_read(following->kernel, take, &reading);
-	usage_end(&following->ledger, error == 0, reading.now);
+	for (size_t i = 0; i < DENIAL_COUNTS; i++) {
+		const struct usage *usage = usage_called(&following->ledger, denial_counters[i]);
+		following->daemon->counters.denials[i] = usage != NULL ? usage->packets : 0;
+	}
 	if (following->ledger.changed)
 		save(following);
 	if (error != 0 && error != following->problem)
-		fprintf(stderr, "ringfenced: cannot read the counters of allows: %s\n", strerror(-error));
+		fprintf(stderr, "ringfenced: cannot read the counters of allows and denials: %s\n", strerror(-error));
 	following->problem = error;
 	if (error == -EPROTO || error == -ENOBUFS) /* what is still to come is not the next answer */
 		kernel_reopen(following->kernel);
 	return error;
 }
 
+static int read_counters(struct usage_following *following)
+{
+	struct usage_reading reading = {&following->ledger, (int64_t)time(NULL)};
+	usage_begin(&following->ledger);
+	int error = allow_counters_read(following->kernel, take, &reading);
+	usage_end(&following->ledger, error == 0, reading.now);
+	return finish_reading(following, error);
+}
+
 void usage_read(struct usage_following *following)
 {
 	read_counters(following);
+}
+
+void usage_read_denials(struct usage_following *following)
+{
+	struct usage_reading reading = {&following->ledger, (int64_t)time(NULL)};
+	finish_reading(following, denial_counters_read(following->kernel, take, &reading));
 }
 
 static void close_counter(void *context, const char *counter)
@@ -177,6 +193,17 @@ void usage_destroy(struct usage_following *following)
 }
 
 /* ---- answers ---- */
+
+/* A packet is logged before it is denied, and the counters are read one after the other. */
+json_t *usage_denials(struct usage_following *following)
+{
+	const uint64_t *counts = following->daemon->counters.denials;
+	usage_read_denials(following);
+	uint64_t denied = counts[DENIAL_DENIED], logged = counts[DENIAL_LOGGED];
+	return json_pack("{s:I, s:I, s:I, s:I}", "packets", (json_int_t)denied, "logged", (json_int_t)logged,
+			 "left_out", (json_int_t)(denied > logged ? denied - logged : 0), "audited",
+			 (json_int_t)counts[DENIAL_AUDITED]);
+}
 
 static json_t *time_json(int64_t seconds)
 {

@@ -1,4 +1,5 @@
-/* Follows the use of allows: reads their counters from time to time, and keeps what it knows over restarts. */
+/* Follows the use of allows, and how much is denied: reads their counters from time to time, and keeps what it knows
+ * over restarts. */
 #ifndef ENFORCER_SERVICE_USAGE_H
 #define ENFORCER_SERVICE_USAGE_H
 
@@ -22,6 +23,13 @@ void usage_destroy(struct usage_following *following);
 
 /* Reads the counters. */
 void usage_read(struct usage_following *following);
+
+/* Reads those of what is denied, into the daemon's counters. */
+void usage_read_denials(struct usage_following *following);
+
+/* The same, and tells them: packets that were denied, of these how many were logged and how many left out, and how many
+ * audit mode let through. The caller's. */
+json_t *usage_denials(struct usage_following *following);
 
 /* Reads them, then sweeps (daemon_sweep): so nothing is deleted that was not read. */
 void usage_sweep(struct usage_following *following);

@@ -105,6 +105,9 @@ void usage_keep(struct usage_ledger *ledger, const struct policy *policy)
 	struct usage *usage, *next;
 	char name[COUNTER_NAME_SIZE];
 	usage_begin(ledger);
+	for (size_t i = 0; i < DENIAL_COUNTS; i++)
+		if ((usage = find(ledger, denial_counters[i])) != NULL)
+			usage->found = true;
 	for (size_t i = 0; i < policy->allow_count; i++) {
 		counter_name(name, policy->allows[i]);
 		usage = find(ledger, name);
@@ -122,6 +125,11 @@ const struct usage *usage_of(const struct usage_ledger *ledger, const struct all
 {
 	char name[COUNTER_NAME_SIZE];
 	counter_name(name, allow);
+	return find(ledger, name);
+}
+
+const struct usage *usage_called(const struct usage_ledger *ledger, const char *name)
+{
 	return find(ledger, name);
 }
 
@@ -189,7 +197,7 @@ static const char *get_row(struct usage_ledger *ledger, const uint8_t *from, boo
 	memcpy(name, from, sizeof name);
 	for (size_t i = 0; i < NUMBERS; i++)
 		numbers[i] = get_number(from + NUMBERS_OFFSET + 8 * i);
-	if (memchr(name, 0, sizeof name) != name + sizeof name - 1 || from[COUNTER_NAME_SIZE] > 1 ||
+	if (name[0] == 0 || memchr(name, 0, sizeof name) == NULL || from[COUNTER_NAME_SIZE] > 1 ||
 	    find(ledger, name) != NULL)
 		return "a counter has no name of its own";
 	struct usage *usage = add(ledger, name);

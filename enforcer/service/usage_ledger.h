@@ -1,4 +1,5 @@
-/* What is known of the use of allows: the counters of the kernel, added up over their own ends and beginnings.
+/* What is known of the use of allows, and of what was denied: the counters of the kernel, added up over their own ends
+ * and beginnings.
  *
  * A counter lives as long as its table, and is deleted when no workload of the node needs it. So that a missing hit
  * never looks like no hit, the ledger knows for each allow since when it has been watched without a gap: where a
@@ -37,7 +38,8 @@ struct usage_ledger {
 	bool changed; /* and not only counted on: an allow came or went, or there was a gap; the caller's to clear */
 };
 
-/* A reading: every counter is taken between the two. `whole`: none was left out, so one that is not found is gone. */
+/* A reading: every counter is taken between the two. `whole`: none was left out, so one that is not found is gone. One
+ * may also be taken alone. */
 void usage_begin(struct usage_ledger *ledger);
 void usage_take(struct usage_ledger *ledger, const struct allow_counter *counter, int64_t now);
 void usage_end(struct usage_ledger *ledger, bool whole, int64_t now);
@@ -45,11 +47,12 @@ void usage_end(struct usage_ledger *ledger, bool whole, int64_t now);
 /* The counter has been deleted, and nothing was counted since it was read last. */
 void usage_close(struct usage_ledger *ledger, const char *name);
 
-/* Forgets what is no allow of the policy. */
+/* Forgets what is no allow of the policy; what was denied stays. */
 void usage_keep(struct usage_ledger *ledger, const struct policy *policy);
 
-/* What is known of an allow; NULL: nothing. */
+/* What is known of an allow, and of a counter by its name; NULL: nothing. */
 const struct usage *usage_of(const struct usage_ledger *ledger, const struct allow *allow);
+const struct usage *usage_called(const struct usage_ledger *ledger, const char *name);
 
 /* What can be said of an allow and the last `window` seconds. */
 enum usage_judgement {

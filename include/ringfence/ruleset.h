@@ -194,6 +194,11 @@ struct ruleset *ruleset_lower(struct arena *arena, const struct world *world, co
 enum { COUNTER_NAME_SIZE = 14 };
 void counter_name(char name[COUNTER_NAME_SIZE], const struct allow *allow);
 
+/* Counters that every ruleset has: packets that were denied, by whatever rule; of these those that were logged, which
+ * the limit of each rule leaves few of; and what audit mode would have denied, once for each end. */
+enum denial_count { DENIAL_DENIED, DENIAL_LOGGED, DENIAL_AUDITED, DENIAL_COUNTS };
+extern const char *const denial_counters[DENIAL_COUNTS];
+
 /* The bytes that a counter begins with. Anybody may set counters back (`nft reset counters`), and nobody is told: one
  * that has fewer was. */
 #define COUNTER_BYTES_FIRST UINT64_C(1000000000000000000)

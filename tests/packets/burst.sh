@@ -18,15 +18,18 @@ adds_up() { counts | jq -e '.records == .reported + .left_out.rate + .left_out.l
 cpu() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }                    # PID; hundredths of a second
 memory() { awk -v of="$2:" '$1 == of { print $2 }' "/proc/$1/status"; } # PID VmRSS|VmHWM; KiB
 
-# Packets that the rules have denied, and those that somebody else's table logged.
-packets() { sed -nE 's/.*counter packets ([0-9]+).*/\1/p' | awk '{ n += $1 } END { print n + 0 }'; }
-denied_packets() { on node nft list chain inet ringfence "$(on node nft list chain inet ringfence dispatch | grep -oE 'g[0-9]+')_deny" | packets; }
-logged_packets() { (on node nft list table inet others 2>/dev/null || true) | packets; }
+# Packets that the rules have denied and logged, by the kernel; and those that somebody else's table logged.
+kernel() { on node nft list counter inet ringfence "$1" | sed -nE 's/.*packets ([0-9]+) .*/\1/p'; } # denied|logged
+logged_packets() { (on node nft list table inet others 2>/dev/null || true) | sed -nE 's/.*counter packets ([0-9]+).*/\1/p' | grep . || echo 0; }
+all_told() {
+	[ "$(status | jq -r '.denied | "\(.packets) \(.logged)"')" = "$(kernel denied) $(kernel logged)" ] &&
+		status | jq -e '.denied | .packets == .logged + .left_out' >/dev/null
+}
 
 # Sends a burst, half of it in each family, from many sources outside and from a workload that has but one.
 burst() { # TEXT
-	local before after began denied logged heard events left_out took planner_cpu keeper_cpu rise pid first
-	before=$(counts) denied=$(denied_packets) logged=$(logged_packets)
+	local before after began denied logged heard events left_out by_rules took planner_cpu keeper_cpu rise pid first
+	before=$(counts) denied=$(kernel denied) by_rules=$(kernel logged) logged=$(logged_packets)
 	planner_cpu=$(cpu "$DAEMON_PID") keeper_cpu=$(cpu "$KEEPER")
 	for pid in "$DAEMON_PID" "$KEEPER"; do echo 5 >"/proc/$pid/clear_refs"; done # the peak is what is there now
 	rise=$(memory "$DAEMON_PID" VmRSS)
@@ -43,22 +46,25 @@ burst() { # TEXT
 	after=$(counts)
 	planner_cpu=$(($(cpu "$DAEMON_PID") - planner_cpu)) keeper_cpu=$(($(cpu "$KEEPER") - keeper_cpu))
 	rise=$(($(memory "$DAEMON_PID" VmHWM) - rise))
-	denied=$(($(denied_packets) - denied)) logged=$(($(logged_packets) - logged))
+	denied=$(($(kernel denied) - denied)) by_rules=$(($(kernel logged) - by_rules)) logged=$(($(logged_packets) - logged))
 	heard=$(jq -n "$after.records - $before.records") events=$(jq -n "$after.events - $before.events")
 	left_out=$(jq -n "($after.left_out | add) - ($before.left_out | add)")
-	note "$1: $denied denied in $took ms; $heard records heard, $events events, $left_out left out." \
+	note "$1: $denied denied in $took ms, $by_rules of them logged by our rules and $((denied - by_rules)) left out;" \
+		"$heard records heard, $events events, $left_out left out." \
 		"The process that plans: $planner_cpu hundredths of a second of CPU, peak $(memory "$DAEMON_PID" VmHWM) KiB" \
 		"($rise more); the keeper: $keeper_cpu, peak $(memory "$KEEPER" VmHWM) KiB"
 	check "$1: all are denied" test "$denied" -ge "$PACKETS"
+	check "$1: the kernel's count is told, and is what was logged and what was left out" all_told
 	check "$1: counts add up" adds_up
 	check "$1: some are told of" test "$events" -gt 0
 	check "$1: events are few" test "$events" -le 1000
 	check "$1: bounded CPU" test "$((planner_cpu + keeper_cpu))" -lt 100
 	check "$1: bounded memory" test "$rise" -lt 8192
-	HEARD=$heard LOGGED=$logged
+	HEARD=$heard LOGGED=$logged BY_RULES=$by_rules
 }
 
 burst "by our rules, which log a few of them"
+equal "all that they logged was heard" "$BY_RULES" "$HEARD"
 on node nft -f - <<-'END'
 	table inet others {
 		chain c {

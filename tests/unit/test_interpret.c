@@ -31,7 +31,7 @@ struct trial {
 	const char *nodes[2]; /* NULL: all together; and one */
 	struct ruleset *rulesets[2];
 	struct ruleset_index *indices[2];
-	size_t allowed, judged, counted;
+	size_t allowed, judged, counted, denied, audited;
 };
 
 /* Lowers for all nodes together, and for `node` alone. */
@@ -151,13 +151,50 @@ static bool is_counted(const struct world *world, const struct side *side, const
 	return side->allowed && side->reason == REASON_ALLOW && is_local(world, end, node);
 }
 
+/* Which counter of denials it is; DENIAL_COUNTS: that of an allow. */
+static size_t denial_of(const char *counter)
+{
+	size_t kind = 0;
+	while (kind < DENIAL_COUNTS && strcmp(counter, denial_counters[kind]) != 0)
+		kind++;
+	return kind;
+}
+
+/* What is denied counts so, and was logged, once; what audit mode let pass counts for each end that did. */
+static void count_denials(struct trial *trial, const struct flow *flow, const struct verdict *verdict, const char *node,
+			  const size_t denials[DENIAL_COUNTS])
+{
+	const struct side *sides[] = {&verdict->egress, &verdict->ingress};
+	const struct endpoint *ends[] = {&flow->from, &flow->to};
+	size_t denied = 0, audited = 0;
+	for (size_t i = 0; i < 2 && denied == 0; i++) {
+		bool closed = is_local(&trial->world, ends[i], node) && !sides[i]->allowed;
+		audited += closed && sides[i]->denied == DENIED_AUDIT;
+		denied += closed && sides[i]->denied != DENIED_AUDIT;
+	}
+	trial->denied += denied;
+	trial->audited += audited;
+	if (denials[DENIAL_DENIED] == denied && denials[DENIAL_LOGGED] == denied && denials[DENIAL_AUDITED] == audited)
+		return;
+	complain(trial, flow, node, "a packet", denied == 0);
+	fail_msg("it counts as denied %zu times, logged %zu, audited %zu, and not %zu, %zu, %zu",
+		 denials[DENIAL_DENIED], denials[DENIAL_LOGGED], denials[DENIAL_AUDITED], denied, denied, audited);
+}
+
 /* What passes counts for allows that open it, and for one at each end where an allow is the reason. */
 static void count(struct trial *trial, const struct flow *flow, const struct verdict *verdict, size_t i,
 		  const struct packet *packet)
 {
 	const struct world *world = &trial->world;
 	const char *counters[COUNTED_MOST], *node = trial->nodes[i];
-	size_t count = packet_counts(trial->rulesets[i], packet, counters);
+	size_t all = packet_counts(trial->rulesets[i], packet, counters), count = 0, denials[DENIAL_COUNTS + 1] = {0};
+	for (size_t j = 0; j < all; j++) {
+		size_t kind = denial_of(counters[j]);
+		denials[kind]++;
+		if (kind == DENIAL_COUNTS)
+			counters[count++] = counters[j];
+	}
+	count_denials(trial, flow, verdict, node, denials);
 	bool egress = is_counted(world, &verdict->egress, &flow->from, node),
 	     ingress = is_counted(world, &verdict->ingress, &flow->to, node) && passes_side(&verdict->egress);
 	trial->counted += count;
@@ -213,7 +250,7 @@ static bool agree(struct trial *trial, const struct address *source, const struc
 static void random_worlds_agree(void **state)
 {
 	(void)state;
-	size_t allowed = 0, judged = 0, conflicts = 0, isolated = 0, counted = 0;
+	size_t allowed = 0, judged = 0, conflicts = 0, isolated = 0, counted = 0, denied = 0, audited = 0;
 	for (unsigned i = 0; i < WORLDS; i++) {
 		char *text = NULL;
 		size_t size = 0;
@@ -249,6 +286,8 @@ static void random_worlds_agree(void **state)
 		allowed += trial.allowed;
 		judged += trial.judged;
 		counted += trial.counted;
+		denied += trial.denied;
+		audited += trial.audited;
 		arena_free(trial.reading.arena);
 		free(text);
 		if (!agreed)
@@ -256,9 +295,10 @@ static void random_worlds_agree(void **state)
 	}
 	print_message(
 	    "# seed %u: %d worlds, %zu conflicts, %zu in quarantine, %zu flows judged on a node, %zu of them allowed; "
-	    "%zu counted for an allow\n",
-	    SEED, WORLDS, conflicts, isolated, judged, allowed, counted);
+	    "%zu counted for an allow, %zu denied, %zu in audit mode\n",
+	    SEED, WORLDS, conflicts, isolated, judged, allowed, counted, denied, audited);
 	assert_true(counted > judged / 20);
+	assert_true(denied > judged / 20 && audited > judged / 1000);
 	assert_in_range(allowed, judged / 10, judged * 9 / 10); /* or the comparison says little */
 	assert_true(conflicts > WORLDS / 10 && isolated > WORLDS / 10);
 }

@@ -183,6 +183,33 @@ static void the_policy_says_what_is_kept(void **state)
 	usage_finish(&f.ledger);
 }
 
+/* What is denied has no allow, and stays whatever the policy says; a part of a reading takes it alone. */
+static void what_is_denied_stays(void **state)
+{
+	(void)state;
+	struct fixture f = {.now = 1800000000}, g = {0};
+	struct policy policy = {0};
+	struct encoded bytes;
+	for (uint64_t i = 0; i < DENIAL_COUNTS; i++)
+		for (uint64_t packets = 10; packets > 0; packets -= 5) { /* the second time it was set back */
+			struct allow_counter counter = {.table = 1, .handle = i + 1, .packets = packets + i};
+			memcpy(counter.name, denial_counters[i], strlen(denial_counters[i]));
+			usage_take(&f.ledger, &counter, f.now);
+		}
+	usage_keep(&f.ledger, &policy);
+	usage_encode(&bytes, &f.ledger);
+	assert_null(usage_decode(&g.ledger, bytes.bytes, bytes.length, BOOT));
+	for (size_t i = 0; i < DENIAL_COUNTS; i++) {
+		const struct usage *usage = usage_called(&g.ledger, denial_counters[i]);
+		assert_non_null(usage);
+		assert_int_equal(usage->packets, 15 + 2 * i);
+	}
+	assert_null(usage_called(&g.ledger, NAME));
+	encoded_finish(&bytes);
+	usage_finish(&f.ledger);
+	usage_finish(&g.ledger);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -192,6 +219,7 @@ int main(void)
 	    cmocka_unit_test(a_part_is_not_the_whole),
 	    cmocka_unit_test(it_comes_back),
 	    cmocka_unit_test(the_policy_says_what_is_kept),
+	    cmocka_unit_test(what_is_denied_stays),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
