@@ -19,6 +19,7 @@ enum {
 	LAST_MOST = 1000,
 	EXCEPT_MOST = 64,
 	TRUST_MOST = 16,
+	STAGES_MOST = 32,
 	TIMEOUT_MOST = 86400,
 	CONFIRM_MOST = 86400,
 	MIN_COUNT_MOST = 1000000
@@ -34,13 +35,15 @@ struct arguments {
 	size_t inventory_count;
 	const char *node, *output, *format, *color, *at, *socket, *nearest_text, *diagnostics, *from, *radius_text,
 	    *budget, *against, *to, *port, *last_text, *until, *why, *timeout_text, *confirm_text, *since,
-	    *min_count_text, *unused, *after, *accept, *key, *revision, *store, *wait, *forget;
+	    *min_count_text, *unused, *after, *accept, *key, *revision, *store, *wait, *forget, *soak_text;
 	const char *excepts[EXCEPT_MOST];
 	size_t except_count;
 	const char *trusts[TRUST_MOST];
 	size_t trust_count;
+	const char *stages[STAGES_MOST];
+	size_t stage_count;
 	bool all_nodes, dry_run, workloads, verbose, transitive, coverage, follow, denied, allowed, end, write, staged;
-	size_t nearest, most_radius, last, timeout, min_count;
+	size_t nearest, most_radius, last, timeout, min_count, soak;
 	size_t confirm; /* seconds; 0: at once */
 };
 

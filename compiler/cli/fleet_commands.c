@@ -35,5 +35,17 @@ const struct subcommand fleet_subcommands[] = {
      "with\n"
      "--wait, REVISION; a node that is not heard is not waited for. --forget takes one out for good.",
      "zVXmf", "text|json", NULL},
+    {"rollout", "FILE --key KEYFILE --trust KEY... --stage LABELS... [--soak SECONDS] [--timeout SECONDS]",
+     "gives a staged bundle to the fleet, stage by stage, and stops where something goes wrong",
+     "Of each stage the nodes with these labels are told, by a signed release, to take the bundle. The next one "
+     "follows\n"
+     "when all of them that are heard have it in force within --timeout, and then for --soak seconds none of the "
+     "nodes\n"
+     "that have it drifts, is lost, refuses it, or denies much more than before: twice as much and 60 packets a "
+     "minute.\n"
+     "Exit status 1 means that it stopped: what has the bundle keeps it, and the rest the one before. The same "
+     "command\n"
+     "goes on where it stopped.",
+     "zKYJOmf", "text|json", NULL},
 };
 const size_t fleet_subcommand_count = sizeof fleet_subcommands / sizeof *fleet_subcommands;

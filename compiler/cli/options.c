@@ -57,6 +57,8 @@ static const struct {
     {'z', "store", "FILE", "the fleet's etcd store (" DEFAULT_STORE ")"},
     {'V', "wait", "REVISION", "wait until every node has this bundle, or a newer one, in force"},
     {'X', "forget", "NODE", "take a node out of the fleet that will not come back, and its workloads"},
+    {'J', "stage", "LABELS", "the nodes of a stage: key=value[,key=value]... or all; repeatable, in their order"},
+    {'O', "soak", "SECONDS", "watch each stage so long before the next (60), at most a day"},
     {'v', "verbose", NULL, "say what was passed over, or what passed"},
 };
 enum { OPTION_COUNT = sizeof options / sizeof *options };
@@ -154,6 +156,7 @@ static int store(struct arguments *arguments, char letter, const char *value)
 	    {'K', &arguments->key, NULL},	   {'R', &arguments->revision, NULL},
 	    {'g', NULL, &arguments->staged},	   {'z', &arguments->store, NULL},
 	    {'V', &arguments->wait, NULL},	   {'X', &arguments->forget, NULL},
+	    {'O', &arguments->soak_text, NULL},
 	};
 	if (letter == 'i') {
 		if (arguments->inventory_count == PATHS_MAX)
@@ -165,6 +168,12 @@ static int store(struct arguments *arguments, char letter, const char *value)
 		if (arguments->except_count == EXCEPT_MOST)
 			return problem("more than %d exceptions", EXCEPT_MOST);
 		arguments->excepts[arguments->except_count++] = value;
+		return 0;
+	}
+	if (letter == 'J') {
+		if (arguments->stage_count == STAGES_MOST)
+			return problem("more than %d stages", STAGES_MOST);
+		arguments->stages[arguments->stage_count++] = value;
 		return 0;
 	}
 	if (letter == 'Y') {
@@ -223,6 +232,7 @@ static int read_numbers(struct arguments *arguments)
 	    {"max-blast-radius", arguments->radius_text, "0", RADIUS_MOST, &arguments->most_radius},
 	    {"last", arguments->last_text, "100", LAST_MOST, &arguments->last},
 	    {"timeout", arguments->timeout_text, "60", TIMEOUT_MOST, &arguments->timeout},
+	    {"soak", arguments->soak_text, "60", TIMEOUT_MOST, &arguments->soak},
 	    {"confirm", arguments->confirm_text, "0", CONFIRM_MOST, &arguments->confirm},
 	    {"min-count", arguments->min_count_text, "1", MIN_COUNT_MOST, &arguments->min_count},
 	};

@@ -22,6 +22,7 @@ int bundle_verify(const struct arguments *arguments, struct arena *arena, struct
 
 int push_run(const struct arguments *arguments);
 int pull_run(const struct arguments *arguments);
+int rollout_run(const struct arguments *arguments);
 int fleet_nodes_run(const struct arguments *arguments);
 int keygen_run(const struct arguments *arguments);
 int sign_run(const struct arguments *arguments);

@@ -1,9 +1,8 @@
 /* ringfence fleet: what each node says of itself in the store. A node that is alive holds a key under its lease; what
  * it said last stays there when it is gone. */
 #include "enforcer/fleet_cli/fleet_cli.h"
-#include "enforcer/fleet_cli/store.h"
+#include "enforcer/fleet_cli/view.h"
 
-#include "enforcer/fleet/policy_store.h"
 #include "enforcer/sources/fleet.h"
 
 #include "compiler/report/verdict_report.h"
@@ -17,102 +16,11 @@
 
 enum { POLL_MS = 500 };
 
-struct node_view {
-	const char *name;
-	bool alive;
-	json_t *status; /* NULL: it makes no sense, or is not there */
-	uint64_t bundle;
-};
-
-struct fleet_view {
-	struct arena *arena;
-	struct node_view *nodes;
-	size_t count;
-	uint64_t wanted; /* the bundle that the store has, or that is waited for; 0: none */
-};
-
-/* ---- reading ---- */
-
-static void take_key(void *context, const char *key, const char *value, size_t length)
-{
-	struct fleet_view *view = context;
-	const char *slash = strchr(key, '/');
-	if (slash == NULL)
-		return;
-	const char *name = arena_copy(view->arena, key, (size_t)(slash - key));
-	struct node_view *node = view->count > 0 ? &view->nodes[view->count - 1] : NULL;
-	if (node == NULL || strcmp(node->name, name) != 0) {
-		node = arena_push(view->arena, view->nodes, view->count);
-		*node = (struct node_view){.name = name};
-	}
-	if (strcmp(slash, "/alive") == 0) {
-		node->alive = true;
-	} else if (strcmp(slash, "/status") == 0) {
-		node->status = json_loadb(value, length, JSON_REJECT_DUPLICATES, NULL);
-		const char *bundle = json_string_value(json_object_get(node->status, "bundle"));
-		if (bundle == NULL || !revision_parse(&node->bundle, bundle))
-			node->bundle = 0;
-	}
-}
-
-static bool read_fleet(struct store *store, struct fleet_view *view, uint64_t wanted)
-{
-	struct policy_pointer pointer = {0};
-	char *text;
-	size_t length = 0;
-	int64_t at;
-	*view = (struct fleet_view){.arena = arena_create(), .wanted = wanted};
-	if (!store_each(store, FLEET_NODES, take_key, view) || !store_get(store, POLICY_CURRENT, &text, &length, &at))
-		return false;
-	if (text != NULL && wanted == 0 && policy_pointer_read(&pointer, text, length))
-		view->wanted = pointer.revision;
-	free(text);
-	return true;
-}
-
-static void forget(struct fleet_view *view)
-{
-	for (size_t i = 0; i < view->count; i++)
-		json_decref(view->nodes[i].status);
-	arena_free(view->arena);
-}
-
-/* ---- what is wrong with a node ---- */
-
-static const char *text_of(const struct node_view *node, const char *key)
-{
-	const char *text = json_string_value(json_object_get(node->status, key));
-	return text != NULL ? text : "";
-}
-
-/* In a few words; NULL: nothing. */
-static const char *lack(const struct fleet_view *view, const struct node_view *node, struct arena *arena)
-{
-	const json_t *unheard = json_object_get(node->status, "unheard_sources");
-	if (!node->alive)
-		return "not heard";
-	if (node->status == NULL)
-		return "its status makes no sense";
-	if (json_is_true(json_object_get(node->status, "differs")))
-		return "drift: its table differs from its policy";
-	if (text_of(node, "stale")[0] != 0)
-		return text_of(node, "stale");
-	if (!json_is_true(json_object_get(node->status, "ready")))
-		return "not ready";
-	if (node->bundle != 0 && node->bundle < view->wanted)
-		return arena_printf(arena, "waits for bundle %" PRIu64, view->wanted);
-	if (json_array_size(unheard) > 0) {
-		const char *name = json_string_value(json_array_get(unheard, 0));
-		return arena_printf(arena, "does not hear its source %s", name != NULL ? name : "?");
-	}
-	return NULL;
-}
-
 static size_t count_lacking(const struct fleet_view *view)
 {
 	size_t count = 0;
 	for (size_t i = 0; i < view->count; i++)
-		count += lack(view, &view->nodes[i], view->arena) != NULL;
+		count += node_lack(view, &view->nodes[i]) != NULL;
 	return count;
 }
 
@@ -148,11 +56,11 @@ static void print_text(const struct fleet_view *view)
 	puts("BUNDLE                POLICY            SINCE                 STATE");
 	for (size_t i = 0; i < view->count; i++) {
 		const struct node_view *node = &view->nodes[i];
-		const char *wrong = lack(view, node, view->arena), *bundle = text_of(node, "bundle");
+		const char *wrong = node_lack(view, node), *bundle = node_text(node, "bundle");
 		print_cell(node->name, width);
 		print_cell(bundle[0] != 0 ? bundle : "-", 20);
-		print_cell(text_of(node, "revision"), 16);
-		print_cell(text_of(node, "since"), 20);
+		print_cell(node_text(node, "revision"), 16);
+		print_cell(node_text(node, "since"), 20);
 		size_t quarantines = json_array_size(json_object_get(node->status, "quarantines"));
 		wrong = wrong != NULL ? wrong : "ok";
 		escape_print(stdout, wrong, strcspn(wrong, "\n"));
@@ -173,7 +81,7 @@ static void print_json(const struct fleet_view *view)
 	json_t *nodes = json_array();
 	for (size_t i = 0; i < view->count; i++) {
 		const struct node_view *node = &view->nodes[i];
-		const char *wrong = lack(view, node, view->arena);
+		const char *wrong = node_lack(view, node);
 		json_array_append_new(nodes,
 				      json_pack("{s:o, s:b, s:o, s:O?}", "node", text_json(node->name), "alive",
 						node->alive, "problem", wrong != NULL ? text_json(wrong) : json_null(),
@@ -201,11 +109,11 @@ static int list(struct store *store, const struct arguments *arguments)
 {
 	struct fleet_view view;
 	int status = EXIT_PROBLEM;
-	if (read_fleet(store, &view, 0)) {
+	if (view_read(store, &view, 0)) {
 		print(arguments, &view);
 		status = count_lacking(&view) > 0 ? EXIT_NO : EXIT_YES;
 	}
-	forget(&view);
+	view_finish(&view);
 	return status;
 }
 
@@ -230,7 +138,7 @@ static int wait_for(struct store *store, const struct arguments *arguments)
 		return problem("--wait takes the revision of a bundle, as `ringfence push` tells it");
 	for (;;) {
 		struct fleet_view view;
-		bool known = read_fleet(store, &view, wanted);
+		bool known = view_read(store, &view, wanted);
 		size_t left = known ? count_waited_for(&view) : 1;
 		bool over = !known || left == 0 || time(NULL) >= end;
 		if (known)
@@ -238,7 +146,7 @@ static int wait_for(struct store *store, const struct arguments *arguments)
 		if (known && over)
 			print(arguments, &view);
 		int status = !known ? EXIT_PROBLEM : left > 0 || count_lacking(&view) > 0 ? EXIT_NO : EXIT_YES;
-		forget(&view);
+		view_finish(&view);
 		if (over)
 			return status;
 		usleep(POLL_MS * 1000);

@@ -84,7 +84,7 @@ static void remove_old(struct store *store, struct arena *arena)
 	}
 }
 
-static int push(struct store *store, const struct arguments *arguments, struct arena *arena,
+int bundle_push(struct store *store, const struct arguments *arguments, struct arena *arena,
 		const struct bundle *bundle, const uint8_t *bytes, size_t length)
 {
 	struct policy_pointer there, wanted;
@@ -129,7 +129,7 @@ int push_run(const struct arguments *arguments)
 				   : bundle_verify(arguments, arena, &bundle, name, bytes, length);
 	struct store *store = status == 0 ? store_open(arguments) : NULL;
 	if (status == 0)
-		status = store != NULL ? push(store, arguments, arena, &bundle, bytes, length) : EXIT_PROBLEM;
+		status = store != NULL ? bundle_push(store, arguments, arena, &bundle, bytes, length) : EXIT_PROBLEM;
 	store_close(store);
 	free(bytes);
 	arena_free(arena);

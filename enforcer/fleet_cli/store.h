@@ -32,4 +32,10 @@ bool store_each(struct store *store, const char *below,
  * `revision` (0: it is not there). `*done`: whether it was. Returns false after saying why nothing is known. */
 bool store_change(struct store *store, const char *below, int64_t revision, json_t *operations, bool *done);
 
+/* Puts a bundle of these bytes into the store, in place of an older one, and says so (push.c). Returns the exit status.
+ */
+struct bundle;
+int bundle_push(struct store *store, const struct arguments *arguments, struct arena *arena,
+		const struct bundle *bundle, const uint8_t *bytes, size_t length);
+
 #endif

@@ -349,7 +349,7 @@ void findings_tick(struct findings *findings)
 /* ---- answers ---- */
 
 /* Each kind of drift, by the word that it has in answers. */
-static json_t *list_kinds(const struct findings *findings)
+json_t *findings_kinds(const struct findings *findings)
 {
 	char why[1];
 	json_t *kinds = json_array(), *unheard = sources_json(findings->daemon->sources, true);
@@ -400,7 +400,7 @@ void findings_add_drift(struct findings *findings, json_t *answer, bool anew)
 {
 	if (anew)
 		look(findings);
-	json_t *kinds = list_kinds(findings);
+	json_t *kinds = findings_kinds(findings);
 	json_object_set_new(answer, "drift", json_boolean(json_array_size(kinds) > 0));
 	json_object_set_new(answer, "kinds", kinds);
 	json_object_set_new(answer, "policy", policy_json(findings->daemon));
@@ -413,7 +413,7 @@ void findings_add_drift(struct findings *findings, json_t *answer, bool anew)
 
 void findings_add_status(const struct findings *findings, json_t *status)
 {
-	json_object_set_new(json_object_get(status, "drift"), "kinds", list_kinds(findings));
+	json_object_set_new(json_object_get(status, "drift"), "kinds", findings_kinds(findings));
 }
 
 /* ---- start and end ---- */

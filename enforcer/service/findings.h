@@ -31,6 +31,9 @@ void findings_hear_denial(void *context, const struct event *event);
  * then whether there is any kind. `anew`: looks at everything first. */
 void findings_add_drift(struct findings *findings, json_t *answer, bool anew);
 
+/* Which kinds of drift there are, as they were found last: their words. The caller's. */
+json_t *findings_kinds(const struct findings *findings);
+
 /* Adds `kinds` to the object `drift` of daemon_status, as they were found last. */
 void findings_add_status(const struct findings *findings, json_t *status);
 

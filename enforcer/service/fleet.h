@@ -3,6 +3,8 @@
 #define ENFORCER_SERVICE_FLEET_H
 
 #include "enforcer/service/daemon.h"
+#include "enforcer/service/findings.h"
+#include "enforcer/service/usage.h"
 
 #include <systemd/sd-event.h>
 
@@ -10,7 +12,8 @@ struct fleet;
 
 /* Without the source in the configuration nothing is published. Call it before the process is confined; the caller
  * destroys it. Returns 0 or a negative errno. */
-int fleet_create(struct fleet **fleet, sd_event *events, struct daemon *daemon);
+int fleet_create(struct fleet **fleet, sd_event *events, struct daemon *daemon, const struct findings *findings,
+		 struct usage_following *usage);
 void fleet_destroy(struct fleet *fleet); /* NULL is allowed */
 
 /* After each change, and each second. Nothing is published before every source was read: what is missing would be taken

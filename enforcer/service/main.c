@@ -724,7 +724,7 @@ static int start(struct loop *loop)
 	if ((error = sources_create(&loop->sources, loop->events, daemon, after_source, loop)) < 0)
 		return fail("cannot make the event loop", error);
 	daemon->sources = loop->sources;
-	if ((error = fleet_create(&loop->fleet, loop->events, daemon)) < 0)
+	if ((error = fleet_create(&loop->fleet, loop->events, daemon, loop->findings, loop->usage)) < 0)
 		return fail("cannot make the event loop", error);
 	loop->commands.fleet = loop->fleet;
 	observing_tell_records(loop->observing, hear_record, loop);
