@@ -31,6 +31,7 @@ DAEMON_USER=daemon # any ordinary one that each Debian has
 CONTROL= # more keys of `control`, each with a comma before it
 STATE=   # the daemon's directory of what outlives it; empty: none
 METRICS= # where the daemon listens for HTTP; empty: nowhere
+POLICY_FROM= # `bundle: FILE, keys: [...]`; empty: the directory of the policy
 CONFIRM= # seconds in which another policy is to be confirmed; empty: it need not be
 STARTED=()
 NAMESPACES=()
@@ -279,7 +280,7 @@ ready() { status_has '"ready":true'; }
 daemon_config() { # DRIFT
 	cat >"$WORK/ringfenced.yaml" <<-END
 		node: node-a
-		policy: {directory: $POLICY${CONFIRM:+, confirm: $CONFIRM}}
+		policy: {${POLICY_FROM:-directory: $POLICY}${CONFIRM:+, confirm: $CONFIRM}}
 		workloads:
 		  - {source: files, directory: $WORKLOADS}
 		user: $DAEMON_USER
