@@ -145,7 +145,7 @@ static const struct subcommand subcommands[] = {
     {"rollback", "[--socket PATH] [REVISION | previous]", "puts a policy in force again that was so before",
      "Without REVISION it lists the last 10 policies of this node; REVISION may be as short as its first 4 "
      "characters.\n"
-     "The policy of the directory is then not taken again until it changes. Exit status 1 means that it is in force, "
+     "The policy that was given is then not taken again until another is. Exit status 1 means that it is in force, "
      "and\n"
      "that the daemon could not keep it for its next start.",
      "fs", TEXT_OR_JSON, rollback_run},

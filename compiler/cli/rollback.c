@@ -56,7 +56,7 @@ static void print_done(const json_t *answer)
 	print(answer, "from");
 	printf(" to ");
 	print(answer, "to");
-	puts(text_of(answer, "passed_over")[0] != 0 ? "; the directory's policy is not taken again until it changes"
+	puts(text_of(answer, "passed_over")[0] != 0 ? "; what was given is not taken again until another policy is"
 						    : "");
 	if (json_is_string(json_object_get(answer, "problem"))) {
 		printf("but a restart of the daemon undoes it: ");

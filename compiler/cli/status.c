@@ -158,6 +158,29 @@ static void print_observe(const json_t *observe)
 	putchar('\n');
 }
 
+/* Where the policy comes in bundles: the newest that was taken, and one that waits for its release. */
+static void print_bundle(const json_t *bundle)
+{
+	if (text_of(bundle, "revision")[0] != 0) {
+		printf("bundle      ");
+		print_line(text_of(bundle, "revision"));
+		printf(", signed at ");
+		print_line(text_of(bundle, "time"));
+		printf(" with the key ");
+		print_line(text_of(bundle, "key"));
+		if (text_of(bundle, "commit")[0] != 0) {
+			printf(", commit ");
+			print_line(text_of(bundle, "commit"));
+		}
+		puts(json_is_true(json_object_get(bundle, "in_force")) ? "" : "; not in force");
+	}
+	if (text_of(bundle, "waits")[0] != 0) {
+		printf("bundle      waits, ");
+		print_line(text_of(bundle, "waits"));
+		putchar('\n');
+	}
+}
+
 static void print_rollback(const json_t *rollback)
 {
 	static const struct {
@@ -176,9 +199,9 @@ static void print_rollback(const json_t *rollback)
 	for (size_t i = 0; i < sizeof causes / sizeof *causes; i++)
 		if (strcmp(text_of(rollback, "cause"), causes[i].cause) == 0)
 			printf(", %s", causes[i].text);
-	printf("; the directory's ");
+	printf("; ");
 	print(text_of(rollback, "passed_over"));
-	puts(" is not taken until it changes");
+	puts(" is not taken again until another policy is given");
 }
 
 static void print_confirm(const json_t *confirm)
@@ -281,6 +304,7 @@ int status_run(const struct arguments *arguments)
 		printf("in force    %s\n", !ready ? "no" : fine ? "yes" : "the last that could be");
 		printf("policy      %s%s\n", text_of(answer, "revision"),
 		       policy_ok ? "" : " (a newer one was refused)");
+		print_bundle(json_object_get(answer, "bundle"));
 		if (strcmp(text_of(answer, "mode"), "enforce") != 0)
 			printf("mode        %s: what is denied there is logged and let through\n",
 			       text_of(answer, "mode"));

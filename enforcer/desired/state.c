@@ -140,12 +140,10 @@ static struct changes take(struct state *state, struct frontend *frontend)
 	return take_inventory(state);
 }
 
-int state_read_policy(struct state *state, const char *directory, struct changes *changes)
+/* Takes what was read of the policy that is given, or not, and keeps why not. */
+static int offer(struct state *state, struct frontend *frontend, struct changes *changes)
 {
 	*changes = (struct changes){0};
-	struct frontend *frontend = reading_create();
-	frontend_add_path(frontend, directory);
-	reading_finish(frontend, directory);
 	frontend->policy.node_audit = state->audit;
 	free(state->policy_errors);
 	state->policy_errors = errors_text(frontend->diagnostics);
@@ -162,6 +160,20 @@ int state_read_policy(struct state *state, const char *directory, struct changes
 	return 1;
 }
 
+int state_read_policy(struct state *state, const char *directory, struct changes *changes)
+{
+	struct frontend *frontend = reading_create();
+	frontend_add_path(frontend, directory);
+	reading_finish(frontend, directory);
+	return offer(state, frontend, changes);
+}
+
+void state_refuse_policy(struct state *state, const char *why)
+{
+	free(state->policy_errors);
+	state->policy_errors = why != NULL ? strdup(why) : NULL;
+}
+
 struct frontend *policy_texts_read(const struct policy_texts *texts)
 {
 	struct frontend *frontend = reading_create();
@@ -172,8 +184,13 @@ struct frontend *policy_texts_read(const struct policy_texts *texts)
 		frontend_add_text(frontend, arena_copy(arena, file->file, strlen(file->file)),
 				  arena_copy(arena, file->text, file->length), file->length);
 	}
-	reading_finish(frontend, "a policy that was kept");
+	reading_finish(frontend, "the files");
 	return frontend;
+}
+
+int state_read_texts(struct state *state, const struct policy_texts *texts, struct changes *changes)
+{
+	return offer(state, policy_texts_read(texts), changes);
 }
 
 int state_take_policy(struct state *state, const struct policy_texts *texts, struct changes *changes, char **errors)

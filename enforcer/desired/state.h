@@ -47,8 +47,14 @@ struct frontend *policy_texts_read(const struct policy_texts *texts);
  * revision that is passed over is read and not taken (0). */
 int state_read_policy(struct state *state, const char *directory, struct changes *changes);
 
-/* The same from texts that a policy was read from once, copied; `*errors` says why it was refused, the caller's to
- * free, and state_policy_errors stays what it is. */
+/* The same from the texts of a policy that is given otherwise, copied. */
+int state_read_texts(struct state *state, const struct policy_texts *texts, struct changes *changes);
+
+/* Notes why a policy was refused before it could be read: as if it did not check; NULL: none is refused any more. */
+void state_refuse_policy(struct state *state, const char *why);
+
+/* The same as state_read_policy from texts that a policy was read from once, copied; `*errors` says why it was refused,
+ * the caller's to free, and state_policy_errors stays what it is. */
 int state_take_policy(struct state *state, const struct policy_texts *texts, struct changes *changes, char **errors);
 
 /* The texts of the policy, all in `arena` but for the bytes, which are the policy's. */

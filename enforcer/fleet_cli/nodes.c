@@ -56,11 +56,11 @@ static void print_text(const struct fleet_view *view)
 	puts("BUNDLE                POLICY            SINCE                 STATE");
 	for (size_t i = 0; i < view->count; i++) {
 		const struct node_view *node = &view->nodes[i];
-		const char *wrong = node_lack(view, node), *bundle = node_text(node, "bundle");
+		const char *wrong = node_lack(view, node), *bundle = node_says(node, "bundle");
 		print_cell(node->name, width);
 		print_cell(bundle[0] != 0 ? bundle : "-", 20);
-		print_cell(node_text(node, "revision"), 16);
-		print_cell(node_text(node, "since"), 20);
+		print_cell(node_says(node, "revision"), 16);
+		print_cell(node_says(node, "since"), 20);
 		size_t quarantines = json_array_size(json_object_get(node->status, "quarantines"));
 		wrong = wrong != NULL ? wrong : "ok";
 		escape_print(stdout, wrong, strcspn(wrong, "\n"));

@@ -114,8 +114,8 @@ static void look_at(struct rollout *rollout, const struct fleet_view *view, cons
 		return;
 	const char *lack = node->bundle >= view->wanted || !node->alive ? node_lack(view, node) : NULL;
 	json_int_t denied = denied_of(node);
-	if (node_text(node, "stale")[0] != 0)
-		lack = node_text(node, "stale");
+	if (node_says(node, "stale")[0] != 0)
+		lack = node_says(node, "stale");
 	if (lack != NULL)
 		stop(rollout, "%s: %.*s", node->name, (int)strcspn(lack, "\n"), lack);
 	else if (denied > JUMP_FACTOR * before->denied && denied > before->denied + JUMP_PACKETS)

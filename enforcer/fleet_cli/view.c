@@ -57,7 +57,7 @@ void view_finish(struct fleet_view *view)
 
 /* ---- what is wrong with a node ---- */
 
-const char *node_text(const struct node_view *node, const char *key)
+const char *node_says(const struct node_view *node, const char *key)
 {
 	const char *text = json_string_value(json_object_get(node->status, key));
 	return text != NULL ? text : "";
@@ -81,12 +81,12 @@ const char *node_lack(const struct fleet_view *view, const struct node_view *nod
 	}
 	if (kinds[0] != 0)
 		return arena_printf(arena, "drift: %s", kinds);
-	if (node_text(node, "stale")[0] != 0)
-		return node_text(node, "stale");
+	if (node_says(node, "stale")[0] != 0)
+		return node_says(node, "stale");
 	if (!json_is_true(json_object_get(node->status, "ready")))
 		return "not ready";
-	if (node->bundle < view->wanted && node_text(node, "waits")[0] != 0)
-		return node_text(node, "waits");
+	if (node->bundle < view->wanted && node_says(node, "waits")[0] != 0)
+		return node_says(node, "waits");
 	if (node->bundle != 0 && node->bundle < view->wanted)
 		return arena_printf(arena, "has not got bundle %" PRIu64 " yet", view->wanted);
 	return NULL;

@@ -27,7 +27,7 @@ bool view_read(struct store *store, struct fleet_view *view, uint64_t wanted);
 void view_finish(struct fleet_view *view);
 
 /* A text of its status; empty: there is none. */
-const char *node_text(const struct node_view *node, const char *key);
+const char *node_says(const struct node_view *node, const char *key);
 
 /* What is wrong with the node, in a few words; NULL: nothing. */
 const char *node_lack(const struct fleet_view *view, const struct node_view *node);

@@ -1,6 +1,7 @@
 /* The commands of the control socket: those that ask, then those that act. */
 #include "enforcer/service/commands.h"
 
+#include "enforcer/service/bundles.h"
 #include "enforcer/service/incident.h"
 #include "enforcer/service/sources.h"
 #include "enforcer/service/workload_status.h"
@@ -28,6 +29,10 @@ static json_t *status(void *context, const struct access_peer *peer, json_t *req
 	json_object_set_new(object, "confirm", confirming_status(commands->confirming));
 	json_object_set_new(object, "sources", sources_json(commands->daemon->sources, false));
 	json_object_set_new(object, "fleet", fleet_status(commands->fleet));
+	json_object_set_new(object, "bundle",
+			    commands->daemon->bundles != NULL
+				? bundles_status(commands->daemon->bundles, commands->daemon->revision)
+				: json_null());
 	findings_add_status(commands->findings, object);
 	incident_status(commands->daemon, object);
 	return object;

@@ -1,4 +1,5 @@
 /* The daemon's configuration: one YAML mapping, read by the same tables and with the same errors as a policy. */
+#include "enforcer/service/config_policy.h"
 #include "enforcer/service/config_sources.h"
 
 #include "compiler/frontend/configuration.h"
@@ -21,32 +22,9 @@ static void user_read(struct frontend *frontend, const struct yaml_node *node, v
 	((struct config *)object)->user = scalar_read(frontend, node, "`user`");
 }
 
-static void policy_directory_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+static void labels_of_node_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
-	path_read(frontend, node, &((struct config *)object)->policy_directory);
-}
-
-static void confirm_read(struct frontend *frontend, const struct yaml_node *node, void *object)
-{
-	const char *text = scalar_read(frontend, node, "`confirm`");
-	size_t length = text != NULL ? strlen(text) : 0;
-	unsigned long seconds =
-	    length > 0 && length <= 5 && strspn(text, "0123456789") == length ? strtoul(text, NULL, 10) : 0;
-	if (text != NULL && (seconds == 0 || seconds > CONFIRM_SECONDS_MOST))
-		diagnostics_error(frontend->diagnostics, node->span, "`confirm` is a number of seconds from 1 to %d",
-				  CONFIRM_SECONDS_MOST);
-	else
-		((struct config *)object)->confirm_seconds = (unsigned)seconds;
-}
-
-static const struct key policy_keys[] = {
-    UNTYPED_KEY("directory", true, policy_directory_read),
-    UNTYPED_KEY("confirm", false, confirm_read),
-};
-
-static void policy_read(struct frontend *frontend, const struct yaml_node *node, void *object)
-{
-	KEYS_READ(frontend, node, policy_keys, "`policy`", object);
+	labels_read(frontend, node, &((struct config *)object)->labels);
 }
 
 static void drift_read(struct frontend *frontend, const struct yaml_node *node, void *object)
@@ -162,11 +140,17 @@ static void state_read(struct frontend *frontend, const struct yaml_node *node, 
 }
 
 static const struct key config_keys[] = {
-    UNTYPED_KEY("node", false, node_name_read),	   UNTYPED_KEY("policy", true, policy_read),
-    UNTYPED_KEY("workloads", false, sources_read), UNTYPED_KEY("drift", false, drift_read),
-    UNTYPED_KEY("control", false, control_read),   UNTYPED_KEY("metrics", false, metrics_read),
-    UNTYPED_KEY("log", false, log_read),	   UNTYPED_KEY("user", false, user_read),
-    UNTYPED_KEY("state", false, state_read),	   UNTYPED_KEY("mode", false, config_mode_read),
+    UNTYPED_KEY("labels", false, labels_of_node_read),
+    UNTYPED_KEY("node", false, node_name_read),
+    UNTYPED_KEY("policy", true, policy_read),
+    UNTYPED_KEY("workloads", false, sources_read),
+    UNTYPED_KEY("drift", false, drift_read),
+    UNTYPED_KEY("control", false, control_read),
+    UNTYPED_KEY("metrics", false, metrics_read),
+    UNTYPED_KEY("log", false, log_read),
+    UNTYPED_KEY("user", false, user_read),
+    UNTYPED_KEY("state", false, state_read),
+    UNTYPED_KEY("mode", false, config_mode_read),
 };
 
 bool config_read(struct config *config, struct arena *arena, const char *path)
@@ -180,10 +164,10 @@ bool config_read(struct config *config, struct arena *arena, const char *path)
 				  .log_denied = true,
 				  .log_rate = OBSERVE_RATE};
 	const struct yaml_node *root = configuration_read(&frontend, path);
-	if (root != NULL)
+	if (root != NULL) {
 		KEYS_READ(&frontend, root, config_keys, "the configuration", config);
-	if (root != NULL && config->confirm_seconds > 0 && config->state_directory == NULL)
-		diagnostics_error(&diagnostics, root->span, "`confirm` needs `state`, where the policy before is kept");
+		policy_check(&frontend, root, config);
+	}
 	if (config->node == NULL) {
 		char name[256] = "";
 		gethostname(name, sizeof name - 1);

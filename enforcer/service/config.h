@@ -25,11 +25,20 @@ struct outreach {
 	size_t port_count;
 };
 
+/* A policy that comes in signed bundles. */
+struct bundle_source {
+	const char *path;  /* of the file; NULL: the policy is a directory's */
+	const char **keys; /* that are trusted: each a public key, or the absolute path of one */
+	size_t key_count;
+};
+
 struct config {
-	const char *node; /* default: the host name */
-	const char *user; /* to run as, where root starts it; NULL: `ringfence` */
-	const char *policy_directory;
-	unsigned confirm_seconds; /* in which another policy of the directory is to be confirmed; 0: it need not be */
+	const char *node;	      /* default: the host name */
+	const char *user;	      /* to run as, where root starts it; NULL: `ringfence` */
+	struct labels labels;	      /* of the node, for staged bundles */
+	const char *policy_directory; /* NULL: it comes in bundles */
+	struct bundle_source bundle;
+	unsigned confirm_seconds; /* in which another policy that is given is to be confirmed; 0: it need not be */
 	const char **workload_directories;
 	size_t workload_directory_count;
 	struct outreach outreach;

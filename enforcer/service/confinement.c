@@ -145,7 +145,10 @@ static void collect(struct paths *paths, const struct config *config)
 	char parent[PATH_MAX];
 	for (size_t i = 0; i < sizeof always / sizeof *always; i++)
 		add(paths, always[i], false);
-	add_anchor(paths, config->policy_directory);
+	add_anchor(paths, config->bundle.path != NULL ? config->bundle.path : config->policy_directory);
+	for (size_t i = 0; i < config->bundle.key_count; i++)
+		if (config->bundle.keys[i][0] == '/')
+			add_anchor(paths, config->bundle.keys[i]);
 	for (size_t i = 0; i < config->workload_directory_count; i++)
 		add_anchor(paths, config->workload_directories[i]);
 	if (config->units.root != NULL)

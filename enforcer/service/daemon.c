@@ -6,6 +6,7 @@
 #include "enforcer/service/daemon.h"
 
 #include "compiler/report/verdict_report.h"
+#include "enforcer/service/bundles.h"
 
 #include <ringfence/arena.h>
 #include <ringfence/damage.h>
@@ -355,19 +356,34 @@ int daemon_follow_policy(struct daemon *daemon, const struct changes *changes)
 	return error == 0 ? 0 : daemon_enforce(daemon);
 }
 
-void daemon_read_policy(struct daemon *daemon)
+/* After a policy was given: `result` is what the state says of it. */
+static void follow_given(struct daemon *daemon, int result, const struct changes *changes)
 {
-	struct changes changes;
-	int result = state_read_policy(daemon->state, daemon->config.policy_directory, &changes);
 	if (result < 0) {
 		count_refused_policy(&daemon->counters);
 		fprintf(stderr, "%sringfenced: the policy is refused; %s\n", state_policy_errors(daemon->state),
 			state_has_policy(daemon->state) ? "the last good one stays in force"
 							: "what the kernel holds stays as it is");
 	}
-	if (result > 0 && daemon_follow_policy(daemon, &changes) == 0 && daemon->enforced != NULL)
+	if (result > 0 && daemon_follow_policy(daemon, changes) == 0 && daemon->enforced != NULL)
 		fprintf(stderr, "ringfenced: policy %s is in force, generation %u\n", daemon->revision,
 			daemon->generation);
+}
+
+void daemon_read_policy(struct daemon *daemon)
+{
+	struct changes changes;
+	int result = daemon->bundles != NULL
+			 ? bundles_read(daemon->bundles, daemon->state, &changes)
+			 : state_read_policy(daemon->state, daemon->config.policy_directory, &changes);
+	follow_given(daemon, result, &changes);
+}
+
+void daemon_take_bundle(struct daemon *daemon, const struct offered *offered)
+{
+	struct changes changes;
+	int result = bundles_offer(daemon->bundles, daemon->state, offered, &changes);
+	follow_given(daemon, result, &changes);
 }
 
 /* ---- check and repair ---- */

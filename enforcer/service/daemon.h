@@ -11,6 +11,7 @@
 
 #include <ringfence/reconcile.h>
 
+struct bundles;
 struct sources;
 
 struct daemon {
@@ -24,19 +25,20 @@ struct daemon {
 	int64_t next_expiry; /* the first `until` of the policy in force still to come, Unix time; 0: none */
 	int64_t since;	     /* Unix time from which this generation and revision hold */
 	struct workload_times times;
-	uint32_t generation; /* in force; 0: none */
-	char revision[17];   /* of the policy in force */
+	uint32_t generation;	       /* in force; 0: none */
+	char revision[17];	       /* of the policy in force */
+	struct bundles *bundles;       /* NULL: the policy is a directory's; main owns it */
 	const struct sources *sources; /* that are no directories; main owns them */
-	bool sources_read;   /* every source of workloads has spoken; before, nothing is enforced */
-	bool ready;	     /* an apply was read back and found whole */
-	bool differs;	     /* the kernel's table is not what it should be */
-	char *difference;    /* in words, or NULL */
-	json_t *damages;     /* the same in the policy's terms, or NULL */
-	char *error;	     /* why the last apply failed, or NULL */
-	int64_t stale_since; /* Unix time from which the newest policy has not been in force; 0: it is */
-	size_t resyncs;	     /* notifications lost, table read whole */
-	uint64_t changes;    /* of workloads, enforced element by element */
-	uint64_t bytes;	     /* of netlink, sent */
+	bool sources_read;	       /* every source of workloads has spoken; before, nothing is enforced */
+	bool ready;		       /* an apply was read back and found whole */
+	bool differs;		       /* the kernel's table is not what it should be */
+	char *difference;	       /* in words, or NULL */
+	json_t *damages;	       /* the same in the policy's terms, or NULL */
+	char *error;		       /* why the last apply failed, or NULL */
+	int64_t stale_since;	       /* Unix time from which the newest policy has not been in force; 0: it is */
+	size_t resyncs;		       /* notifications lost, table read whole */
+	uint64_t changes;	       /* of workloads, enforced element by element */
+	uint64_t bytes;		       /* of netlink, sent */
 	struct counters counters;
 	/* With files that must outlive the daemon; keeping.c counts them. */
 	size_t state_problems;
@@ -79,8 +81,12 @@ bool daemon_check_step(struct daemon *daemon);
 /* The same for somebody who asked; `wait`: however large the table is, the check is over then. */
 void daemon_look(struct daemon *daemon, bool wait);
 
-/* Reads the policy directory, and makes the kernel follow. */
+/* Reads the policy directory, or the file of a bundle, and makes the kernel follow. */
 void daemon_read_policy(struct daemon *daemon);
+
+/* Takes a bundle from wherever it came, as bundles_offer does, and makes the kernel follow. */
+struct offered;
+void daemon_take_bundle(struct daemon *daemon, const struct offered *offered);
 
 /* Why the newest policy is not in force, or not seen to be, as one line in `text`, cut when it is longer than `size`;
  * false, and nothing in `text`, when it is. */

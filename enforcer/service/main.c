@@ -8,6 +8,7 @@
 #include "enforcer/service/confinement.h"
 #include "enforcer/service/audit.h"
 #include "enforcer/service/boot.h"
+#include "enforcer/service/bundles.h"
 #include "enforcer/service/commands.h"
 #include "enforcer/service/confirming.h"
 #include "enforcer/service/findings.h"
@@ -309,15 +310,22 @@ static int on_directory(sd_event_source *source, int fd, uint32_t revents, void 
 	return 0;
 }
 
+static int watch_path(struct watch *watch)
+{
+	if (watch->policy && watch->loop->daemon.bundles != NULL)
+		return directory_create_file(&watch->directory, watch->path);
+	/* Below their services users make cgroups as they like, without end: slices alone are watched. */
+	return watch->units ? directory_create_within(&watch->directory, watch->path, ".slice")
+			    : directory_create(&watch->directory, watch->path, watch->policy);
+}
+
 /* Watches a directory that is there, or comes back; reads it whole. */
 static void open_watch(struct watch *watch)
 {
 	struct loop *loop = watch->loop;
 	int changed = 0;
 	if (watch->directory == NULL) {
-		/* Below their services users make cgroups as they like, without end: slices alone are watched. */
-		changed = (watch->units ? directory_create_within(&watch->directory, watch->path, ".slice")
-					: directory_create(&watch->directory, watch->path, watch->policy)) == 0;
+		changed = watch_path(watch) == 0;
 		if (changed)
 			sd_event_add_io(loop->events, &watch->source, directory_fd(watch->directory), EPOLLIN,
 					on_directory, watch);
@@ -622,6 +630,8 @@ static int start_commands(struct loop *loop)
 		problem = incident_load(daemon, &loop->directory);
 	if (problem != NULL && !go_on_without(loop, problem))
 		return -EINVAL;
+	if (daemon->config.bundle.path != NULL)
+		daemon->bundles = bundles_create(&daemon->config, &loop->directory, loop->directory_problem);
 	int error = audit_open(&loop->audit, loop->directory.fd);
 	if (error < 0) {
 		fprintf(stderr, "ringfenced: cannot write %s/" AUDIT_FILE ": %s\n", daemon->config.state_directory,
@@ -732,7 +742,9 @@ static int start(struct loop *loop)
 	if ((error = confinement_close(&daemon->config)) < 0)
 		return fail("cannot confine itself", error);
 	keeping_start(loop->keeping);
-	const char *root = daemon->config.units.root;
+	const char *root = daemon->config.units.root, *policy = daemon->config.policy_directory;
+	if (daemon->bundles != NULL)
+		policy = daemon->config.bundle.path;
 	if (root != NULL && (error = units_check_root(root)) < 0)
 		return fail(arena_printf(loop->arena, "%s is no mount of cgroup2 (`cgroup` names it)", root), error);
 	loop->watch_count = daemon->config.workload_directory_count + 1 + (root != NULL);
@@ -740,9 +752,7 @@ static int start(struct loop *loop)
 	for (size_t i = 0; i < loop->watch_count; i++) {
 		bool units = i > daemon->config.workload_directory_count;
 		loop->watches[i] = (struct watch){.loop = loop, .policy = i == 0, .units = units};
-		loop->watches[i].path = i == 0	? daemon->config.policy_directory
-					: units ? root
-						: daemon->config.workload_directories[i - 1];
+		loop->watches[i].path = i == 0 ? policy : units ? root : daemon->config.workload_directories[i - 1];
 		open_watch(&loop->watches[i]);
 		if (loop->watches[i].directory == NULL)
 			fprintf(stderr, "ringfenced: %s is not there yet\n", loop->watches[i].path);
@@ -789,6 +799,7 @@ static void finish(struct loop *loop)
 	kernel_close(daemon->kernel);
 	keeper_stop(loop->keeper);
 	state_destroy(daemon->state);
+	bundles_destroy(daemon->bundles);
 	arena_free(loop->arena);
 }
 

@@ -27,6 +27,7 @@ static const struct {
     [STATE_INCIDENTS] = {"quarantines", 1},
     [STATE_USAGE] = {"usage", 1},
     [STATE_EVIDENCE] = {"evidence of audit", 1},
+    [STATE_BUNDLE] = {"newest bundle", 1},
 };
 
 enum {

@@ -37,6 +37,7 @@ struct pending {
 struct directory {
 	char *path;
 	const char *ending; /* of the names of directories that are watched below; NULL: of all */
+	char *file;	    /* the one name that is an input; NULL: all that end like documents */
 	bool recursive, lost;
 	int fd;
 	dev_t dev;
@@ -77,10 +78,13 @@ static char *join(const char *directory, const char *name)
 	return asprintf(&path, "%s/%s", directory, name) < 0 ? NULL : path;
 }
 
-static bool is_input(const char *name)
+static bool is_input(const struct directory *directory, const char *name)
 {
 	static const char *const endings[] = {".yaml", ".yml", ".json"};
 	size_t length = strlen(name);
+
+	if (directory->file != NULL)
+		return strcmp(directory->file, name) == 0;
 
 	for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
 		size_t ending = strlen(endings[i]);
@@ -303,7 +307,7 @@ static int on_entry(struct directory *directory, uint32_t mask, const char *name
 {
 	if ((mask & IN_ISDIR) != 0)
 		return on_subdirectory(directory, mask, name, path);
-	if (!is_input(name))
+	if (!is_input(directory, name))
 		return is_detour(mask, name, path) ? rescan(directory) : 0;
 	if ((mask & (IN_DELETE | IN_MOVED_FROM)) != 0)
 		return push(directory, DIRECTORY_REMOVED, path);
@@ -426,10 +430,11 @@ int directory_reopen(struct directory *directory)
 	return error != 0 ? error : 1;
 }
 
-static int create(struct directory **directory, const char *path, bool recursive, const char *ending)
+/* `file` NULL: every document is an input. */
+static int create(struct directory **directory, const char *path, size_t length, bool recursive, const char *ending,
+		  const char *file)
 {
 	struct directory *made = calloc(1, sizeof *made);
-	size_t length = strlen(path);
 	int error;
 
 	*directory = NULL;
@@ -440,8 +445,11 @@ static int create(struct directory **directory, const char *path, bool recursive
 	made->recursive = recursive;
 	made->ending = ending;
 	made->path = strndup(path, length);
+	made->file = file != NULL ? strdup(file) : NULL;
 	made->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	error = made->fd < 0 ? -errno : made->path == NULL ? -ENOMEM : watch_all(made);
+	error = made->fd < 0						     ? -errno
+		: made->path == NULL || (file != NULL && made->file == NULL) ? -ENOMEM
+									     : watch_all(made);
 	if (error != 0) {
 		directory_destroy(made);
 		return error;
@@ -452,12 +460,22 @@ static int create(struct directory **directory, const char *path, bool recursive
 
 int directory_create(struct directory **directory, const char *path, bool recursive)
 {
-	return create(directory, path, recursive, NULL);
+	return create(directory, path, strlen(path), recursive, NULL, NULL);
 }
 
 int directory_create_within(struct directory **directory, const char *path, const char *ending)
 {
-	return create(directory, path, true, ending);
+	return create(directory, path, strlen(path), true, ending, NULL);
+}
+
+int directory_create_file(struct directory **directory, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	*directory = NULL;
+	if (slash == NULL || slash[1] == '\0')
+		return -EINVAL;
+	return create(directory, path, slash > path ? (size_t)(slash - path) : 1, false, NULL, slash + 1);
 }
 
 void directory_destroy(struct directory *directory)
@@ -469,6 +487,7 @@ void directory_destroy(struct directory *directory)
 	free(directory->watches);
 	free(directory->pending);
 	free(directory->path);
+	free(directory->file);
 	if (directory->fd >= 0)
 		close(directory->fd);
 	free(directory);

@@ -22,6 +22,10 @@ int directory_create(struct directory **directory, const char *path, bool recurs
  * or removed in one of these is told of (DIRECTORY_RESCAN), and what is in the others is not looked at. */
 int directory_create_within(struct directory **directory, const char *path, const char *ending);
 
+/* The same with the one file at `path`, which is absolute: it is the only input of its directory, and need not be there
+ * yet. DIRECTORY_LOST is about the directory. */
+int directory_create_file(struct directory **directory, const char *path);
+
 /* Ends the watch. NULL is allowed. */
 void directory_destroy(struct directory *directory);
 

@@ -32,6 +32,7 @@ CONTROL= # more keys of `control`, each with a comma before it
 STATE=   # the daemon's directory of what outlives it; empty: none
 METRICS= # where the daemon listens for HTTP; empty: nowhere
 SOURCES= # more entries of `workloads`, each a line
+POLICY_FROM= # `bundle: FILE, keys: [...]`; empty: the directory of the policy
 CONFIRM= # seconds in which another policy is to be confirmed; empty: it need not be
 STARTED=()
 NAMESPACES=()
@@ -280,7 +281,7 @@ ready() { status_has '"ready":true'; }
 daemon_config() { # DRIFT
 	cat >"$WORK/ringfenced.yaml" <<-END
 		node: node-a
-		policy: {directory: $POLICY${CONFIRM:+, confirm: $CONFIRM}}
+		policy: {${POLICY_FROM:-directory: $POLICY}${CONFIRM:+, confirm: $CONFIRM}}
 		workloads:
 		  - {source: files, directory: $WORKLOADS}
 		$SOURCES

@@ -321,12 +321,42 @@ static void too_deep_tree_is_an_error_and_not_a_crash(void **state)
 	end(&fixture);
 }
 
+static void one_file_is_the_only_input_of_its_directory(void **state)
+{
+	struct fixture fixture;
+	char path[96];
+
+	(void)state;
+	begin(&fixture, false, "true");
+	directory_destroy(fixture.directory);
+	snprintf(path, sizeof path, "%s/policy.bundle", fixture.watched);
+	assert_int_equal(directory_create_file(&fixture.directory, path), 0);
+	run(&fixture, "touch w/a.yaml w/policy.bundle.new w/policy w/.policy.bundle");
+	assert_string_equal(look(&fixture), "");
+	run(&fixture, "mv w/policy.bundle.new w/policy.bundle");
+	assert_string_equal(look(&fixture), "changed policy.bundle\n");
+	run(&fixture, "echo x >> w/policy.bundle");
+	assert_string_equal(look(&fixture), "changed policy.bundle\n");
+	run(&fixture, "rm w/policy.bundle");
+	assert_string_equal(look(&fixture), "removed policy.bundle\n");
+	run(&fixture, "touch out/x && ln -s ../out/x w/policy.bundle");
+	assert_string_equal(look(&fixture), "changed policy.bundle\n");
+	run(&fixture, "ln -s ../out w/..data");
+	assert_string_equal(look(&fixture), "rescan\n");
+	end(&fixture);
+	assert_int_equal(directory_create_file(&fixture.directory, "/nonexistent/x"), -ENOENT);
+	assert_int_equal(directory_create_file(&fixture.directory, "/tmp/"), -EINVAL);
+	assert_int_equal(directory_create_file(&fixture.directory, "x"), -EINVAL);
+	assert_null(fixture.directory);
+}
+
 int main(void)
 {
 	enum { CASES = sizeof cases / sizeof cases[0] };
 	struct CMUnitTest table[CASES];
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(half_written_file_gives_nothing),
+	    cmocka_unit_test(one_file_is_the_only_input_of_its_directory),
 	    cmocka_unit_test(new_subdirectories_are_watched_to_the_bottom),
 	    cmocka_unit_test(moved_subdirectories_are_seen_under_their_new_name_only),
 	    cmocka_unit_test(lost_directory_comes_back),

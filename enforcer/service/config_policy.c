@@ -1,0 +1,102 @@
+/* A policy is a directory's, or comes in signed bundles: one of the two. */
+#include "enforcer/service/config_policy.h"
+
+#include "enforcer/fleet/keys.h"
+#include "enforcer/service/config_sources.h"
+
+#include "compiler/frontend/configuration.h"
+
+#include <ringfence/arena.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+static void directory_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	path_read(frontend, node, &((struct config *)object)->policy_directory);
+}
+
+static void bundle_path_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	struct bundle_source *bundle = &((struct config *)object)->bundle;
+	path_read(frontend, node, &bundle->path);
+	if (bundle->path != NULL && bundle->path[strlen(bundle->path) - 1] == '/')
+		diagnostics_error(frontend->diagnostics, node->span, "`bundle` is a file, and this is a directory");
+}
+
+/* A key of a file is read when it is needed, so that it may be another by then. */
+static void key_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	struct bundle_source *bundle = &((struct config *)object)->bundle;
+	const char *text = scalar_read(frontend, node, "a key"), *path = NULL, *wrong = NULL;
+	struct public_key key;
+	if (text == NULL)
+		return;
+	if (text[0] == '/')
+		path_read(frontend, node, &path);
+	else
+		wrong = public_key_parse(&key, text);
+	if (wrong != NULL) {
+		diagnostics_error(frontend->diagnostics, node->span, "%s", wrong);
+		diagnostics_help(frontend->diagnostics,
+				 "`ringfence keygen` makes a pair; the absolute path of the public one does as well");
+	} else {
+		*arena_push(frontend->arena, bundle->keys, bundle->key_count) = text;
+	}
+}
+
+static void trusted_keys_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	one_or_more_read(frontend, node, "`keys`", key_read, object);
+}
+
+static void confirm_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	const char *text = scalar_read(frontend, node, "`confirm`");
+	size_t length = text != NULL ? strlen(text) : 0;
+	unsigned long seconds =
+	    length > 0 && length <= 5 && strspn(text, "0123456789") == length ? strtoul(text, NULL, 10) : 0;
+	if (text != NULL && (seconds == 0 || seconds > CONFIRM_SECONDS_MOST))
+		diagnostics_error(frontend->diagnostics, node->span, "`confirm` is a number of seconds from 1 to %d",
+				  CONFIRM_SECONDS_MOST);
+	else
+		((struct config *)object)->confirm_seconds = (unsigned)seconds;
+}
+
+static const struct key policy_keys[] = {
+    UNTYPED_KEY("directory", false, directory_read),
+    UNTYPED_KEY("bundle", false, bundle_path_read),
+    UNTYPED_KEY("keys", false, trusted_keys_read),
+    UNTYPED_KEY("confirm", false, confirm_read),
+};
+
+void policy_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	size_t errors = frontend->diagnostics->errors;
+	const struct config *config = object;
+	KEYS_READ(frontend, node, policy_keys, "`policy`", object);
+	if (frontend->diagnostics->errors > errors)
+		return;
+	bool directory = config->policy_directory != NULL, bundle = config->bundle.path != NULL,
+	     keys = config->bundle.key_count > 0;
+	if (directory == bundle)
+		diagnostics_error(frontend->diagnostics, node->span, "`policy` has a `directory`, or a `bundle`");
+	else if (bundle && !keys)
+		diagnostics_error(frontend->diagnostics, node->span,
+				  "`bundle` needs `keys`: the public keys that it may be signed with");
+	else if (directory && keys)
+		diagnostics_error(frontend->diagnostics, node->span,
+				  "`keys` belong to a `bundle`: a directory is not signed");
+}
+
+void policy_check(struct frontend *frontend, const struct yaml_node *root, const struct config *config)
+{
+	if (config->state_directory != NULL)
+		return;
+	if (config->confirm_seconds > 0)
+		diagnostics_error(frontend->diagnostics, root->span,
+				  "`confirm` needs `state`, where the policy before is kept");
+	if (config->bundle.path != NULL)
+		diagnostics_error(frontend->diagnostics, root->span,
+				  "`bundle` needs `state`, where the newest revision is kept: an older one is refused");
+}
