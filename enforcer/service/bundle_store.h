@@ -1,4 +1,5 @@
-/* A policy that comes in bundles from an etcd store: what is there is offered to the daemon, with the releases for it. */
+/* A policy that comes in bundles from an etcd store: what is there is offered to the daemon, with the releases for it.
+ */
 #ifndef ENFORCER_SERVICE_BUNDLE_STORE_H
 #define ENFORCER_SERVICE_BUNDLE_STORE_H
 
@@ -12,5 +13,8 @@ struct bundle_store;
 int bundle_store_create(struct bundle_store **store, const struct source_setup *setup, struct daemon *daemon,
 			void (*changed)(void *context), void *context);
 void bundle_store_destroy(struct bundle_store *store);
+
+/* Offers what the store has once more. */
+void bundle_store_offer(struct bundle_store *store);
 
 #endif

@@ -205,7 +205,8 @@ static void note_wait(struct bundles *bundles, const struct bundle *bundle, cons
 
 static int refuse(struct state *state, struct arena *arena, const char *path, const char *why)
 {
-	state_refuse_policy(state, arena_printf(arena, "%s: %s\n", path != NULL ? path : "the bundle", why));
+	state_refuse_policy(state,
+			    arena_printf(arena, "%s: %s\n", path != NULL ? path : "the bundle of the store", why));
 	return -1;
 }
 
@@ -227,15 +228,22 @@ int bundles_offer(struct bundles *bundles, struct state *state, const struct off
 	return result;
 }
 
+bool bundles_wait(const struct bundles *bundles)
+{
+	return bundles->waits != NULL;
+}
+
 int bundles_read(struct bundles *bundles, struct state *state, struct changes *changes)
 {
 	const char *path = bundles->config->bundle.path;
+	*changes = (struct changes){0};
+	if (path == NULL)
+		return 0;
 	struct arena *arena = arena_create();
 	uint8_t *bytes;
 	size_t length;
 	int result;
 	const char *wrong = bundle_read(path, arena, &bytes, &length);
-	*changes = (struct changes){0};
 	if (wrong != NULL)
 		result = refuse(state, arena, path, wrong);
 	else

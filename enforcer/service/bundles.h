@@ -35,7 +35,10 @@ struct offered {
  * counts as seen, and is on the disk, before its policy is read. */
 int bundles_offer(struct bundles *bundles, struct state *state, const struct offered *offered, struct changes *changes);
 
-/* The same with the file that the configuration names. */
+/* Whether a staged bundle was offered last, and waits for its release. */
+bool bundles_wait(const struct bundles *bundles);
+
+/* The same with the file that the configuration names; 0 where it names none. */
 int bundles_read(struct bundles *bundles, struct state *state, struct changes *changes);
 
 /* The newest bundle that was taken, whether its policy is that of `revision`, which is in force, and the staged one

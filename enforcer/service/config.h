@@ -27,8 +27,9 @@ struct outreach {
 
 /* A policy that comes in signed bundles. */
 struct bundle_source {
-	const char *path;  /* of the file; NULL: the policy is a directory's */
-	const char **keys; /* that are trusted: each a public key, or the absolute path of one */
+	const char *path;	    /* of the file; NULL: it is none */
+	struct etcd_settings store; /* where they are; without endpoints: it is none */
+	const char **keys;	    /* that are trusted: each a public key, or the absolute path of one */
 	size_t key_count;
 };
 
@@ -54,6 +55,12 @@ struct config {
 	unsigned log_rate;	       /* events that are observed in a second, at most */
 	const char *state_directory;   /* where what must outlive the daemon is kept; NULL: nothing is */
 };
+
+/* Whether the policy comes in signed bundles, from a file or a store. */
+static inline bool config_has_bundles(const struct config *config)
+{
+	return config->bundle.path != NULL || config->bundle.store.endpoint_count > 0;
+}
 
 /* Reads the file at `path` into `config`, in `arena`. Returns false after printing every problem to stderr. */
 bool config_read(struct config *config, struct arena *arena, const char *path);

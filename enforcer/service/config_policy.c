@@ -1,6 +1,7 @@
 /* A policy is a directory's, or comes in signed bundles: one of the two. */
 #include "enforcer/service/config_policy.h"
 
+#include "enforcer/etcd/settings.h"
 #include "enforcer/fleet/keys.h"
 #include "enforcer/service/config_sources.h"
 
@@ -22,6 +23,18 @@ static void bundle_path_read(struct frontend *frontend, const struct yaml_node *
 	path_read(frontend, node, &bundle->path);
 	if (bundle->path != NULL && bundle->path[strlen(bundle->path) - 1] == '/')
 		diagnostics_error(frontend->diagnostics, node->span, "`bundle` is a file, and this is a directory");
+}
+
+static const struct key store_keys[] = {ETCD_KEYS};
+
+static void store_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	struct config *config = object;
+	size_t errors = frontend->diagnostics->errors;
+	KEYS_READ(frontend, node, store_keys, "`etcd`", &config->bundle.store);
+	etcd_settings_check(frontend, node, &config->bundle.store);
+	if (frontend->diagnostics->errors == errors)
+		outreach_add_store(frontend->arena, &config->bundle.store, &config->outreach);
 }
 
 /* A key of a file is read when it is needed, so that it may be another by then. */
@@ -64,9 +77,8 @@ static void confirm_read(struct frontend *frontend, const struct yaml_node *node
 }
 
 static const struct key policy_keys[] = {
-    UNTYPED_KEY("directory", false, directory_read),
-    UNTYPED_KEY("bundle", false, bundle_path_read),
-    UNTYPED_KEY("keys", false, trusted_keys_read),
+    UNTYPED_KEY("directory", false, directory_read), UNTYPED_KEY("bundle", false, bundle_path_read),
+    UNTYPED_KEY("etcd", false, store_read),	     UNTYPED_KEY("keys", false, trusted_keys_read),
     UNTYPED_KEY("confirm", false, confirm_read),
 };
 
@@ -78,15 +90,17 @@ void policy_read(struct frontend *frontend, const struct yaml_node *node, void *
 	if (frontend->diagnostics->errors > errors)
 		return;
 	bool directory = config->policy_directory != NULL, bundle = config->bundle.path != NULL,
-	     keys = config->bundle.key_count > 0;
-	if (directory == bundle)
-		diagnostics_error(frontend->diagnostics, node->span, "`policy` has a `directory`, or a `bundle`");
-	else if (bundle && !keys)
+	     store = config->bundle.store.endpoint_count > 0, keys = config->bundle.key_count > 0;
+	if (directory + bundle + store != 1)
 		diagnostics_error(frontend->diagnostics, node->span,
-				  "`bundle` needs `keys`: the public keys that it may be signed with");
+				  "`policy` has a `directory`, a `bundle` or `etcd`, and one of them");
+	else if (!directory && !keys)
+		diagnostics_error(frontend->diagnostics, node->span,
+				  "`%s` needs `keys`: the public keys that a bundle may be signed with",
+				  bundle ? "bundle" : "etcd");
 	else if (directory && keys)
 		diagnostics_error(frontend->diagnostics, node->span,
-				  "`keys` belong to a `bundle`: a directory is not signed");
+				  "`keys` belong to bundles: a directory is not signed");
 }
 
 void policy_check(struct frontend *frontend, const struct yaml_node *root, const struct config *config)
@@ -96,7 +110,8 @@ void policy_check(struct frontend *frontend, const struct yaml_node *root, const
 	if (config->confirm_seconds > 0)
 		diagnostics_error(frontend->diagnostics, root->span,
 				  "`confirm` needs `state`, where the policy before is kept");
-	if (config->bundle.path != NULL)
-		diagnostics_error(frontend->diagnostics, root->span,
-				  "`bundle` needs `state`, where the newest revision is kept: an older one is refused");
+	if (config_has_bundles(config))
+		diagnostics_error(
+		    frontend->diagnostics, root->span,
+		    "a policy of bundles needs `state`, where the newest revision is kept: an older one is refused");
 }

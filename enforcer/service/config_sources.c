@@ -95,8 +95,7 @@ static void units_source_read(struct frontend *frontend, const struct yaml_node 
 
 /* ---- the fleet ---- */
 
-/* Adds what a store needs to what the daemon can reach. */
-static void reach_store(struct arena *arena, const struct etcd_settings *settings, struct outreach *outreach)
+void outreach_add_store(struct arena *arena, const struct etcd_settings *settings, struct outreach *outreach)
 {
 	const char *const files[] = {settings->ca, settings->certificate, settings->key, settings->password_file};
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
@@ -121,7 +120,7 @@ static void fleet_read(struct frontend *frontend, const struct yaml_node *node, 
 	if (frontend->diagnostics->errors > errors)
 		return;
 	config->fleet = settings;
-	reach_store(frontend->arena, &settings, &config->outreach);
+	outreach_add_store(frontend->arena, &settings, &config->outreach);
 }
 
 /* ---- the table ---- */

@@ -145,7 +145,8 @@ static void collect(struct paths *paths, const struct config *config)
 	char parent[PATH_MAX];
 	for (size_t i = 0; i < sizeof always / sizeof *always; i++)
 		add(paths, always[i], false);
-	add_anchor(paths, config->bundle.path != NULL ? config->bundle.path : config->policy_directory);
+	if (config->bundle.path != NULL || config->policy_directory != NULL)
+		add_anchor(paths, config->bundle.path != NULL ? config->bundle.path : config->policy_directory);
 	for (size_t i = 0; i < config->bundle.key_count; i++)
 		if (config->bundle.keys[i][0] == '/')
 			add_anchor(paths, config->bundle.keys[i]);

@@ -85,6 +85,7 @@ struct loop {
 	unsigned ticks;
 	unsigned retry_in, retry_after; /* ticks until what failed is tried again, and of the wait after that */
 	bool told_ready, told_differs, told_idle;
+	char told_policy[17];
 	uint32_t told_generation;
 	int64_t told_expiry;
 };
@@ -340,6 +341,18 @@ static void open_watch(struct watch *watch)
 		read_source(watch);
 }
 
+/* `path` NULL: there is nothing of this kind to watch. */
+static void start_watch(struct loop *loop, const char *path, bool policy, bool units)
+{
+	if (path == NULL)
+		return;
+	struct watch *watch = &loop->watches[loop->watch_count++];
+	*watch = (struct watch){.loop = loop, .path = path, .policy = policy, .units = units};
+	open_watch(watch);
+	if (watch->directory == NULL)
+		fprintf(stderr, "ringfenced: %s is not there yet\n", path);
+}
+
 static void note_sources(struct loop *loop)
 {
 	bool read = sources_have_told(loop->sources);
@@ -350,11 +363,14 @@ static void note_sources(struct loop *loop)
 	loop->daemon.sources_read = read;
 }
 
-/* A source that is no directory told something, which is enforced where there was something to follow. */
+/* A source that is no directory told something, which is enforced where there was something to follow; it may be a
+ * policy. */
 static void after_source(void *context)
 {
 	struct loop *loop = context;
-	bool read = loop->daemon.sources_read;
+	const struct state *state = loop->daemon.state;
+	bool read = loop->daemon.sources_read && strcmp(loop->told_policy, state_revision(state)) == 0;
+	snprintf(loop->told_policy, sizeof loop->told_policy, "%s", state_revision(state));
 	note_sources(loop);
 	if (loop->daemon.enforced == NULL)
 		daemon_enforce(&loop->daemon);
@@ -466,9 +482,11 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *context)
 
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *context)
 {
+	struct loop *loop = context;
 	(void)source;
 	(void)info;
-	read_policy(context);
+	read_policy(loop);
+	sources_reread(loop->sources);
 	return 0;
 }
 
@@ -630,7 +648,7 @@ static int start_commands(struct loop *loop)
 		problem = incident_load(daemon, &loop->directory);
 	if (problem != NULL && !go_on_without(loop, problem))
 		return -EINVAL;
-	if (daemon->config.bundle.path != NULL)
+	if (config_has_bundles(&daemon->config))
 		daemon->bundles = bundles_create(&daemon->config, &loop->directory, loop->directory_problem);
 	int error = audit_open(&loop->audit, loop->directory.fd);
 	if (error < 0) {
@@ -747,16 +765,11 @@ static int start(struct loop *loop)
 		policy = daemon->config.bundle.path;
 	if (root != NULL && (error = units_check_root(root)) < 0)
 		return fail(arena_printf(loop->arena, "%s is no mount of cgroup2 (`cgroup` names it)", root), error);
-	loop->watch_count = daemon->config.workload_directory_count + 1 + (root != NULL);
-	loop->watches = arena_alloc(loop->arena, loop->watch_count * sizeof *loop->watches);
-	for (size_t i = 0; i < loop->watch_count; i++) {
-		bool units = i > daemon->config.workload_directory_count;
-		loop->watches[i] = (struct watch){.loop = loop, .policy = i == 0, .units = units};
-		loop->watches[i].path = i == 0 ? policy : units ? root : daemon->config.workload_directories[i - 1];
-		open_watch(&loop->watches[i]);
-		if (loop->watches[i].directory == NULL)
-			fprintf(stderr, "ringfenced: %s is not there yet\n", loop->watches[i].path);
-	}
+	loop->watches = arena_alloc(loop->arena, (daemon->config.workload_directory_count + 2) * sizeof *loop->watches);
+	start_watch(loop, policy, true, false);
+	for (size_t i = 0; i < daemon->config.workload_directory_count; i++)
+		start_watch(loop, daemon->config.workload_directories[i], false, false);
+	start_watch(loop, root, false, true);
 	if ((error = sources_start(loop->sources)) < 0)
 		return error;
 	note_sources(loop);

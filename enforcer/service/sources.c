@@ -2,6 +2,7 @@
  * a workload that is missing from the table is nobody's, and so open. */
 #include "enforcer/service/sources.h"
 
+#include "enforcer/service/bundle_store.h"
 #include "enforcer/sources/fleet.h"
 #include "enforcer/sources/source.h"
 
@@ -29,12 +30,23 @@ struct running {
 	size_t refused_count;
 };
 
+struct sources {
+	struct daemon *daemon;
+	sd_event *events;
+	struct http_client *client;
+	struct running *items;
+	size_t count;
+	void (*changed)(void *context);
+	void *context;
+};
+
 /* A kind of source: whether the configuration has one, and how it is started and ended. */
 struct kind {
 	const char *name;
 	bool (*is_wanted)(const struct config *config);
 	int (*start)(void **source, const struct config *config, const struct source_setup *setup);
 	void (*stop)(void *source);
+	void (*reread)(void *source); /* NULL: there is nothing to judge anew */
 };
 
 /* ---- the fleet ---- */
@@ -67,19 +79,39 @@ static int start_fleet(void **source, const struct config *config, const struct 
 	return fleet_source_create(&view->source, setup, view->etcd);
 }
 
-static const struct kind kinds[] = {
-    {"etcd", wants_fleet, start_fleet, stop_fleet},
-    {NULL, NULL, NULL, NULL},
-};
+/* ---- the policy, where it comes from a store: no source of workloads, and alike in all else ---- */
 
-struct sources {
-	struct daemon *daemon;
-	sd_event *events;
-	struct http_client *client;
-	struct running *items;
-	size_t count;
-	void (*changed)(void *context);
-	void *context;
+static bool wants_bundles(const struct config *config)
+{
+	return config->bundle.store.endpoint_count > 0;
+}
+
+static int start_bundles(void **source, const struct config *config, const struct source_setup *setup)
+{
+	struct running *running = setup->context;
+	struct sources *sources = running->sources;
+	struct bundle_store *store;
+	(void)config;
+	running->told = true; /* nobody's workloads wait for it */
+	int error = bundle_store_create(&store, setup, sources->daemon, sources->changed, sources->context);
+	*source = store;
+	return error;
+}
+
+static void stop_bundles(void *source)
+{
+	bundle_store_destroy(source);
+}
+
+static void reread_bundles(void *source)
+{
+	bundle_store_offer(source);
+}
+
+static const struct kind kinds[] = {
+    {"policy", wants_bundles, start_bundles, stop_bundles, reread_bundles},
+    {"etcd", wants_fleet, start_fleet, stop_fleet, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
 };
 
 /* ---- what they tell ---- */
@@ -118,7 +150,7 @@ static void on_problem(void *context, const char *text)
 		return;
 	time_t now = time(NULL);
 	if (text != NULL && (running->problem == NULL || now - running->said >= SAY_AGAIN_S)) {
-		say(running, text, "; its workloads stay as they were");
+		say(running, text, "; what it told last stays in force");
 		running->said = now;
 	}
 	if (text == NULL && running->problem != NULL)
@@ -207,6 +239,13 @@ int sources_start(struct sources *sources)
 			fprintf(stderr, "ringfenced: source %s: %s\n", running->kind->name, strerror(-error));
 	}
 	return error;
+}
+
+void sources_reread(struct sources *sources)
+{
+	for (size_t i = 0; i < sources->count; i++)
+		if (sources->items[i].kind->reread != NULL)
+			sources->items[i].kind->reread(sources->items[i].source);
 }
 
 void sources_destroy(struct sources *sources)

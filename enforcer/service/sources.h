@@ -18,6 +18,9 @@ void sources_destroy(struct sources *sources);
 /* Starts them. Returns 0 or a negative errno, which was told. */
 int sources_start(struct sources *sources);
 
+/* Has those that keep what they heard judge it anew: keys that are trusted may be others. */
+void sources_reread(struct sources *sources);
+
 /* Whether each has told once who is there. */
 bool sources_have_told(const struct sources *sources);
 
