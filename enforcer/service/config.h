@@ -4,6 +4,7 @@
 
 #include "enforcer/service/access.h"
 #include "enforcer/service/listener.h"
+#include "enforcer/sources/docker.h"
 #include "enforcer/sources/units.h"
 
 #include <ringfence/policy.h>
@@ -33,6 +34,7 @@ struct config {
 	size_t workload_directory_count;
 	struct outreach outreach;
 	struct units units; /* without a root: no unit is a workload */
+	struct docker_settings docker;
 	bool repair;	    /* drift: repair (default), or only report */
 	struct span mode_span;
 	enum mode mode; /* audit: what this node would deny is logged and let through; else as the policy says */

@@ -2,6 +2,7 @@
  * a workload that is missing from the table is nobody's, and so open. */
 #include "enforcer/service/sources.h"
 
+#include "enforcer/sources/docker.h"
 #include "enforcer/sources/source.h"
 
 #include <errno.h>
@@ -31,7 +32,23 @@ struct kind {
 	void (*stop)(void *source);
 };
 
+static bool wants_docker(const struct config *config)
+{
+	return config->docker.socket != NULL;
+}
+
+static int start_docker(void **source, const struct config *config, const struct source_setup *setup)
+{
+	return docker_start((struct docker **)source, &config->docker, setup);
+}
+
+static void stop_docker(void *source)
+{
+	docker_stop(source);
+}
+
 static const struct kind kinds[] = {
+    {"docker", wants_docker, start_docker, stop_docker},
     {NULL, NULL, NULL, NULL},
 };
 

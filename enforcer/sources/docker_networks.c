@@ -59,7 +59,7 @@ bool docker_networks_read(struct arena *arena, const json_t *list, const char *n
 	size_t at;
 	json_t *network;
 	*networks = (struct docker_networks){0};
-	if (!json_is_array(list) || json_array_size(list) > DOCKER_NETWORKS_MOST)
+	if (json_array_size(list) == 0 || json_array_size(list) > DOCKER_NETWORKS_MOST)
 		return false;
 	node->name = node_name;
 	json_array_foreach((json_t *)list, at, network) take_network(arena, network, node, networks);

@@ -16,7 +16,8 @@ struct docker_networks {
 	size_t why_count;
 };
 
-/* Of GET /networks those that are bridges of this host; in `arena`. False: it is no such list. */
+/* Of GET /networks those that are bridges of this host; in `arena`. False: it is no such list; an
+ * engine always has networks of its own, so an empty one says nothing. */
 bool docker_networks_read(struct arena *arena, const json_t *list, const char *node, struct docker_networks *networks);
 
 #endif
