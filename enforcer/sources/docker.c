@@ -65,8 +65,8 @@ static void break_off(struct docker *docker, const char *what, const struct http
 	if (why == NULL && answer->status != 200)
 		why = arena_printf(arena, "HTTP %d, %s", answer->status, docker_shown(arena, answer->body));
 	docker->setup.problem(docker->setup.context,
-			      arena_printf(arena, "%s at %s: %s", what, docker->settings->socket,
-					   why != NULL ? why : "the answer is none of the Docker Engine API"));
+			      arena_printf(arena, "the container engine at %s: its %s: %s", docker->settings->socket,
+					   what, why != NULL ? why : "the answer is none of the Docker Engine API"));
 	docker->wait = source_wait_ms(docker->wait);
 	docker_set_timer(docker->retry, docker->wait);
 	arena_free(arena);
@@ -109,7 +109,7 @@ static void on_list(void *context, const struct http_answer *answer)
 	bool taken = take_list(docker, list);
 	json_decref(list);
 	if (!taken) {
-		break_off(docker, "the list of containers cannot be read", answer);
+		break_off(docker, "list of containers", answer);
 		return;
 	}
 	docker->all = false;
@@ -139,7 +139,7 @@ static void on_networks(void *context, const struct http_answer *answer)
 	json_decref(list);
 	if (!taken) {
 		arena_free(arena);
-		break_off(docker, "the list of networks cannot be read", answer);
+		break_off(docker, "list of networks", answer);
 		return;
 	}
 	docker->networks_arena = arena;
@@ -207,7 +207,7 @@ static void on_events_end(void *context, const struct http_answer *answer)
 {
 	struct docker *docker = context;
 	docker->events = NULL;
-	break_off(docker, "the events of the container engine cannot be followed", answer);
+	break_off(docker, "events", answer);
 }
 
 /* Follows from now on. An engine may begin to listen for us a moment after it has answered: it is asked for what

@@ -40,9 +40,9 @@ SOURCES="  - {source: docker, socket: $ENGINE_SOCKET}"
 serve 8080,5432 web api db payments
 
 source_has() { [ "$(status | jq -r ".sources[0] | $1")" = "$2" ]; } # FILTER VALUE
-in_force() { tell status "$1" | grep -q '^in force'; }            # WORKLOAD
+in_force() { grep -q '^in force' <<<"$(tell status "$1")"; }      # WORKLOAD
 unknown() { ! tell status "$1" >/dev/null 2>&1; }
-judged() { on node nft list table inet ringfence | grep -qwF "$1 : goto"; } # ADDRESS
+judged() { grep -qwF "$1 : goto" <<<"$(on node nft list table inet ringfence)"; } # ADDRESS
 unjudged() { ! judged "$1"; }
 in_pool() { on node nft get element inet ringfence "$1" "{ $2 }" >/dev/null 2>&1; }
 pool() { on node nft list table inet ringfence | grep -oE "g[0-9]+_pool$1 " | head -n 1; } # FAMILY
@@ -172,7 +172,7 @@ check "whose addresses are this node's, IPv6" in_pool "$(pool 6)" fd91:3::77
 before=$(status | jq -c '[.generation, .workloads]')
 stop "$ENGINE_PID" KILL
 await 5 source_has '.problem != null' true || true
-check "an engine that is away is told" grep -q 'cannot be followed' <<<"$(status | jq -r '.sources[0].problem')"
+check "an engine that is away is told" grep -q 'the container engine at' <<<"$(status | jq -r '.sources[0].problem')"
 equal "what it told last stays" "$before" "$(status | jq -c '[.generation, .workloads]')"
 allowed web api 8080 tcp "while the engine is away"
 denied web db 5432 tcp "while the engine is away"
