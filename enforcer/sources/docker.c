@@ -188,6 +188,7 @@ static void on_event(void *context, const char *line, size_t length)
 	case DOCKER_OTHER:
 		return;
 	case DOCKER_CHANGED:
+		docker_forget_ends(docker);
 		container = docker_add(docker, event.id);
 		if (container != NULL)
 			docker_mark_due(container);
@@ -282,6 +283,7 @@ void docker_stop(struct docker *docker)
 		docker_forget(docker, container);
 	}
 	docker_forget_images(docker);
+	docker_forget_ends(docker);
 	arena_free(docker->networks_arena);
 	free(docker);
 }

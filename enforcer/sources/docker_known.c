@@ -64,6 +64,7 @@ void docker_settle(struct docker *docker)
 	if (docker->events == NULL || docker->list != NULL || docker->networks != NULL || !docker->networks_known ||
 	    docker->asked_count > 0 || docker->first_due != NULL)
 		return;
+	docker_forget_ends(docker);
 	if (!docker->settled) {
 		docker->told = docker->settled = true;
 		tell_all(docker);
@@ -166,16 +167,14 @@ static void put_interfaces(struct workload *workload, const struct interfaces *i
 }
 
 /* What hooks see of it. Without that it has no source guard, which is said. */
-static void find_interfaces(struct docker_container *said, struct arena *arena)
+static void find_interfaces(struct docker *docker, struct docker_container *said, struct arena *arena)
 {
-	struct host_ends *ends;
 	struct interfaces interfaces = {0};
 	if (said->workload == NULL || said->pid == 0)
 		return;
-	int error = host_ends_open(&ends);
+	int error = docker->ends == NULL ? host_ends_open(&docker->ends) : 0;
 	if (error == 0)
-		error = host_ends_of(ends, said->pid, arena, &interfaces);
-	host_ends_close(ends);
+		error = host_ends_of(docker->ends, said->pid, arena, &interfaces);
 	put_interfaces(said->workload, &interfaces);
 	if (error != 0)
 		said->why = arena_printf(arena, "it has no source guard: %s", strerror(-error));
@@ -189,21 +188,28 @@ void docker_take_answer(struct container *container, const json_t *image_labels)
 	if (image_labels != NULL)
 		said = docker_container_read(arena, container->answer, image_labels, docker->settings->name_space,
 					     docker->setup.node);
-	find_interfaces(&said, arena);
+	find_interfaces(docker, &said, arena);
 	take_said(container, arena, said);
 	if (docker->settled && is_outside(docker, said.workload))
 		docker_ask_networks(docker); /* it is on a network of which we have not heard */
 }
 
+void docker_forget_ends(struct docker *docker)
+{
+	host_ends_close(docker->ends);
+	docker->ends = NULL;
+}
+
 void docker_look_at_interfaces(struct docker *docker)
 {
-	struct host_ends *ends;
-	if (host_ends_open(&ends) != 0)
+	docker_forget_ends(docker);
+	if (host_ends_open(&docker->ends) != 0)
 		return;
 	for (struct container *one = docker->containers; one != NULL; one = one->hh.next) {
 		struct workload *workload = one->said.workload;
 		struct interfaces now;
-		if (workload == NULL || one->said.pid == 0 || host_ends_of(ends, one->said.pid, one->arena, &now) != 0)
+		if (workload == NULL || one->said.pid == 0 ||
+		    host_ends_of(docker->ends, one->said.pid, one->arena, &now) != 0)
 			continue;
 		bool same = now.count == workload->interface_count;
 		for (size_t i = 0; same && i < now.count; i++)
@@ -212,5 +218,4 @@ void docker_look_at_interfaces(struct docker *docker)
 		if (!same)
 			tell_one(docker, one);
 	}
-	host_ends_close(ends);
 }

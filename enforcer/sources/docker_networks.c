@@ -6,6 +6,7 @@
 
 #include <ringfence/arena.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 /* A bridge whose gateway is somebody else has this option. */
@@ -52,6 +53,27 @@ static void take_network(struct arena *arena, const json_t *network, struct node
 	}
 }
 
+static int compare_addresses(const void *left, const void *right)
+{
+	return address_compare(left, right);
+}
+
+static int compare_pools(const void *left, const void *right)
+{
+	const struct prefix *a = left, *b = right;
+	int order = address_compare(&a->address, &b->address);
+	return order != 0 ? order : (a->length > b->length) - (a->length < b->length);
+}
+
+/* Another order of the list is no other network. */
+static void sort(struct node *node)
+{
+	if (node->pool_count > 1)
+		qsort(node->pools, node->pool_count, sizeof *node->pools, compare_pools);
+	if (node->address_count > 1)
+		qsort(node->addresses, node->address_count, sizeof *node->addresses, compare_addresses);
+}
+
 bool docker_networks_read(struct arena *arena, const json_t *list, const char *node_name,
 			  struct docker_networks *networks)
 {
@@ -63,6 +85,7 @@ bool docker_networks_read(struct arena *arena, const json_t *list, const char *n
 		return false;
 	node->name = node_name;
 	json_array_foreach((json_t *)list, at, network) take_network(arena, network, node, networks);
+	sort(node);
 	*arena_push(arena, networks->inventory.nodes, networks->inventory.node_count) = node;
 	return true;
 }

@@ -35,6 +35,7 @@ struct docker {
 	struct source_setup setup;
 	struct container *containers, *first_due, **last_due;
 	struct image *images;
+	struct host_ends *ends; /* as read last, or NULL */
 	size_t asked_count;
 	struct http_call *events, *list, *networks;
 	sd_event_source *retry, *tick;
@@ -66,6 +67,9 @@ void docker_take_answer(struct container *container, const json_t *image_labels)
 
 /* Asks the kernel again for the interfaces of all: the ports of a bridge are others now and then. */
 void docker_look_at_interfaces(struct docker *docker);
+
+/* What was read of the kernel's links serves many containers, until one of them changes. */
+void docker_forget_ends(struct docker *docker);
 
 /* When all questions are answered: the first time all is told, and afterwards each change by itself. */
 void docker_settle(struct docker *docker);

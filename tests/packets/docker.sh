@@ -35,9 +35,13 @@ policy shop <<-END
 	  - {from: web, to: api}
 	  - {from: api, to: db}
 	  - {from: api, to: payments, ports: [8080/tcp]}
+	  - {from: node, to: web}
 END
 SOURCES="  - {source: docker, socket: $ENGINE_SOCKET}"
-serve 8080,5432 web api db payments
+ip netns attach "$PREFIX-gateway" "$ENGINE_PID" # the node, by the address that containers know
+NAMESPACES+=("$PREFIX-gateway")
+ADDRESS4[gateway]=10.91.1.1 ADDRESS6[gateway]=fd91:1::1
+serve 8080,5432 web api db payments gateway
 
 source_has() { [ "$(status | jq -r ".sources[0] | $1")" = "$2" ]; } # FILTER VALUE
 in_force() { grep -q '^in force' <<<"$(tell status "$1")"; }      # WORKLOAD
@@ -58,6 +62,9 @@ denied db api2 8080 tcp
 allowed api payments 8080 tcp "to outside"
 denied web payments 8080 tcp "to outside"
 denied world web 8080 tcp "from outside"
+allowed gateway web 8080 tcp "the gateway of a network is the node"
+denied gateway api 8080 tcp "the gateway of a network is the node"
+denied web gateway 8080 tcp "the gateway of a network is the node"
 equal "nothing is refused, and the engine is heard" "true null 0" \
 	"$(status | jq -r '.sources[0] | "\(.told) \(.problem) \(.refused | length)"')"
 
@@ -111,6 +118,11 @@ spoofed "the source of a container on another network does not, IPv4" 0 10.91.2.
 spoofed "the source of a container on another network does not, IPv6" 0 fd91:2::12 fd91:1::12 api "$API_MAC"
 spoofed "a source from outside does not, IPv4" 0 203.0.113.10 10.91.1.12 api "$API_MAC"
 spoofed "a source from outside does not, to be routed, IPv6" 0 2001:db8:10::10 fd91:2::12 api "$FRONT"
+
+# What the README says that the guard cannot do: on one bridge it takes two networks to tell containers apart.
+container twin front 10.91.1.24 fd91:1::24 "${SHOP[@]}" --label app=web
+await 5 in_force shop/twin || true
+spoofed "a limit: the source of a container on its own bridge passes" 1 10.91.1.24 10.91.1.12 api "$API_MAC"
 
 # ---- what happens to containers ----
 
