@@ -102,7 +102,7 @@ check "who shares a network, or has the host's, is no workload" eval 'unknown sh
 bridge_mac() { ip_in "$ROUTER" -j link show "$1" | jq -r '.[0].address'; }
 bridge_of() { ip_in "$ROUTER" -j addr show to "$1" | jq -r '.[0].ifname'; } # ADDRESS of the gateway
 FRONT=$(bridge_mac "$(bridge_of 10.91.1.1)")
-mac_of() { on "$1" ip -j link show eth0 | jq -r '.[0].address'; }
+mac_of() { on "$1" ip -j addr show to "${ADDRESS4[$1]}" | jq -r '.[0].address'; }
 udp_from() { grep -c "^in udp $1 " "$WORK/serve-$2.log" || true; } # SOURCE SERVER
 spoofed() { # TEXT WANT SOURCE TO SERVER MAC
 	local before
