@@ -174,8 +174,9 @@ static void workload_addresses_read(struct frontend *frontend, const struct yaml
 }
 
 /* The kernel's rule for interface names (dev_valid_name in net/core/dev.c), less what a ruleset text cannot quote. */
-static void workload_interface_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+static void interface_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
+	struct workload *workload = object;
 	const char *name = scalar_read(frontend, node, "an interface");
 	if (name == NULL)
 		return;
@@ -186,7 +187,12 @@ static void workload_interface_read(struct frontend *frontend, const struct yaml
 		diagnostics_error(frontend->diagnostics, node->span,
 				  "an interface name has 1 to 15 characters, none of / : \" \\ * or space");
 	else
-		((struct workload *)object)->interface = name;
+		*arena_push(frontend->arena, workload->interfaces, workload->interface_count) = name;
+}
+
+static void workload_interface_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	one_or_more_read(frontend, node, "`interface`", interface_read, object);
 }
 
 /* Where systemd and its like put a unit. Its path is never opened by the compiler. */
@@ -215,6 +221,8 @@ static const struct value_type interface_type = {.kind = VALUE_TEXT,
 						 .pattern = "(?!\\.{1,2}$)[!#-)+-.0-9;-\\[\\]-~]{1,15}",
 						 .plain = PLAIN_NUMBER | PLAIN_NEGATIVE | PLAIN_TRUTH};
 
+static const struct value_type interfaces_type = {.kind = VALUE_ONE_OR_MORE, .of = &interface_type};
+
 static const struct value_type cgroup_type = {
     .kind = VALUE_TEXT,
     .title = "a path below the root of cgroup2, such as system.slice/nginx.service",
@@ -228,8 +236,8 @@ static const struct key workload_keys[] = {
     {"labels", false, workload_labels_read, &labels_type, "Its labels, by which services select it."},
     {"addresses", false, workload_addresses_read, &addresses_type,
      "Its addresses. No other workload or node has them."},
-    {"interface", false, workload_interface_read, &interface_type,
-     "The host's side of its interface: packets from there with another source are dropped."},
+    {"interface", false, workload_interface_read, &interfaces_type,
+     "The host's side of its interfaces: packets from there with another source are dropped."},
     {"cgroup", false, workload_cgroup_read, &cgroup_type,
      "Of a service of the node itself, in place of addresses: its cgroup."},
     {"ports", false, workload_ports_read, &named_ports_type, "Its own named ports, for peers by labels."},
@@ -241,10 +249,10 @@ const struct value_type workloads_type = {.kind = VALUE_LIST, .of = &workload_ty
 /* What a host workload must have, and must not. */
 static void check_host_workload(struct frontend *frontend, const struct workload *workload)
 {
-	const char *wrong = workload->address_count > 0	  ? "has no `addresses`: it has those of its node"
-			    : workload->interface != NULL ? "has no `interface`"
-			    : workload->node == NULL	  ? "needs its `node`"
-							  : NULL;
+	const char *wrong = workload->address_count > 0	    ? "has no `addresses`: it has those of its node"
+			    : workload->interface_count > 0 ? "has no `interface`"
+			    : workload->node == NULL	    ? "needs its `node`"
+							    : NULL;
 	if (workload->cgroup == NULL || wrong == NULL)
 		return;
 	diagnostics_error(frontend->diagnostics, workload->span, "a workload with a `cgroup` %s", wrong);

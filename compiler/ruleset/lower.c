@@ -26,15 +26,12 @@ static void take_classes(struct lowering *l, struct identity *identity, const st
 	}
 }
 
-/* Every interface of a local workload is guarded, also that of one in conflict, which may then send nothing. Returns
- * whether the interface is the first with this name, or was the last. */
-static bool take_interface(struct lowering *l, const struct workload *workload, bool join, struct element *element)
+/* Returns whether the interface is the first with this name, or was the last. */
+static bool take_interface(struct lowering *l, const char *interface, bool join, struct element *element)
 {
 	struct name *name = NULL;
 	char text[16] = "";
-	if (workload->interface == NULL)
-		return false;
-	memcpy(text, workload->interface, strnlen(workload->interface, sizeof text - 1));
+	memcpy(text, interface, strnlen(interface, sizeof text - 1));
 	*element = (struct element){0};
 	put_part(element->key, 0, text, sizeof text);
 	memcpy(element->end, element->key, sizeof element->end);
@@ -54,10 +51,18 @@ static bool take_interface(struct lowering *l, const struct workload *workload, 
 	return edge;
 }
 
+/* Every interface of a local workload is guarded, also that of one in conflict, which may then send nothing. */
+static void take_interfaces(struct lowering *l, const struct workload *workload, bool join)
+{
+	struct element element;
+	for (size_t i = 0; i < workload->interface_count; i++)
+		if (take_interface(l, workload->interfaces[i], join, &element))
+			(join ? note_come : note_gone)(l, l->guarded, &element);
+}
+
 void lowering_enter(struct lowering *l, const struct workload *workload)
 {
 	struct identity *identity = identity_enter(l, workload);
-	struct element element;
 	note_entering(l, workload);
 	claim_enter(l, workload);
 	if (!l->starting && identity->member_count == 1)
@@ -65,8 +70,7 @@ void lowering_enter(struct lowering *l, const struct workload *workload)
 	if (is_local(l, workload)) {
 		take_classes(l, identity, workload, true);
 		l->unplaced = l->unplaced || (workload_is_host(workload) && host_level(l, workload) == NULL);
-		if (take_interface(l, workload, true, &element))
-			note_come(l, l->guarded, &element);
+		take_interfaces(l, workload, true);
 	}
 	if (!l->starting)
 		members_of(l, identity, workload, note_come, l);
@@ -75,13 +79,11 @@ void lowering_enter(struct lowering *l, const struct workload *workload)
 void lowering_leave(struct lowering *l, const struct workload *workload)
 {
 	struct identity *identity = identity_find(l, workload);
-	struct element element;
 	note_leaving(l, workload);
 	members_of(l, identity, workload, note_gone, l);
 	if (is_local(l, workload)) {
 		take_classes(l, identity, workload, false);
-		if (take_interface(l, workload, false, &element))
-			note_gone(l, l->guarded, &element);
+		take_interfaces(l, workload, false);
 	}
 	identity_leave(l, identity, workload);
 	claim_leave(l, workload);

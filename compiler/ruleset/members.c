@@ -233,10 +233,10 @@ static void give_pairs(const struct asking *a)
 		put_pair(&element, a->address->bytes, address_size(a->address->family), &workload->addresses[i]);
 		give(a, a->l->self[family], &element);
 	}
-	if (workload->interface != NULL) {
+	for (size_t i = 0; i < workload->interface_count; i++) {
 		struct element element = {0};
 		char name[16] = "";
-		memcpy(name, workload->interface, strnlen(workload->interface, 15));
+		memcpy(name, workload->interfaces[i], strnlen(workload->interfaces[i], 15));
 		put_pair(&element, name, sizeof name, a->address);
 		give(a, a->l->guard[family], &element);
 	}

@@ -84,8 +84,14 @@ static void merge_node(const struct node *from, struct inventory *inventory, str
 		if (!known)
 			*arena_push(arena, node->addresses, node->address_count) = from->addresses[i];
 	}
-	for (size_t i = 0; i < from->pool_count; i++)
-		*arena_push(arena, node->pools, node->pool_count) = from->pools[i];
+	for (size_t i = 0; i < from->pool_count; i++) {
+		bool known = false;
+		for (size_t j = 0; j < node->pool_count && !known; j++)
+			known = node->pools[j].length == from->pools[i].length &&
+				address_compare(&node->pools[j].address, &from->pools[i].address) == 0;
+		if (!known)
+			*arena_push(arena, node->pools, node->pool_count) = from->pools[i];
+	}
 	if (from->deny != DENY_UNSAID && node->deny != DENY_DROP)
 		node->deny = from->deny;
 }

@@ -6,6 +6,7 @@
 
 #include <ringfence/arena.h>
 
+#include <stdalign.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,7 @@ struct entry {
 	bool placed;	    /* it is in the inventory */
 	bool fresh;	    /* it was not before this transaction */
 	bool touched;
-	char bytes[]; /* its addresses, its name, its interface and its cgroup */
+	char bytes[]; /* its addresses, its name, its interfaces and its cgroup */
 };
 
 static void *reallocate(void *memory, size_t count, size_t size)
@@ -44,26 +45,36 @@ static void *grow(void *items, size_t count, size_t *room, size_t size)
 
 static struct entry *entry_create(struct live *live, const struct workload *from)
 {
-	const char *interface = from->interface != NULL ? from->interface : "";
 	const char *cgroup = from->cgroup != NULL ? from->cgroup : "";
 	size_t addresses = from->address_count * sizeof *from->addresses, name = strlen(from->name) + 1;
-	size_t size = offsetof(struct entry, bytes) + addresses + name + strlen(interface) + 1 + strlen(cgroup) + 1;
+	size_t size = offsetof(struct entry, bytes) + addresses + name + strlen(cgroup) + 1;
+	size_t interfaces = (size + alignof(const char *) - 1) / alignof(const char *) * alignof(const char *);
+	if (from->interface_count > 0)
+		size = interfaces + from->interface_count * sizeof(const char *);
+	for (size_t i = 0; i < from->interface_count; i++)
+		size += strlen(from->interfaces[i]) + 1;
 	struct entry *entry = reallocate(NULL, 1, size > sizeof *entry ? size : sizeof *entry);
 	struct kind *kind = kind_take(&live->kinds, from);
 	*entry = (struct entry){.kind = kind, .fresh = true}; /* before the bytes, which begin in its padding */
-	char *name_at = entry->bytes + addresses, *interface_at = name_at + name;
+	char *name_at = entry->bytes + addresses, *cgroup_at = name_at + name;
+	const char **interfaces_at = (const char **)(void *)((char *)entry + interfaces);
+	char *text = (char *)(interfaces_at + from->interface_count);
 	if (addresses > 0)
 		memcpy(entry->bytes, from->addresses, addresses);
 	memcpy(name_at, from->name, name);
-	char *cgroup_at = stpcpy(interface_at, interface) + 1;
 	strcpy(cgroup_at, cgroup);
+	for (size_t i = 0; i < from->interface_count; i++) {
+		interfaces_at[i] = text;
+		text = stpcpy(text, from->interfaces[i]) + 1;
+	}
 	entry->workload = (struct workload){.name_space = kind->name_space,
 					    .name = name_at,
 					    .node = kind->node,
 					    .labels = kind->labels,
 					    .addresses = (struct address *)(void *)entry->bytes,
 					    .address_count = from->address_count,
-					    .interface = from->interface != NULL ? interface_at : NULL,
+					    .interfaces = from->interface_count > 0 ? interfaces_at : NULL,
+					    .interface_count = from->interface_count,
 					    .cgroup = from->cgroup != NULL ? cgroup_at : NULL,
 					    .cgroup_id = from->cgroup_id,
 					    .ports = kind->ports,
@@ -82,12 +93,13 @@ static bool entry_is(const struct entry *entry, const struct workload *workload)
 {
 	const struct workload *own = &entry->workload;
 	bool same = own->address_count == workload->address_count && kind_is(entry->kind, workload) &&
-		    (own->interface == NULL) == (workload->interface == NULL) &&
-		    (own->interface == NULL || strcmp(own->interface, workload->interface) == 0) &&
-		    own->cgroup_id == workload->cgroup_id && (own->cgroup == NULL) == (workload->cgroup == NULL) &&
+		    own->interface_count == workload->interface_count && own->cgroup_id == workload->cgroup_id &&
+		    (own->cgroup == NULL) == (workload->cgroup == NULL) &&
 		    (own->cgroup == NULL || strcmp(own->cgroup, workload->cgroup) == 0);
 	for (size_t i = 0; same && i < own->address_count; i++)
 		same = address_compare(&own->addresses[i], &workload->addresses[i]) == 0;
+	for (size_t i = 0; same && i < own->interface_count; i++)
+		same = strcmp(own->interfaces[i], workload->interfaces[i]) == 0;
 	return same;
 }
 

@@ -129,7 +129,8 @@ static void take_link(const struct nlmsghdr *message, const struct neighbours_re
 	struct found found;
 	find_all(&found, message, sizeof *header);
 	const struct nlattr *name = found.items[IFLA_IFNAME], *master = found.items[IFLA_MASTER];
-	struct link link = {.index = header->ifi_index};
+	struct link link = {.index = header->ifi_index, .space = -1};
+	const struct nlattr *space = found.items[IFLA_LINK_NETNSID];
 	if (name == NULL)
 		return;
 	if (found.items[IFLA_LINKINFO] != NULL)
@@ -139,6 +140,8 @@ static void take_link(const struct nlmsghdr *message, const struct neighbours_re
 								  : sizeof link.name - 1);
 	if (master != NULL && mnl_attr_get_payload_len(master) >= sizeof(uint32_t))
 		link.master = (int)mnl_attr_get_u32(master);
+	if (space != NULL && mnl_attr_get_payload_len(space) >= sizeof(uint32_t))
+		link.space = (int)mnl_attr_get_u32(space);
 	reader->link(reader->context, &link);
 }
 

@@ -10,6 +10,7 @@ enum { LINK_NAME_SIZE = 16, LINK_ADDRESS_SIZE = 6 };
 struct link {
 	int index, master; /* master: the bridge that it is a port of, or 0 */
 	char name[LINK_NAME_SIZE];
+	int space; /* the number of the network namespace that its other end is in; -1: none */
 	bool bridge;
 	bool
 	    calls[2]; /* of a bridge: it asks the hooks of IP itself, by family (nf_call_iptables, nf_call_ip6tables) */

@@ -5,6 +5,7 @@
 #include "enforcer/etcd/etcd.h"
 #include "enforcer/service/access.h"
 #include "enforcer/service/listener.h"
+#include "enforcer/sources/docker.h"
 #include "enforcer/sources/units.h"
 
 #include <ringfence/policy.h>
@@ -45,7 +46,8 @@ struct config {
 	struct outreach outreach;
 	struct etcd_settings fleet; /* where nodes tell each other of workloads; without endpoints: nowhere */
 	struct units units;	    /* without a root: no unit is a workload */
-	bool repair;		    /* drift: repair (default), or only report */
+	struct docker_settings docker;
+	bool repair; /* drift: repair (default), or only report */
 	struct span mode_span;
 	enum mode mode; /* audit: what this node would deny is logged and let through; else as the policy says */
 	const char *control_socket;

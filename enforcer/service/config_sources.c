@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 /* `source` itself, which has been read. */
 static void source_read(struct frontend *frontend, const struct yaml_node *node, void *object)
@@ -123,12 +124,51 @@ static void fleet_read(struct frontend *frontend, const struct yaml_node *node, 
 	outreach_add_store(frontend->arena, &settings, &config->outreach);
 }
 
+/* ---- containers ---- */
+
+static void docker_socket_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	struct docker_settings *docker = object;
+	path_read(frontend, node, &docker->socket);
+	if (docker->socket == NULL || strlen(docker->socket) < sizeof((struct sockaddr_un *)NULL)->sun_path)
+		return;
+	diagnostics_error(frontend->diagnostics, node->span, "the path of a unix socket has at most %zu bytes",
+			  sizeof((struct sockaddr_un *)NULL)->sun_path - 1);
+}
+
+static void docker_namespace_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	((struct docker_settings *)object)->name_space = name_read(frontend, node, "a namespace");
+}
+
+static const struct key docker_keys[] = {
+    UNTYPED_KEY("source", true, source_read),
+    UNTYPED_KEY("socket", false, docker_socket_read),
+    UNTYPED_KEY("namespace", false, docker_namespace_read),
+};
+
+static void docker_read(struct frontend *frontend, const struct yaml_node *node, struct config *config)
+{
+	struct docker_settings docker = {.socket = "/run/docker.sock", .name_space = "default"};
+	size_t errors = frontend->diagnostics->errors;
+	KEYS_READ(frontend, node, docker_keys, "the source `docker`", &docker);
+	if (frontend->diagnostics->errors > errors)
+		return;
+	if (config->docker.socket != NULL) {
+		diagnostics_error(frontend->diagnostics, node->span,
+				  "the source `docker` stands twice: one engine is followed");
+		return;
+	}
+	config->docker = docker;
+	*arena_push(frontend->arena, config->outreach.paths, config->outreach.path_count) = docker.socket;
+}
+
 /* ---- the table ---- */
 
 static const struct {
 	const char *name;
 	void (*read)(struct frontend *frontend, const struct yaml_node *node, struct config *config);
-} sources[] = {{"files", files_read}, {"systemd", units_source_read}, {"etcd", fleet_read}};
+} sources[] = {{"files", files_read}, {"systemd", units_source_read}, {"docker", docker_read}, {"etcd", fleet_read}};
 
 enum { SOURCE_COUNT = sizeof sources / sizeof *sources };
 

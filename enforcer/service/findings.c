@@ -1,6 +1,6 @@
 /* The two readings, of neighbours and of other tables, in slices behind everything that enforces.
  *
- * Behind an interface are the workloads whose `interface` it is; behind a bridge, those of its ports. An address is
+ * Behind an interface are the workloads that have it as `interface`; behind a bridge, those of its ports. An address is
  * where workloads are when it is behind such an interface, or in the node's workload networks. */
 #include "enforcer/service/findings.h"
 
@@ -82,9 +82,11 @@ static void around_begin(struct findings *findings)
 	*around = (struct around){.due = true, .going = true, .arena = arena_create()};
 	for (size_t i = 0; i < inventory->workload_count; i++) {
 		const struct workload *workload = inventory->workloads[i];
-		if (workload->interface != NULL && workload->node != NULL && strcmp(workload->node, node) == 0)
-			*arena_push(around->arena, around->interfaces, around->interface_count) = arena_copy(
-			    around->arena, workload->interface, strnlen(workload->interface, LINK_NAME_SIZE - 1));
+		bool here = workload->node != NULL && strcmp(workload->node, node) == 0;
+		for (size_t j = 0; here && j < workload->interface_count; j++)
+			*arena_push(around->arena, around->interfaces, around->interface_count) =
+			    arena_copy(around->arena, workload->interfaces[j],
+				       strnlen(workload->interfaces[j], LINK_NAME_SIZE - 1));
 	}
 	if (around->interface_count > 1)
 		qsort(around->interfaces, around->interface_count, sizeof *around->interfaces, compare_texts);

@@ -3,6 +3,7 @@
 #include "enforcer/service/sources.h"
 
 #include "enforcer/service/bundle_store.h"
+#include "enforcer/sources/docker.h"
 #include "enforcer/sources/fleet.h"
 #include "enforcer/sources/source.h"
 
@@ -48,6 +49,23 @@ struct kind {
 	void (*stop)(void *source);
 	void (*reread)(void *source); /* NULL: there is nothing to judge anew */
 };
+
+/* ---- containers ---- */
+
+static bool wants_docker(const struct config *config)
+{
+	return config->docker.socket != NULL;
+}
+
+static int start_docker(void **source, const struct config *config, const struct source_setup *setup)
+{
+	return docker_start((struct docker **)source, &config->docker, setup);
+}
+
+static void stop_docker(void *source)
+{
+	docker_stop(source);
+}
 
 /* ---- the fleet ---- */
 
@@ -109,6 +127,7 @@ static void reread_bundles(void *source)
 }
 
 static const struct kind kinds[] = {
+    {"docker", wants_docker, start_docker, stop_docker, NULL},
     {"policy", wants_bundles, start_bundles, stop_bundles, reread_bundles},
     {"etcd", wants_fleet, start_fleet, stop_fleet, NULL},
     {NULL, NULL, NULL, NULL, NULL},

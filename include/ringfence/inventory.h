@@ -9,12 +9,13 @@ struct workload {
 	struct labels labels;
 	struct address *addresses;
 	size_t address_count;
-	const char *interface; /* the host-side interface, or NULL */
-	const char *cgroup;    /* of a host workload: the path of its cgroup below the root of cgroup2; then it has no
-				* address of its own but those of its node, and is that node to every other end */
-	uint64_t cgroup_id;    /* the kernel's number of that cgroup; 0: not known, as while a unit does not run */
+	const char **interfaces; /* on the host's side: a packet that comes in by one has an address of its own */
+	const char *cgroup;	 /* of a host workload: the path of its cgroup below the root of cgroup2; then it has no
+				  * address of its own but those of its node, and is that node to every other end */
+	uint64_t cgroup_id;	 /* the kernel's number of that cgroup; 0: not known, as while a unit does not run */
 	struct named_port *ports;
 	size_t port_count;
+	uint32_t interface_count;
 	bool conflict; /* an older workload has its name or one of its addresses, or a node has: it has no allowed flow
 			*/
 	/* What an operator of the node asked for, or NULL. Unlike one of the policy it holds as long as it stands here:

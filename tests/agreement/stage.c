@@ -64,7 +64,7 @@ bool stage_guards(const struct stage *stage, size_t place, const struct address 
 	snprintf(interface, sizeof interface, "v%zu", place); /* the lab's name for the router's end */
 	for (size_t i = 0; i < inventory->workload_count; i++) {
 		const struct workload *workload = inventory->workloads[i];
-		if (workload->interface != NULL && strcmp(workload->interface, interface) == 0 &&
+		if (workload->interface_count > 0 && strcmp(workload->interfaces[0], interface) == 0 &&
 		    runs_here(stage, workload))
 			return inventory_at(inventory, source) != workload;
 	}

@@ -29,6 +29,7 @@ MAC=02:00:00:00:00:01 # of every interface of the router
 DAEMON_PID=
 DAEMON_USER=daemon # any ordinary one that each Debian has
 CONTROL= # more keys of `control`, each with a comma before it
+SOURCES= # more entries of `workloads`, a line each
 STATE=   # the daemon's directory of what outlives it; empty: none
 METRICS= # where the daemon listens for HTTP; empty: nowhere
 SOURCES= # more entries of `workloads`, each a line

@@ -12,7 +12,9 @@ static bool same_workload(const struct workload *a, const struct workload *b)
 {
 	bool same = a->labels.count == b->labels.count && a->address_count == b->address_count &&
 		    a->port_count == b->port_count && a->conflict == b->conflict && a->quarantine == b->quarantine &&
-		    same_text(a->interface, b->interface) && same_text(a->node, b->node);
+		    a->interface_count == b->interface_count && same_text(a->node, b->node);
+	for (size_t i = 0; same && i < a->interface_count; i++)
+		same = strcmp(a->interfaces[i], b->interfaces[i]) == 0;
 	for (size_t i = 0; same && i < a->labels.count; i++)
 		same = strcmp(a->labels.items[i].key, b->labels.items[i].key) == 0 &&
 		       strcmp(a->labels.items[i].value, b->labels.items[i].value) == 0;

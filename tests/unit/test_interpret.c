@@ -98,7 +98,9 @@ static void put_interface(struct packet *packet, const struct endpoint *sender, 
 {
 	bool local = sender->workload != NULL &&
 		     (node == NULL || (sender->workload->node != NULL && strcmp(sender->workload->node, node) == 0));
-	const char *name = local && sender->workload->interface != NULL ? sender->workload->interface : "eth0";
+	const char *name = local && sender->workload->interface_count > 0
+			       ? sender->workload->interfaces[sender->workload->interface_count - 1]
+			       : "eth0";
 	memset(packet->interface, 0, sizeof packet->interface);
 	memcpy(packet->interface, name, strlen(name));
 }

@@ -143,7 +143,8 @@ static bool vary(const struct trial *trial, struct fleet *fleet, enum kind kind)
 		workload->node = kind == MOVE ? from->node : workload->node;
 		renew(fleet, place);
 	} else if (kind == WIRE) {
-		workload->interface = from->interface;
+		workload->interfaces = from->interfaces;
+		workload->interface_count = from->interface_count;
 	} else if (kind == SERVE) {
 		workload->ports = from->ports;
 		workload->port_count = from->port_count;
@@ -337,9 +338,9 @@ static void print_fleet(const struct inventory *inventory)
 	for (size_t i = 0; i < inventory->workload_count; i++) {
 		const struct workload *w = inventory->workloads[i];
 		char text[ADDRESS_TEXT_SIZE];
-		fprintf(stderr, "  %s/%s on %s, interface %s%s%s,", w->name_space, w->name,
-			w->node != NULL ? w->node : "no node", w->interface != NULL ? w->interface : "none",
-			w->conflict ? ", in conflict" : "", w->quarantine != NULL ? ", in quarantine" : "");
+		fprintf(stderr, "  %s/%s on %s, %u interfaces%s%s,", w->name_space, w->name,
+			w->node != NULL ? w->node : "no node", w->interface_count, w->conflict ? ", in conflict" : "",
+			w->quarantine != NULL ? ", in quarantine" : "");
 		for (size_t j = 0; j < w->labels.count; j++)
 			fprintf(stderr, " %s=%s", w->labels.items[j].key, w->labels.items[j].value);
 		for (size_t j = 0; j < w->port_count; j++)
@@ -380,7 +381,9 @@ static bool pick_changed(const struct change *change, uint8_t family, struct add
 static void put_interface(struct packet *packet, const struct inventory *inventory)
 {
 	const struct workload *sender = inventory_at(inventory, &packet->source);
-	const char *name = sender != NULL && sender->interface != NULL ? sender->interface : "eth0";
+	const char *name = sender != NULL && sender->interface_count > 0
+			       ? sender->interfaces[packet->port % sender->interface_count]
+			       : "eth0";
 	memcpy(packet->interface, name, strnlen(name, sizeof packet->interface - 1));
 }
 

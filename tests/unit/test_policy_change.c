@@ -165,7 +165,7 @@ static void send_packets(const struct inventory *inventory, const struct stage *
 			size_t mixed_at = 0;
 			const struct workload *sender = inventory_at(inventory, &packets[j].source);
 			const char *interface =
-			    sender != NULL && sender->interface != NULL ? sender->interface : "eth0";
+			    sender != NULL && sender->interface_count > 0 ? sender->interfaces[0] : "eth0";
 			memcpy(packets[j].interface, interface, strlen(interface));
 			enum mixture mixture = packet_mixture(states, count, &packets[j], &mixed_at);
 			sum->packets++;

@@ -325,7 +325,8 @@ static void what_two_files_say_of_a_node_holds_together(void **state)
 	struct fixture *f = *state;
 	struct address one, two;
 	put(f, "a.yaml", "ringfence: v1\nnodes: {n0: {addresses: [192.0.2.1], workload_networks: [10.0.1.0/24]}}\n");
-	put(f, "b.yaml", "ringfence: v1\nnodes: {n0: {addresses: [192.0.2.1], workload_networks: [10.0.2.0/24]}}\n");
+	put(f, "b.yaml",
+	    "ringfence: v1\nnodes: {n0: {addresses: [192.0.2.1], workload_networks: [10.0.1.0/24, 10.0.2.0/24]}}\n");
 	scan(f);
 	struct world world = state_world(f->state, NOW);
 	assert_null(address_parse(&one, "10.0.1.77"));
@@ -333,6 +334,7 @@ static void what_two_files_say_of_a_node_holds_together(void **state)
 	assert_true(inventory_in_pool(world.inventory, &one) && inventory_in_pool(world.inventory, &two));
 	assert_int_equal(world.inventory->node_count, 1);
 	assert_int_equal(world.inventory->nodes[0]->address_count, 1);
+	assert_int_equal(world.inventory->nodes[0]->pool_count, 2);
 }
 
 static void a_pod_takes_no_address_from_a_workload_by_its_host(void **state)

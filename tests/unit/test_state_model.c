@@ -71,8 +71,10 @@ static void write_workload(FILE *out, const struct thing *thing)
 		fprintf(out, ", node: n%d", thing->node);
 	if (thing->label > 0)
 		fprintf(out, ", labels: {app: a%u}", thing->label);
-	if (thing->interface > 0)
-		fprintf(out, ", interface: veth%u", thing->interface);
+	if (thing->interface == 1)
+		fputs(", interface: veth1", out);
+	if (thing->interface == 2)
+		fputs(", interface: [veth1, veth2]", out);
 	if (thing->port > 0)
 		fprintf(out, ", ports: {http: %u/tcp}", thing->port);
 	fputs("},\n", out);
@@ -141,7 +143,7 @@ static struct saying draw_saying(uint32_t *seed)
 		*thing = (struct thing){.name = roll(seed, NAMES),
 					.name_space = roll(seed, 2),
 					.label = roll(seed, 3),
-					.interface = roll(seed, 2),
+					.interface = roll(seed, 3),
 					.port = roll(seed, 2),
 					.addresses = draw_addresses(seed, 2),
 					.node = (int)roll(seed, NODES + 1) - 1,
@@ -293,8 +295,8 @@ static void print_thing(char *text, const struct thing *thing, const char *node,
 	for (unsigned i = 0; i < ADDRESSES; i++)
 		if (thing->addresses >> i & 1)
 			text += sprintf(text, " %s", address_text(i, word));
-	if (thing->interface > 0)
-		text += sprintf(text, " veth%u", thing->interface);
+	for (unsigned i = 1; i <= thing->interface; i++)
+		text += sprintf(text, " veth%u", i);
 	if (thing->port > 0)
 		text += sprintf(text, " http=%u", thing->port);
 	strcpy(text, conflict ? " !" : "");
@@ -309,8 +311,8 @@ static void print_workload(char *text, const struct workload *workload)
 		text += sprintf(text, " %s=%s", workload->labels.items[i].key, workload->labels.items[i].value);
 	for (size_t i = 0; i < workload->address_count; i++)
 		text += sprintf(text, " %s", address_format(&workload->addresses[i], word));
-	if (workload->interface != NULL)
-		text += sprintf(text, " %s", workload->interface);
+	for (size_t i = 0; i < workload->interface_count; i++)
+		text += sprintf(text, " %s", workload->interfaces[i]);
 	for (size_t i = 0; i < workload->port_count; i++)
 		text += sprintf(text, " %s=%u", workload->ports[i].name, workload->ports[i].port.first);
 	strcpy(text, workload->conflict ? " !" : "");

@@ -259,8 +259,9 @@ void write_inventory(const struct making *making)
 			fprintf(out, ", node: n%u", roll(2));
 		else if (form < 2)
 			fprintf(out, ", node: n%u", first / 8 % 2);
-		if (roll(2))
-			fprintf(out, ", interface: veth%u", i);
+		unsigned wires = roll(4); /* some share a bridge */
+		if (wires >= 2)
+			fprintf(out, wires == 2 ? ", interface: veth%u" : ", interface: [veth%u, br%u]", i, i % 2);
 		if (roll(2))
 			fprintf(out, ", ports: {http: %u/%s}", 1 + roll(PORT_MOST), roll(3) ? "tcp" : "udp");
 		fputs("}\n", out);
