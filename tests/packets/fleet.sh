@@ -155,7 +155,7 @@ check "it is heard again after a compaction" await 20 heard
 
 stop "$B_PID" KILL # one that cannot put its own there again
 store_stop
-rm -r "$WORK/store-1"
+rm -r "$STORE_DIR/1"
 store_start
 check "this node puts its own there again" await 40 store_holds node-a/shop/web1
 allowed web8 api1 8080 tcp "the store was wiped, and its node is gone"

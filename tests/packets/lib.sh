@@ -121,7 +121,7 @@ cleanup() {
 	for pid in ${STARTED[@]+"${STARTED[@]}"}; do kill -KILL "$pid" 2>/dev/null; done
 	wait 2>/dev/null
 	for name in ${NAMESPACES[@]+"${NAMESPACES[@]}"}; do ip netns del "$name" 2>/dev/null; done
-	rm -rf "$WORK"
+	rm -rf "$WORK" ${STORE_DIR:+"$STORE_DIR"}
 }
 
 # As `ip -n` and `ip netns exec`, which want to remount / and so fail in a chroot.

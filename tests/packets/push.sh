@@ -25,9 +25,9 @@ SOURCES=$(store_source 127.0.0.1)
 
 code_of 0 "a policy is signed" sign 1.bundle --revision 1
 code_of 0 "and pushed" push 1.bundle
-printed "which is told" '^pushed: revision 1 signed'
+printed "which is told" '^pushed: revision 1 at'
 code_of 0 "twice" push 1.bundle
-printed "which is told as well" '^was there already: revision 1 signed'
+printed "which is told as well" '^was there already: revision 1 at'
 daemon_start
 allowed web1 api1 8080 tcp "its policy came from the store"
 denied web1 db1 5432 tcp "its policy came from the store"

@@ -4,6 +4,7 @@
 
 STORE_MEMBERS=1
 STORE_PIDS=()
+STORE_DIR= # where members keep what they have: in memory, where they need not wait for a disk that others use
 
 # A certificate of the store's authority: NAME and the subject's alternative names.
 store_certificate() { # NAME SAN
@@ -23,7 +24,7 @@ store_authority() { # NAME
 store_member() { # NUMBER; starts it, new or with what it had
 	local n=$1 cluster= i state=new
 	for ((i = 1; i <= STORE_MEMBERS; i++)); do cluster+="${cluster:+,}m$i=http://127.0.0.1:2${i}80"; done
-	become node env ETCD_UNSUPPORTED_ARCH=arm64 etcd --name "m$n" --data-dir "$WORK/store-$n" \
+	become node env ETCD_UNSUPPORTED_ARCH=arm64 etcd --name "m$n" --data-dir "$STORE_DIR/$n" \
 		--listen-client-urls "https://0.0.0.0:2${n}79" --advertise-client-urls "https://127.0.0.1:2${n}79" \
 		--listen-peer-urls "http://127.0.0.1:2${n}80" --initial-advertise-peer-urls "http://127.0.0.1:2${n}80" \
 		--initial-cluster "$cluster" --initial-cluster-state "$state" --cert-file "$WORK/server.pem" \
@@ -35,6 +36,7 @@ store_member() { # NUMBER; starts it, new or with what it had
 
 store_start() {
 	local i
+	[ -n "$STORE_DIR" ] || STORE_DIR=$(mktemp -d /dev/shm/ringfence-store.XXXXXX)
 	[ -e "$WORK/ca.pem" ] || {
 		store_authority ca
 		store_certificate server IP:127.0.0.1,IP:169.254.1.1
