@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Returns NULL, or what went wrong; then there is no such file of ours. */
@@ -17,7 +18,8 @@ static const char *write_public(struct arena *arena, const char *path, const cha
 		return arena_printf(arena, "%s: %s", path,
 				    errno == EEXIST ? "there is a file already; a key is never overwritten"
 						    : strerror(errno));
-	bool failed = fprintf(stream, "%s\n", text) < 0;
+	bool failed =
+	    fchmod(fileno(stream), 0644) != 0 || fprintf(stream, "%s\n", text) < 0; /* whatever the umask is */
 	if (fclose(stream) == 0 && !failed)
 		return NULL;
 	const char *wrong = arena_printf(arena, "%s: %s", path, strerror(errno));

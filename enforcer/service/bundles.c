@@ -192,15 +192,16 @@ static const char *open_offered(struct bundles *bundles, struct bundle *bundle, 
 	return wrong;
 }
 
+/* Says it once. */
 static void note_wait(struct bundles *bundles, const struct bundle *bundle, const char *hold)
 {
-	free(bundles->waits);
+	char *before = bundles->waits;
 	bundles->waits = NULL;
-	if (hold == NULL)
-		return;
-	if (asprintf(&bundles->waits, "revision %" PRIu64 ": %s", bundle->revision, hold) < 0)
+	if (hold != NULL && asprintf(&bundles->waits, "revision %" PRIu64 ": %s", bundle->revision, hold) < 0)
 		abort();
-	fprintf(stderr, "ringfenced: a bundle waits: %s\n", bundles->waits);
+	if (hold != NULL && (before == NULL || strcmp(before, bundles->waits) != 0))
+		fprintf(stderr, "ringfenced: a bundle waits: %s\n", bundles->waits);
+	free(before);
 }
 
 static int refuse(struct state *state, struct arena *arena, const char *path, const char *why)

@@ -22,7 +22,10 @@ holds "and no public key of another stays" test ! -e key.pub
 holds "and it is what it was" cmp -s key before
 rm key
 expect "as JSON" 0 '"key":"[0-9a-f]{16}","public":"ringfence-public-1:' '' keygen --format json key
+umask 0
 expect "another pair" 0 . '' keygen other
+umask 022
+holds "whatever the umask is, others can write to neither" test "$(mode other) $(mode other.pub)" = "600 644"
 touch third.pub
 expect "a public key is never overwritten" 2 '' 'third.pub: there is a file already' keygen third
 holds "and no private one stays without it" test ! -e third
