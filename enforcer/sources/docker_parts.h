@@ -6,6 +6,10 @@
 #include "enforcer/sources/docker_containers.h"
 #include "enforcer/sources/docker_networks.h"
 
+#include <ringfence/table.h>
+
+/* The hash of uthash falls through cases, of which clang warns. */
+#define HASH_FUNCTION(key, length, value) ((value) = table_hash(0, (key), (length)))
 #include <uthash.h>
 
 /* A container of which something was told, or is to be asked. */

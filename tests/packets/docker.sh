@@ -38,9 +38,7 @@ policy shop <<-END
 	  - {from: node, to: web}
 END
 SOURCES="  - {source: docker, socket: $ENGINE_SOCKET}"
-ip netns attach "$PREFIX-gateway" "$ENGINE_PID" # the node, by the address that containers know
-NAMESPACES+=("$PREFIX-gateway")
-ADDRESS4[gateway]=10.91.1.1 ADDRESS6[gateway]=fd91:1::1
+enter_process gateway "$ENGINE_PID" 10.91.1.1 fd91:1::1 # the node, by the address that containers know
 serve 8080,5432 web api db payments gateway
 
 source_has() { [ "$(status | jq -r ".sources[0] | $1")" = "$2" ]; } # FILTER VALUE
@@ -99,10 +97,10 @@ check "who shares a network, or has the host's, is no workload" eval 'unknown sh
 
 # ---- the source guard ----
 
-bridge_mac() { ip_in "$ROUTER" -j link show "$1" | jq -r '.[0].address'; }
-bridge_of() { ip_in "$ROUTER" -j addr show to "$1" | jq -r '.[0].ifname'; } # ADDRESS of the gateway
+bridge_mac() { ip_in "$ROUTER" -j link show "$1" | jq -er '.[0].address'; }
+bridge_of() { ip_in "$ROUTER" -j addr show to "$1" | jq -er '[.[] | select(.ifname)][0].ifname'; } # ADDRESS of the gateway
 FRONT=$(bridge_mac "$(bridge_of 10.91.1.1)")
-mac_of() { on "$1" ip -j addr show to "${ADDRESS4[$1]}" | jq -r '.[0].address'; }
+mac_of() { on "$1" ip -j addr show to "${ADDRESS4[$1]}" | jq -er '[.[] | select(.address)][0].address'; }
 udp_from() { grep -c "^in udp $1 " "$WORK/serve-$2.log" || true; } # SOURCE SERVER
 spoofed() { # TEXT WANT SOURCE TO SERVER MAC
 	local before

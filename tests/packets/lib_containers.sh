@@ -82,18 +82,21 @@ engine_network() { # NAME SUBNET4 SUBNET6 [ARGUMENTS...]
 
 # Gives a namespace of lib.sh the network of a container, under a name and with the addresses that it has there.
 enter() { # NAME CONTAINER ADDRESS4 ADDRESS6
-	local pid
-	pid=$(engine inspect -f '{{.State.Pid}}' "$2")
+	enter_process "$1" "$(engine inspect -f '{{.State.Pid}}' "$2")" "$3" "$4"
+}
+
+enter_process() { # NAME PID ADDRESS4 ADDRESS6
 	ip netns del "$PREFIX-$1" 2>/dev/null || true
-	ip netns attach "$PREFIX-$1" "$pid"
+	ip netns attach "$PREFIX-$1" "$2"
 	NAMESPACES+=("$PREFIX-$1")
 	ADDRESS4[$1]=$3 ADDRESS6[$1]=$4
 }
 
 # Starts a container on one network, and enters it.
 container() { # NAME NETWORK ADDRESS4 ADDRESS6 [ARGUMENTS...]; as --label app=web
-	engine run -d "${RUN_FLAGS[@]}" --name "$1" --network "$2:ip=$3,ip6=$4" "${@:5}" "${FROM_IMAGE:-$IMAGE}" sleep 100000 >/dev/null
-	enter "$1" "$1" "$3" "$4"
+	engine run -d "${RUN_FLAGS[@]}" --pidfile "$WORK/engine/$1.pid" --name "$1" --network "$2:ip=$3,ip6=$4" "${@:5}" \
+		"${FROM_IMAGE:-$IMAGE}" sleep 100000 >/dev/null
+	enter_process "$1" "$(<"$WORK/engine/$1.pid")" "$3" "$4"
 }
 
 eval "without_engine_$(declare -f cleanup)"
