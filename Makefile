@@ -30,11 +30,12 @@ ALL_CFLAGS := $(filter-out -D_FORTIFY_SOURCE=2,$(ALL_CFLAGS))
 endif
 
 CLI_LIBS := -lyaml -ljansson -lnftnl -lmnl
-DAEMON_LIBS := $(CLI_LIBS) -lsystemd -lcap -lseccomp -lmicrohttpd -lsodium -pthread -lm
+DAEMON_LIBS := $(CLI_LIBS) -lsystemd -lcap -lseccomp -lmicrohttpd -lcurl -lsodium -pthread -lm
 
 CLI_SOURCES := $(wildcard compiler/cli/*.c)
-# The daemon's own files: what needs libsystemd, libcap, libseccomp, libmicrohttpd or libsodium, so that the command does not.
-DAEMON_SOURCES := $(wildcard enforcer/service/*.c enforcer/sources/*.c enforcer/keeper/*.c enforcer/sandbox/*.c)
+# The daemon's own files: what needs libsystemd, libcap, libseccomp, libmicrohttpd, libcurl or libsodium, so that the command does not.
+DAEMON_SOURCES := $(wildcard enforcer/service/*.c enforcer/sources/*.c enforcer/keeper/*.c enforcer/sandbox/*.c \
+	enforcer/http_client/*.c)
 LIBRARY_SOURCES := $(filter-out $(CLI_SOURCES),$(wildcard compiler/*/*.c)) \
 	$(wildcard enforcer/desired/*.c enforcer/kernel/*.c enforcer/reconcile/*.c enforcer/observe/*.c)
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)

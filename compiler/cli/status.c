@@ -83,6 +83,28 @@ static void print_incidents(const json_t *answer)
 		print_incident("panic       ", json_object_get(answer, "panic"));
 }
 
+/* Those that have something to say beside workloads. */
+static void print_sources(const json_t *sources)
+{
+	const json_t *source;
+	size_t i;
+	json_array_foreach(sources, i, source)
+	{
+		const char *problem = text_of(source, "problem");
+		bool waits = !json_is_true(json_object_get(source, "told"));
+		if (problem[0] != 0 || waits) {
+			printf("source      ");
+			print_line(text_of(source, "source"));
+			printf(waits ? " has not told yet who is there" : " cannot be heard since ");
+			print_line(waits ? "" : text_of(source, "since"));
+			printf(problem[0] != 0 ? ": " : "");
+			print_line(problem);
+			putchar('\n');
+		}
+		print_list("left out   ", json_object_get(source, "refused"), NULL, NULL);
+	}
+}
+
 static json_t *ask(const struct arguments *arguments, const char *command)
 {
 	char error[512] = "";
@@ -259,6 +281,7 @@ int status_run(const struct arguments *arguments)
 		print_rollback(rollback);
 		print_confirm(json_object_get(answer, "confirm"));
 		print_list("not kept   ", json_object_get(json_object_get(answer, "state"), "problems"), NULL, NULL);
+		print_sources(json_object_get(answer, "sources"));
 		print_list("conflict   ", json_object_get(answer, "conflicts"), NULL, NULL);
 		print_list("bad file   ", json_object_get(answer, "workload_files"), "file", "error");
 		print_list("refused    ", json_object_get(policy, "errors"), NULL, NULL);

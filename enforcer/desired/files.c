@@ -219,6 +219,16 @@ static int is_document(const struct dirent *entry)
 	return entry->d_name[0] != '.' && frontend_has_document_name(entry->d_name);
 }
 
+/* Those in `path` that this scan has not seen. */
+static void forget_others(struct files *files, const char *path)
+{
+	char with_slash[PATH_MAX];
+	snprintf(with_slash, sizeof with_slash, "%s/", path);
+	const struct directory *directory = find_directory(files, with_slash, strlen(with_slash));
+	if (directory != NULL)
+		forget_unseen(files, directory, files->scan);
+}
+
 int files_scan(struct files *files, const char *path)
 {
 	struct dirent **entries = NULL;
@@ -237,11 +247,30 @@ int files_scan(struct files *files, const char *path)
 		read_file(files, file, file_path);
 	}
 	free(entries);
-	snprintf(file_path, sizeof file_path, "%s/", path);
-	const struct directory *directory = find_directory(files, file_path, strlen(file_path));
-	if (directory != NULL)
-		forget_unseen(files, directory, files->scan);
+	forget_others(files, path);
 	return 0;
+}
+
+void files_tell(struct files *files, const char *source, const struct told *items, size_t count, bool all)
+{
+	char path[PATH_MAX];
+	files->scan++;
+	for (size_t i = 0; i < count; i++) {
+		snprintf(path, sizeof path, "%s/%s", source, items[i].name);
+		struct file *file = find_file(files, path);
+		if (file == NULL && items[i].inventory != NULL)
+			file = add_file(files, path);
+		if (file == NULL)
+			continue;
+		if (items[i].inventory == NULL) {
+			forget(files, file);
+			continue;
+		}
+		file->scan = files->scan;
+		take(files, file, items[i].inventory);
+	}
+	if (all)
+		forget_others(files, source);
 }
 
 /* ---- what is wrong with them ---- */

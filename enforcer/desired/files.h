@@ -1,4 +1,5 @@
-/* The workload files: which are known, and what each said last. */
+/* The workload files: which are known, and what each said last. What other sources tell of is kept in the same way, by
+ * the name SOURCE/THING, which no file has: theirs begin with a slash. */
 #ifndef ENFORCER_DESIRED_FILES_H
 #define ENFORCER_DESIRED_FILES_H
 
@@ -19,6 +20,8 @@ struct files {
 int files_read(struct files *files, const char *path);
 void files_forget(struct files *files, const char *path);
 int files_scan(struct files *files, const char *path);
+
+void files_tell(struct files *files, const char *source, const struct told *items, size_t count, bool all);
 
 void files_errors(const struct files *files, void (*call)(void *context, const char *path, const char *text),
 		  void *context);

@@ -17,7 +17,6 @@ struct state {
 	const char *node;
 	struct files files;
 	struct content policy_content; /* older than every file */
-	struct content units_content;
 	struct arena *policy_arena;
 	const struct frontend *policy; /* in its arena: what is in force still points to it while a newer one is read */
 	struct arena
@@ -57,7 +56,6 @@ void state_destroy(struct state *state)
 	live_begin(&state->live);
 	files_finish(&state->files);
 	live_replace(&state->live, &state->policy_content, &(struct inventory){0}, 0);
-	live_replace(&state->live, &state->units_content, &(struct inventory){0}, 0);
 	live_finish(&state->live);
 	incidents_finish(&state->incidents);
 	arena_free(state->policy_arena);
@@ -281,13 +279,13 @@ int state_scan_workloads(struct state *state, const char *directory, struct chan
 	return result;
 }
 
-/* ---- units ---- */
+/* ---- other sources ---- */
 
-void state_take_units(struct state *state, const struct inventory *inventory, struct changes *changes)
+void state_tell(struct state *state, const char *source, const struct told *items, size_t count, bool all,
+		struct changes *changes)
 {
-	uint64_t order = state->units_content.order;
 	live_begin(&state->live);
-	live_replace(&state->live, &state->units_content, inventory, order != 0 ? order : ++state->files.last_order);
+	files_tell(&state->files, source, items, count, all);
 	*changes = live_settle(&state->live);
 }
 

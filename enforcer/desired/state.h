@@ -85,6 +85,18 @@ void state_forget_workloads(struct state *state, const char *path, struct change
  * that cannot be read: it says nothing about who is gone. */
 int state_scan_workloads(struct state *state, const char *directory, struct changes *changes);
 
+/* What a source that is no directory says of one thing: a container, a pod, the units. */
+struct told {
+	const char *name;		   /* within the source; without a slash */
+	const struct inventory *inventory; /* its workloads sorted by namespace and name; NULL: it is gone */
+};
+
+/* Takes what the source of this name (without a slash) says, as it takes files: each thing is as old as its newest
+ * address, and keeps what it said last until the source says something else. `all`: the source says no more than this,
+ * so that whatever else it said is gone. Nothing of `items` is kept. */
+void state_tell(struct state *state, const char *source, const struct told *items, size_t count, bool all,
+		struct changes *changes);
+
 /* Problems of workload files, one call for each in the order of paths. */
 void state_file_errors(const struct state *state, void (*call)(void *context, const char *path, const char *text),
 		       void *context);
@@ -95,8 +107,6 @@ void state_stale_workloads(const struct state *state,
 			   void *context);
 
 /* How many workloads are in conflict, and how many workload files have a problem: counted, at no cost. */
-/* Takes the units that run here, all of them (enforcer/sources/units.h). */
-void state_take_units(struct state *state, const struct inventory *inventory, struct changes *changes);
 
 /* Whether the policy directory or a file told of workloads with a `cgroup`, which only the source of units enforces. */
 bool state_knows_idle_hosts(const struct state *state);

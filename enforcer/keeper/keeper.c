@@ -50,7 +50,7 @@ static int become_keeper(int fd, const struct user *user)
 		return fail("cannot close what is not its own", -errno);
 	if ((error = privileges_drop(user, true)) != 0)
 		return fail("cannot give up privileges (it needs CAP_NET_ADMIN)", error);
-	if ((error = landlock_confine(NULL, 0)) < 0)
+	if ((error = landlock_confine(NULL, 0, NULL, 0)) < 0)
 		return fail("cannot shut itself off from files", error);
 	if ((error = seccomp_confine(SECCOMP_KEEPER)) != 0)
 		return fail("cannot confine itself to its system calls", error);

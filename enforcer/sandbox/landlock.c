@@ -18,8 +18,14 @@ struct ruleset_attributes {
 enum {
 	FS_TRUNCATE = 1 << 14,	/* ABI 3 */
 	FS_IOCTL_DEV = 1 << 15, /* ABI 5 */
-	NET_TCP = 3,		/* ABI 4: bind, connect */
-	SCOPE_SIGNAL = 2,	/* ABI 6 */
+	NET_CONNECT_TCP = 2,	/* ABI 4 */
+	NET_TCP = 3,		/* bind, too */
+	RULE_NET_PORT = 2,
+	SCOPE_SIGNAL = 2, /* ABI 6 */
+};
+
+struct port_rule {
+	uint64_t allowed_access, port;
 };
 
 /* By ABI: the rights of files that it knows. */
@@ -58,7 +64,7 @@ static int add_path(int ruleset, const struct landlock_path *path, uint64_t know
 	return error;
 }
 
-int landlock_confine(const struct landlock_path *paths, size_t count)
+int landlock_confine(const struct landlock_path *paths, size_t count, const uint16_t *ports, size_t port_count)
 {
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	if (abi < 0)
@@ -71,6 +77,11 @@ int landlock_confine(const struct landlock_path *paths, size_t count)
 	int error = 0;
 	for (size_t i = 0; i < count && error == 0; i++)
 		error = add_path(ruleset, &paths[i], attributes.handled_access_fs);
+	for (size_t i = 0; i < port_count && error == 0 && attributes.handled_access_net != 0; i++) {
+		const struct port_rule rule = {NET_CONNECT_TCP, ports[i]};
+		if (syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &rule, 0) != 0)
+			error = -errno;
+	}
 	if (error == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
 		error = -errno;
 	close(ruleset);

@@ -36,19 +36,22 @@
 
 static const char *const keeper_calls[] = {BASIC, SOCKETS, "membarrier", "nanosleep" MORE, NULL};
 
-static const char *const planner_calls[] = {
-    BASIC, SOCKETS,
-    /* files: policy, workloads, state */
-    "openat", "read", "lseek", "fstat", "newfstatat", "statx", "getdents64", "readlink", "readlinkat", "faccessat",
-    "faccessat2", "fcntl", "renameat", "renameat2", "unlink", "unlinkat", "mkdirat", "fsync", "fdatasync", "ftruncate",
-    "fallocate", "fchmod", "flock", "fstatfs", "umask", "inotify_init1", "inotify_add_watch", "inotify_rm_watch",
-    /* the loop */
-    "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2", "timerfd_create", "timerfd_settime",
-    "timerfd_gettime", "signalfd4", "eventfd2", "ppoll", /* clients: control, metrics, the journal, systemd */
-    "accept4", "connect", "listen", "shutdown", "getsockopt", "getpeername", "ioctl",
-    /* what it is and what it used */
-    "getrandom", "getuid", "geteuid", "getgid", "getegid", "getrusage", "sysinfo", "prlimit64", "set_robust_list",
-    "rseq", "wait4", "waitid", "mprotect" MORE, NULL};
+/* Files: policy, workloads, state; the loop; clients: control, metrics, the journal, systemd; what it is, and what it
+ * used. */
+#define PLANNER                                                                                                    \
+	BASIC, SOCKETS, "openat", "read", "lseek", "fstat", "newfstatat", "statx", "getdents64", "readlink",       \
+	    "readlinkat", "faccessat", "faccessat2", "fcntl", "renameat", "renameat2", "unlink", "unlinkat",       \
+	    "mkdirat", "fsync", "fdatasync", "ftruncate", "fallocate", "fchmod", "flock", "fstatfs", "umask",      \
+	    "inotify_init1", "inotify_add_watch", "inotify_rm_watch", "epoll_create1", "epoll_ctl", "epoll_wait",  \
+	    "epoll_pwait", "epoll_pwait2", "timerfd_create", "timerfd_settime", "timerfd_gettime", "signalfd4",    \
+	    "eventfd2", "ppoll", "accept4", "connect", "listen", "shutdown", "getsockopt", "getpeername", "ioctl", \
+	    "getrandom", "getuid", "geteuid", "getgid", "getegid", "getrusage", "sysinfo", "prlimit64",            \
+	    "set_robust_list", "rseq", "wait4", "waitid", "mprotect"
+
+static const char *const planner_calls[] = {PLANNER MORE, NULL};
+
+/* libcurl looks up names in a thread, which wakes it by a pair of sockets. */
+static const char *const caller_calls[] = {PLANNER, "socketpair", "pipe2", "sendmmsg", "uname", "stat" MORE, NULL};
 
 static const struct list {
 	const char *const *calls;
@@ -56,6 +59,7 @@ static const struct list {
 } lists[SECCOMP_COUNT] = {
     [SECCOMP_KEEPER] = {keeper_calls, SCMP_ACT_KILL_PROCESS},
     [SECCOMP_PLANNER] = {planner_calls, SCMP_ACT_ERRNO(EPERM)},
+    [SECCOMP_CALLER] = {caller_calls, SCMP_ACT_ERRNO(EPERM)},
 };
 
 static int allow_calls(scmp_filter_ctx filter, const char *const *calls)
@@ -81,8 +85,21 @@ static int allow_threads(scmp_filter_ctx filter)
 	return error == 0 ? seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) : error;
 }
 
+/* Those of servers, and of the resolver of names. */
+static int allow_network(scmp_filter_ctx filter)
+{
+	static const int families[] = {AF_INET, AF_INET6}, kinds[] = {SOCK_STREAM, SOCK_DGRAM};
+	int error = 0;
+	for (size_t i = 0; i < 4 && error == 0; i++) {
+		const struct scmp_arg_cmp arguments[] = {SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i / 2]),
+							 SCMP_A1(SCMP_CMP_MASKED_EQ, 0xff, (scmp_datum_t)kinds[i % 2])};
+		error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, arguments);
+	}
+	return error;
+}
+
 /* Memory is never made executable; and of new sockets the keeper opens those of netfilter, the other one those of local
- * services. */
+ * services and, where a source asks for it, those of servers. */
 static int allow_some(scmp_filter_ctx filter, enum seccomp_who who)
 {
 	const struct scmp_arg_cmp not_executable = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
@@ -94,11 +111,13 @@ static int allow_some(scmp_filter_ctx filter, enum seccomp_who who)
 	const struct scmp_arg_cmp local = SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0);
 	if (error == 0 && who == SECCOMP_KEEPER)
 		error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, netfilter);
-	if (error == 0 && who == SECCOMP_PLANNER)
+	if (error == 0 && who == SECCOMP_CALLER)
+		error = allow_network(filter);
+	if (error == 0 && who != SECCOMP_KEEPER)
 		error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, route);
-	if (error == 0 && who == SECCOMP_PLANNER)
+	if (error == 0 && who != SECCOMP_KEEPER)
 		error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, &local);
-	if (error == 0 && who == SECCOMP_PLANNER)
+	if (error == 0 && who != SECCOMP_KEEPER)
 		error = allow_threads(filter);
 	return error;
 }
@@ -119,7 +138,7 @@ int seccomp_confine(enum seccomp_who who)
 
 size_t seccomp_allowed(enum seccomp_who who)
 {
-	size_t count = who == SECCOMP_PLANNER ? 3 : 2; /* mmap, socket and clone, in part */
+	size_t count = who == SECCOMP_KEEPER ? 2 : 3; /* mmap, socket and clone, in part */
 	for (const char *const *call = lists[who].calls; *call != NULL; call++)
 		count += seccomp_syscall_resolve_name(*call) >= 0;
 	return count;

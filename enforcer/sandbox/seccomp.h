@@ -7,6 +7,7 @@
 enum seccomp_who {
 	SECCOMP_KEEPER,	 /* it applies plans: any other call ends it */
 	SECCOMP_PLANNER, /* it reads and plans: any other call fails with EPERM */
+	SECCOMP_CALLER,	 /* the same where a source is asked over the network */
 	SECCOMP_COUNT
 };
 

@@ -2,7 +2,10 @@
 #include "enforcer/service/commands.h"
 
 #include "enforcer/service/incident.h"
+#include "enforcer/service/sources.h"
 #include "enforcer/service/workload_status.h"
+
+#include "compiler/report/verdict_report.h"
 
 #include <ringfence/arena.h>
 
@@ -14,6 +17,25 @@
  * check in slices. */
 enum { LOOK_SECONDS = 1, LOOK_REST = 20 };
 
+static void add_source(void *context, const struct source_view *view)
+{
+	char since[32];
+	json_t *refused = json_array();
+	for (size_t i = 0; i < view->refused_count; i++)
+		json_array_append_new(refused, text_json(view->refused[i]));
+	json_array_append_new(
+	    context, json_pack("{s:s, s:b, s:o, s:o, s:o}", "source", view->name, "told", view->told, "since",
+			       view->since != 0 ? json_string(time_print(view->since, since)) : json_null(), "problem",
+			       view->problem != NULL ? text_json(view->problem) : json_null(), "refused", refused));
+}
+
+static json_t *sources_status(const struct sources *sources)
+{
+	json_t *list = json_array();
+	sources_view(sources, add_source, list);
+	return list;
+}
+
 static json_t *status(void *context, const struct access_peer *peer, json_t *request)
 {
 	struct commands *commands = context;
@@ -24,6 +46,7 @@ static json_t *status(void *context, const struct access_peer *peer, json_t *req
 	json_object_set_new(object, "state", keeping_status(commands->keeping));
 	json_object_set_new(object, "rollback", keeping_rollback_status(commands->keeping));
 	json_object_set_new(object, "confirm", confirming_status(commands->confirming));
+	json_object_set_new(object, "sources", sources_status(commands->daemon->sources));
 	findings_add_status(commands->findings, object);
 	incident_status(commands->daemon, object);
 	return object;

@@ -1,5 +1,5 @@
 /* The daemon's configuration: one YAML mapping, read by the same tables and with the same errors as a policy. */
-#include "enforcer/service/config.h"
+#include "enforcer/service/config_sources.h"
 
 #include "compiler/frontend/native.h"
 #include "enforcer/observe/observer.h"
@@ -15,7 +15,7 @@
 
 enum { CONFIG_BYTES_MAX = 1 << 20 };
 
-static void path_read(struct frontend *frontend, const struct yaml_node *node, const char **path)
+void path_read(struct frontend *frontend, const struct yaml_node *node, const char **path)
 {
 	const char *text = scalar_read(frontend, node, "a path");
 	if (text != NULL && text[0] != '/')
@@ -61,116 +61,6 @@ static const struct key policy_keys[] = {
 static void policy_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
 	KEYS_READ(frontend, node, policy_keys, "`policy`", object);
-}
-
-/* An entry of `workloads`, before it is known whether its keys fit its source. */
-struct source_entry {
-	const char *source, *directory;
-	struct units units;
-};
-
-static void source_read(struct frontend *frontend, const struct yaml_node *node, void *object)
-{
-	struct source_entry *entry = object;
-	const char *text = scalar_read(frontend, node, "`source`");
-	if (text != NULL && strcmp(text, "files") != 0 && strcmp(text, "systemd") != 0)
-		diagnostics_error(frontend->diagnostics, node->span,
-				  "version " RINGFENCE_VERSION " knows the sources `files` and `systemd`");
-	else
-		entry->source = text;
-}
-
-static void workload_directory_read(struct frontend *frontend, const struct yaml_node *node, void *object)
-{
-	path_read(frontend, node, &((struct source_entry *)object)->directory);
-}
-
-static void unit_read(struct frontend *frontend, const struct yaml_node *node, void *object)
-{
-	struct units *units = &((struct source_entry *)object)->units;
-	const char *pattern = scalar_read(frontend, node, "a unit");
-	size_t length = pattern != NULL ? strlen(pattern) : 0;
-	if (pattern == NULL)
-		return;
-	if (length < 9 || length > 255 || strcmp(pattern + length - 8, ".service") != 0 || strchr(pattern, '/') != NULL)
-		diagnostics_error(frontend->diagnostics, node->span,
-				  "a unit is the name of a service, such as nginx.service or app-*.service");
-	else
-		*arena_push(frontend->arena, units->patterns, units->pattern_count) = pattern;
-}
-
-static void units_list_read(struct frontend *frontend, const struct yaml_node *node, void *object)
-{
-	one_or_more_read(frontend, node, "`units`", unit_read, object);
-}
-
-static void units_namespace_read(struct frontend *frontend, const struct yaml_node *node, void *object)
-{
-	((struct source_entry *)object)->units.name_space = name_read(frontend, node, "a namespace");
-}
-
-static void units_root_read(struct frontend *frontend, const struct yaml_node *node, void *object)
-{
-	path_read(frontend, node, &((struct source_entry *)object)->units.root);
-}
-
-static const struct key source_keys[] = {
-    UNTYPED_KEY("source", true, source_read),	   UNTYPED_KEY("directory", false, workload_directory_read),
-    UNTYPED_KEY("units", false, units_list_read),  UNTYPED_KEY("namespace", false, units_namespace_read),
-    UNTYPED_KEY("cgroup", false, units_root_read),
-};
-
-static void take_files(struct frontend *frontend, const struct yaml_node *node, const struct source_entry *entry,
-		       struct config *config)
-{
-	const struct units *units = &entry->units;
-	if (units->root != NULL || units->name_space != NULL || units->pattern_count > 0)
-		diagnostics_error(frontend->diagnostics, node->span,
-				  "`units`, `namespace` and `cgroup` belong to the source `systemd`");
-	else if (entry->directory == NULL)
-		diagnostics_error(frontend->diagnostics, node->span, "the source `files` needs a `directory`");
-	else
-		*arena_push(frontend->arena, config->workload_directories, config->workload_directory_count) =
-		    entry->directory;
-}
-
-static void take_units(struct frontend *frontend, const struct yaml_node *node, const struct source_entry *entry,
-		       struct config *config)
-{
-	if (entry->directory != NULL)
-		diagnostics_error(frontend->diagnostics, node->span, "`directory` belongs to the source `files`");
-	else if (entry->units.pattern_count == 0)
-		diagnostics_error(frontend->diagnostics, node->span,
-				  "the source `systemd` needs `units`: a list such as [nginx.service, app-*.service]");
-	else if (config->units.root != NULL)
-		diagnostics_error(frontend->diagnostics, node->span,
-				  "the source `systemd` stands twice: put all `units` into one");
-	else
-		config->units = entry->units;
-}
-
-static void source_entry_read(struct frontend *frontend, const struct yaml_node *node, void *object)
-{
-	struct source_entry entry = {0};
-	size_t errors = frontend->diagnostics->errors;
-	KEYS_READ(frontend, node, source_keys, "a workload source", &entry);
-	if (frontend->diagnostics->errors > errors || entry.source == NULL)
-		return;
-	if (strcmp(entry.source, "files") == 0) {
-		take_files(frontend, node, &entry, object);
-		return;
-	}
-	entry.units.name_space = entry.units.name_space != NULL ? entry.units.name_space : "systemd";
-	entry.units.root = entry.units.root != NULL ? entry.units.root : "/sys/fs/cgroup";
-	take_units(frontend, node, &entry, object);
-}
-
-static void sources_read(struct frontend *frontend, const struct yaml_node *node, void *object)
-{
-	if (node->kind != YAML_SEQUENCE)
-		diagnostics_error(frontend->diagnostics, node->span, "`workloads` must be a list of sources");
-	else
-		one_or_more_read(frontend, node, "`workloads`", source_entry_read, object);
 }
 
 static void drift_read(struct frontend *frontend, const struct yaml_node *node, void *object)

@@ -10,10 +10,19 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct arena;
 
 enum { CONFIRM_SECONDS_MOST = 86400 };
+
+/* What sources talk to, for the confinement. */
+struct outreach {
+	const char **paths; /* of files to read and sockets to connect to */
+	size_t path_count;
+	uint16_t *ports; /* of servers, by TCP */
+	size_t port_count;
+};
 
 struct config {
 	const char *node; /* default: the host name */
@@ -22,6 +31,7 @@ struct config {
 	unsigned confirm_seconds; /* in which another policy of the directory is to be confirmed; 0: it need not be */
 	const char **workload_directories;
 	size_t workload_directory_count;
+	struct outreach outreach;
 	struct units units; /* without a root: no unit is a workload */
 	bool repair;	    /* drift: repair (default), or only report */
 	struct span mode_span;

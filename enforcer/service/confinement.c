@@ -135,6 +135,11 @@ static void add_anchor(struct paths *paths, const char *path)
 /* For what glibc looks up about users, and what metrics say of the process. */
 static const char *const always[] = {"/proc", "/etc/localtime", "/etc/nsswitch.conf", "/etc/passwd", "/etc/group"};
 
+/* For the names of servers, and whom to trust where nothing else is said. */
+static const char *const network[] = {
+    "/etc/hosts",    "/etc/resolv.conf", "/etc/host.conf", "/etc/gai.conf",
+    "/etc/services", "/etc/ssl",	 "/usr/lib/ssl",   "/usr/share/ca-certificates"};
+
 static void collect(struct paths *paths, const struct config *config)
 {
 	char parent[PATH_MAX];
@@ -145,6 +150,10 @@ static void collect(struct paths *paths, const struct config *config)
 		add_anchor(paths, config->workload_directories[i]);
 	if (config->units.root != NULL)
 		add_anchor(paths, config->units.root);
+	for (size_t i = 0; i < config->outreach.path_count; i++)
+		add_anchor(paths, config->outreach.paths[i]);
+	for (size_t i = 0; config->outreach.port_count > 0 && i < sizeof network / sizeof *network; i++)
+		add(paths, network[i], false);
 	parent_of(config->control_socket, parent);
 	add(paths, parent, true);
 	if (config->state_directory != NULL)
@@ -161,9 +170,10 @@ int confinement_close(const struct config *config)
 	if (paths == NULL)
 		return -ENOMEM;
 	collect(paths, config);
-	int error = landlock_confine(paths->items, paths->count);
+	const struct outreach *outreach = &config->outreach;
+	int error = landlock_confine(paths->items, paths->count, outreach->ports, outreach->port_count);
 	free(paths);
 	if (error == 1)
 		fprintf(stderr, "ringfenced: this kernel has no Landlock; files are protected by their modes alone\n");
-	return error < 0 ? error : seccomp_confine(SECCOMP_PLANNER);
+	return error < 0 ? error : seccomp_confine(outreach->port_count > 0 ? SECCOMP_CALLER : SECCOMP_PLANNER);
 }

@@ -11,6 +11,8 @@
 
 #include <ringfence/reconcile.h>
 
+struct sources;
+
 struct daemon {
 	struct config config;
 	struct state *state;
@@ -24,6 +26,7 @@ struct daemon {
 	struct workload_times times;
 	uint32_t generation; /* in force; 0: none */
 	char revision[17];   /* of the policy in force */
+	const struct sources *sources; /* that are no directories; main owns them */
 	bool sources_read;   /* every source of workloads has spoken; before, nothing is enforced */
 	bool ready;	     /* an apply was read back and found whole */
 	bool differs;	     /* the kernel's table is not what it should be */

@@ -15,6 +15,7 @@
 #include "enforcer/service/pages.h"
 #include "enforcer/service/removal.h"
 #include "enforcer/service/saved_ruleset.h"
+#include "enforcer/service/sources.h"
 #include "enforcer/sources/directory.h"
 
 #include <ringfence/arena.h>
@@ -73,6 +74,7 @@ struct loop {
 	struct findings *findings;
 	struct usage_following *usage;
 	struct watching *watching;
+	struct sources *sources;
 	struct watch *watches;
 	size_t watch_count;
 	sd_event_source *policy_timer, *expiry_timer, *incident_timer, *tick, *check;
@@ -169,7 +171,7 @@ static int scan_units(struct loop *loop, struct changes *changes)
 	struct inventory inventory = {0};
 	int error = units_read(arena, &config->units, config->node, &inventory);
 	if (error == 0)
-		state_take_units(loop->daemon.state, &inventory, changes);
+		state_tell(loop->daemon.state, "systemd", &(struct told){"units", &inventory}, 1, true, changes);
 	arena_free(arena);
 	return error;
 }
@@ -328,12 +330,26 @@ static void open_watch(struct watch *watch)
 
 static void note_sources(struct loop *loop)
 {
-	bool read = true;
+	bool read = sources_have_told(loop->sources);
 	for (size_t i = 0; i < loop->watch_count; i++) {
 		const struct watch *watch = &loop->watches[i];
 		read = read && (watch->policy || (watch->directory != NULL && watch->known));
 	}
 	loop->daemon.sources_read = read;
+}
+
+/* A source that is no directory told something, which is enforced where there was something to follow. */
+static void after_source(void *context)
+{
+	struct loop *loop = context;
+	bool read = loop->daemon.sources_read;
+	note_sources(loop);
+	if (loop->daemon.enforced == NULL)
+		daemon_enforce(&loop->daemon);
+	if (read)
+		after_change(loop);
+	else
+		after_policy(loop);
 }
 
 /* ---- the kernel ---- */
@@ -696,6 +712,9 @@ static int start(struct loop *loop)
 	loop->commands.findings = loop->findings;
 	loop->commands.usage = loop->usage;
 	loop->commands.watching = loop->watching;
+	if ((error = sources_create(&loop->sources, loop->events, daemon, after_source, loop)) < 0)
+		return fail("cannot make the event loop", error);
+	daemon->sources = loop->sources;
 	observing_tell_records(loop->observing, hear_record, loop);
 	observing_hear(loop->observing, findings_hear_denial, loop->findings);
 	if ((error = confinement_close(&daemon->config)) < 0)
@@ -716,6 +735,8 @@ static int start(struct loop *loop)
 		if (loop->watches[i].directory == NULL)
 			fprintf(stderr, "ringfenced: %s is not there yet\n", loop->watches[i].path);
 	}
+	if ((error = sources_start(loop->sources)) < 0)
+		return error;
 	note_sources(loop);
 	read_policy(loop);
 	if (daemon->enforced == NULL) { /* the directory's is refused, or the one that was kept */
@@ -732,6 +753,8 @@ static void finish(struct loop *loop)
 		sd_event_source_unref(loop->watches[i].source);
 		directory_destroy(loop->watches[i].directory);
 	}
+	sources_destroy(loop->sources);
+	daemon->sources = NULL;
 	watching_destroy(loop->watching);
 	confirming_destroy(loop->confirming);
 	usage_destroy(loop->usage);

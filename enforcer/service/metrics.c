@@ -3,6 +3,7 @@
 #include "enforcer/service/metrics.h"
 
 #include "enforcer/service/process.h"
+#include "enforcer/service/sources.h"
 
 /* ---- what is in force ---- */
 
@@ -72,6 +73,26 @@ static double elements(const struct daemon *daemon)
 static double state_problems(const struct daemon *daemon)
 {
 	return (double)daemon->state_problems;
+}
+
+static void print_stale(void *context, const struct source_view *view)
+{
+	exposition_sample(context, &(struct sample_label){"source", view->name}, (double)view->since);
+}
+
+static void sources_stale(const struct exposition *to, const struct daemon *daemon)
+{
+	sources_view(daemon->sources, print_stale, (void *)to);
+}
+
+static void print_refused(void *context, const struct source_view *view)
+{
+	exposition_sample(context, &(struct sample_label){"source", view->name}, (double)view->refused_count);
+}
+
+static void sources_refused(const struct exposition *to, const struct daemon *daemon)
+{
+	sources_view(daemon->sources, print_refused, (void *)to);
 }
 
 /* ---- what was done ---- */
@@ -225,6 +246,10 @@ const struct metric metrics[] = {
 	  "Workloads that are closed since another has their name or address."),
     VALUE(GAUGE, "ringfence_workload_files_with_errors", file_errors,
 	  "Workload files that do not parse; what they said before holds."),
+    SAMPLES(GAUGE, "ringfence_source_stale_since_timestamp_seconds", sources_stale,
+	    "Unix time since which a source of workloads cannot be heard, so that its last word holds; 0 when it can."),
+    SAMPLES(GAUGE, "ringfence_source_refused_things", sources_refused,
+	    "Things that a source tells of and that are not enforced, as they make no sense; `status` names them."),
     VALUE(GAUGE, "ringfence_state_problems", state_problems,
 	  "Files that must outlive the daemon and are damaged, or cannot be written; `status` names them."),
     VALUE(GAUGE, "ringfence_table_elements", elements, "Elements that the sets of the table should have."),

@@ -66,12 +66,12 @@ static int some_paths(void)
 	snprintf(open_path, sizeof open_path, "%s", in("open"));
 	snprintf(own_path, sizeof own_path, "%s", in("own"));
 	const struct landlock_path paths[] = {{open_path, false}, {own_path, true}, {"/nowhere/at/all", false}};
-	return landlock_confine(paths, sizeof paths / sizeof *paths);
+	return landlock_confine(paths, sizeof paths / sizeof *paths, NULL, 0);
 }
 
 static int no_paths(void)
 {
-	return landlock_confine(NULL, 0);
+	return landlock_confine(NULL, 0, NULL, 0);
 }
 
 static int try_open(const char *name, int flags)

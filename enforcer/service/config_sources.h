@@ -1,0 +1,15 @@
+/* The sources of workloads in the daemon's configuration: a table of them, each with its keys. */
+#ifndef ENFORCER_SERVICE_CONFIG_SOURCES_H
+#define ENFORCER_SERVICE_CONFIG_SOURCES_H
+
+#include "enforcer/service/config.h"
+
+#include "compiler/frontend/native.h"
+
+/* Reads `workloads` into the configuration, `object`. */
+void sources_read(struct frontend *frontend, const struct yaml_node *node, void *object);
+
+/* An absolute path; `*path` stays as it was after an error (config.c). */
+void path_read(struct frontend *frontend, const struct yaml_node *node, const char **path);
+
+#endif
