@@ -202,6 +202,52 @@ static void nothing_named_is_nothing_within_reach(void **state)
 	TRY_ALL(no_paths, attempts);
 }
 
+/* ---- ports ---- */
+
+/* A port of loopback where somebody listens, and another one. */
+static uint16_t ports[2];
+
+static int one_port(void)
+{
+	return landlock_confine(NULL, 0, ports, 1);
+}
+
+static int connect_to(uint16_t port)
+{
+	const struct sockaddr_in to = {
+	    .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	return connect(fd, (const struct sockaddr *)&to, sizeof to) == 0 ? 0 : errno;
+}
+
+static int connect_named(void)
+{
+	return connect_to(ports[0]);
+}
+
+static int connect_other(void)
+{
+	return connect_to(ports[1]);
+}
+
+static void only_ports_that_are_named_can_be_connected_to(void **state)
+{
+	static const struct attempt attempts[] = {{"the port", connect_named, 0}, {"another", connect_other, EACCES}};
+	(void)state;
+	if (!has_landlock())
+		skip();
+	for (size_t i = 0; i < 2; i++) {
+		struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+		socklen_t size = sizeof at;
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+		assert_int_equal(listen(fd, 8), 0);
+		assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &size), 0);
+		ports[i] = ntohs(at.sin_port);
+	}
+	TRY_ALL(one_port, attempts);
+}
+
 /* ---- system calls ---- */
 
 static int keeper_list(void)
@@ -212,6 +258,11 @@ static int keeper_list(void)
 static int planner_list(void)
 {
 	return seccomp_confine(SECCOMP_PLANNER);
+}
+
+static int caller_list(void)
+{
+	return seccomp_confine(SECCOMP_CALLER);
 }
 
 static int open_socket(int family, int type, int protocol)
@@ -232,6 +283,11 @@ static int route_socket(void)
 static int internet_socket(void)
 {
 	return open_socket(AF_INET, SOCK_STREAM, 0);
+}
+
+static int raw_socket(void)
+{
+	return open_socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
 }
 
 static int local_socket(void)
@@ -335,14 +391,31 @@ static void the_planner_is_refused_what_is_not_its_work(void **state)
 	TRY_ALL(planner_list, attempts);
 }
 
+static void who_calls_servers_may_open_their_sockets_and_no_more(void **state)
+{
+	static const struct attempt attempts[] = {
+	    {"a local socket", local_socket, 0},
+	    {"an internet socket", internet_socket, 0},
+	    {"a raw socket", raw_socket, EPERM},
+	    {"a socket of netfilter", netfilter_socket, EPERM},
+	    {"executable memory", executable_memory, EPERM},
+	    {"a program", execute, EPERM},
+	    {"a thread", make_thread, 0},
+	    {"a process", make_process, SANITIZED ? 0 : EPERM},
+	};
+	(void)state;
+	TRY_ALL(caller_list, attempts);
+}
+
 static void the_lists_are_short(void **state)
 {
 	(void)state;
-	print_message("system calls allowed: keeper %zu, planner %zu\n", seccomp_allowed(SECCOMP_KEEPER),
-		      seccomp_allowed(SECCOMP_PLANNER));
+	print_message("system calls allowed: keeper %zu, planner %zu, with servers to call %zu\n",
+		      seccomp_allowed(SECCOMP_KEEPER), seccomp_allowed(SECCOMP_PLANNER),
+		      seccomp_allowed(SECCOMP_CALLER));
 	assert_true(seccomp_allowed(SECCOMP_KEEPER) < seccomp_allowed(SECCOMP_PLANNER));
 	if (!SANITIZED)
-		assert_true(seccomp_allowed(SECCOMP_PLANNER) <= 100); /* of some 360 */
+		assert_true(seccomp_allowed(SECCOMP_CALLER) <= 100); /* of some 360 */
 }
 
 static int make_files(void **state)
@@ -376,8 +449,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(only_what_is_named_is_within_reach),
 	    cmocka_unit_test(nothing_named_is_nothing_within_reach),
+	    cmocka_unit_test(only_ports_that_are_named_can_be_connected_to),
 	    cmocka_unit_test(the_keeper_is_ended_by_what_is_not_its_work),
 	    cmocka_unit_test(the_planner_is_refused_what_is_not_its_work),
+	    cmocka_unit_test(who_calls_servers_may_open_their_sockets_and_no_more),
 	    cmocka_unit_test(the_lists_are_short),
 	};
 	return cmocka_run_group_tests(tests, make_files, remove_files);

@@ -399,6 +399,66 @@ static void a_file_is_forgotten_by_its_path_and_once(void **state)
 	assert_int_equal(error_count(f), 1);
 }
 
+/* ---- sources that are no files ---- */
+
+/* Tells of workloads a, b, c ... by their addresses, each a thing of its own; an empty text: it is gone. */
+static int tell(struct fixture *f, const char *source, const char *const addresses[], size_t count, bool all)
+{
+	struct told items[4];
+	struct workload workloads[4];
+	struct workload *lists[4];
+	struct address parsed[4];
+	struct inventory inventories[4];
+	static const char *const names[] = {"a", "b", "c", "d"};
+	struct changes found;
+	for (size_t i = 0; i < count; i++) {
+		workloads[i] = (struct workload){
+		    .name_space = "default", .name = names[i], .addresses = &parsed[i], .address_count = 1};
+		lists[i] = &workloads[i];
+		inventories[i] = (struct inventory){.workloads = &lists[i], .workload_count = 1};
+		bool gone = addresses[i][0] == 0;
+		if (!gone)
+			assert_null(address_parse(&parsed[i], addresses[i]));
+		items[i] = (struct told){names[i], gone ? NULL : &inventories[i]};
+	}
+	state_tell(f->state, source, items, count, all, &found);
+	return sum(&found);
+}
+#define TELL(f, source, all, ...)                               \
+	tell((f), (source), (const char *const[]){__VA_ARGS__}, \
+	     sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *), (all))
+
+static void a_source_tells_of_things_that_come_and_go(void **state)
+{
+	struct fixture *f = *state;
+	assert_int_equal(TELL(f, "docker", true, "10.0.0.1", "10.0.0.2", "10.0.0.3"), 3);
+	assert_int_equal(TELL(f, "docker", true, "10.0.0.1", "10.0.0.2", "10.0.0.3"), 0);
+	assert_int_equal(TELL(f, "docker", false, "10.0.0.1", "10.0.0.4"), 1);
+	EXPECT_SEEN(f, "a@here b@here c@here");
+	assert_int_equal(TELL(f, "docker", false, "", "10.0.0.4"), 1);
+	assert_int_equal(TELL(f, "docker", false, "", "10.0.0.4"), 0);
+	EXPECT_SEEN(f, "b@here c@here");
+	assert_int_equal(TELL(f, "docker", true, "10.0.0.1"), 3);
+	EXPECT_SEEN(f, "a@here");
+	assert_int_equal(error_count(f), 0);
+}
+
+/* A thing is as old as its newest address, and one source's word says nothing about another's. */
+static void sources_and_files_stand_side_by_side(void **state)
+{
+	struct fixture *f = *state;
+	put(f, "a.yaml", "ringfence: v1\nworkloads:\n  - {name: file, addresses: [10.0.0.1]}\n");
+	assert_int_equal(scan(f), 1);
+	TELL(f, "docker", true, "10.0.0.1", "10.0.0.2");
+	TELL(f, "kubernetes", true, "10.0.0.9");
+	EXPECT_SEEN(f, "a@here! a@here! b@here file@here"); /* by its address, and by its name */
+	;
+	TELL(f, "kubernetes", true, "");
+	take(f, "a.yaml");
+	scan(f);
+	EXPECT_SEEN(f, "a@here b@here");
+}
+
 /* ---- the policy ---- */
 
 static void put_policy(const struct fixture *f, const char *body)
@@ -462,6 +522,8 @@ int main(void)
 	    TEST(a_directory_that_cannot_be_read_changes_nothing),
 	    TEST(hidden_files_and_other_endings_are_no_workloads),
 	    TEST(a_file_is_forgotten_by_its_path_and_once),
+	    TEST(a_source_tells_of_things_that_come_and_go),
+	    TEST(sources_and_files_stand_side_by_side),
 	    TEST(the_last_good_policy_stays),
 	};
 	for (size_t i = 0; i < CHANGES; i++)
