@@ -230,7 +230,7 @@ static void end_list(struct kubernetes_watch *watch)
 	strcpy(watch->version, watch->listed_version);
 	watch->wait_ms = 0;
 	tell(watch, NULL);
-	go_on(watch);
+	watch->setup.whole(watch->setup.context, watch->setup.kind);
 }
 
 static void on_page(void *context, const struct http_answer *answer)
@@ -271,11 +271,11 @@ static void on_begun(void *context)
 	tell(context, NULL);
 }
 
-/* A watch is over. One that went well for a while has its next failure begin with a short wait. */
+/* A watch is over. One that went well for a while, or told something, has the next wait be short. */
 static void note_end(struct kubernetes_watch *watch)
 {
 	watch->call = NULL;
-	if (now_of(watch) - watch->began > SHORT_USEC)
+	if (watch->heard || now_of(watch) - watch->began > SHORT_USEC)
 		watch->wait_ms = 0;
 }
 
@@ -366,7 +366,7 @@ static void on_watch_end(void *context, const struct http_answer *answer)
 		forget_all(watch);
 	if (!good && !silent)
 		fail_by(watch, answer);
-	else if (watch->wait_ms == 0 && now_of(watch) - watch->began > SHORT_USEC)
+	else if (now_of(watch) - watch->began > SHORT_USEC)
 		go_on(watch);
 	else
 		try_later(watch);
@@ -385,6 +385,11 @@ struct kubernetes_watch *kubernetes_watch_create(const struct kubernetes_watch_s
 	if (sd_event_add_time(setup->events, &watch->timer, CLOCK_MONOTONIC, 0, 1, on_timer, watch) < 0)
 		abort(); /* out of memory */
 	return watch;	 /* the timer's first time is now */
+}
+
+void kubernetes_watch_follow(struct kubernetes_watch *watch)
+{
+	go_on(watch);
 }
 
 void kubernetes_watch_destroy(struct kubernetes_watch *watch)

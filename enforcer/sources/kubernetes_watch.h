@@ -5,14 +5,9 @@
 
 #include "enforcer/http_client/http_client.h"
 #include "enforcer/sources/kubernetes_object.h"
+#include "enforcer/sources/kubernetes_server.h"
 
 #include <jansson.h>
-
-/* Where the API is, and who we are. */
-struct kubernetes_server {
-	const char *url;	/* https://..., without a slash at its end; NULL: there is none */
-	const char *ca, *token; /* files */
-};
 
 struct kubernetes_watch;
 
@@ -26,6 +21,8 @@ struct kubernetes_watch_setup {
 	void (*begun)(void *context, enum kubernetes_kind kind);
 	void (*item)(void *context, enum kubernetes_kind kind, const json_t *object);
 	const char *(*listed)(void *context, enum kubernetes_kind kind);
+	/* It was believed; the watch goes on with kubernetes_watch_follow. */
+	void (*whole)(void *context, enum kubernetes_kind kind);
 	/* An object is there, as it is now; or is gone, as it was last. */
 	void (*changed)(void *context, enum kubernetes_kind kind, const json_t *object);
 	void (*gone)(void *context, enum kubernetes_kind kind, const json_t *object);
@@ -37,5 +34,8 @@ struct kubernetes_watch_setup {
 /* Starts with a list. The caller destroys it; what the setup points to must outlive it. */
 struct kubernetes_watch *kubernetes_watch_create(const struct kubernetes_watch_setup *setup);
 void kubernetes_watch_destroy(struct kubernetes_watch *watch);
+
+/* Watches what becomes of what was listed. */
+void kubernetes_watch_follow(struct kubernetes_watch *watch);
 
 #endif
