@@ -134,9 +134,8 @@ class Cluster:
     def do_compact(self, _):
         """Forgets what happened, and the lists of which pages are still to come."""
         with self.changed:
-            self.events, self.first = [], self.version + 1
-            self.version += 1
-            self.snapshots = {}
+            self.version += 2
+            self.events, self.first, self.snapshots = [], self.version, {}
             self.keep()
 
     def do_forget(self, _):
