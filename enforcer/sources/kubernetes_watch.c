@@ -38,9 +38,10 @@ struct kubernetes_watch {
 	char version[128];	  /* heard last; empty: it is to be listed */
 	char next[CONTINUE_MOST]; /* page of the list; empty: the first */
 	char listed_version[128];
-	unsigned page_objects, wait_ms, nonsense;
-	uint64_t began, heard_at; /* the watch began, and something of it was heard; microseconds, monotonic */
-	bool heard;		  /* something came of this watch */
+	unsigned page_objects, nonsense;
+	unsigned wait_ms, late_ms; /* the last before another try, and before a list for a watch that was too late */
+	uint64_t began, heard_at;  /* the watch began, and something of it was heard; microseconds, monotonic */
+	bool heard;		   /* something came of this watch */
 	char text[1024];
 };
 
@@ -75,11 +76,16 @@ static void try_again(struct kubernetes_watch *watch, unsigned milliseconds)
 	sd_event_source_set_enabled(watch->timer, SD_EVENT_ONESHOT);
 }
 
-/* Not just when the others do. */
+/* Waits longer than the time before, and not just as long as others do. */
+static void wait_longer(struct kubernetes_watch *watch, unsigned *wait_ms)
+{
+	*wait_ms = source_wait_ms(*wait_ms);
+	try_again(watch, *wait_ms - arc4random_uniform(*wait_ms / 2));
+}
+
 static void try_later(struct kubernetes_watch *watch)
 {
-	watch->wait_ms = source_wait_ms(watch->wait_ms);
-	try_again(watch, watch->wait_ms - arc4random_uniform(watch->wait_ms / 2));
+	wait_longer(watch, &watch->wait_ms);
 }
 
 static void fail(struct kubernetes_watch *watch, const char *why)
@@ -92,6 +98,13 @@ static void forget_all(struct kubernetes_watch *watch)
 {
 	watch->version[0] = watch->next[0] = 0;
 	watch->nonsense = 0;
+}
+
+/* What changed since is not to be had any more. The server is well, whatever was before, but it may say so again. */
+static void list_anew(struct kubernetes_watch *watch)
+{
+	forget_all(watch);
+	wait_longer(watch, &watch->late_ms);
 }
 
 /* What the server itself says of its refusal: a Status (meta/v1). */
@@ -276,7 +289,7 @@ static void note_end(struct kubernetes_watch *watch)
 {
 	watch->call = NULL;
 	if (watch->heard || now_of(watch) - watch->began > SHORT_USEC)
-		watch->wait_ms = 0;
+		watch->wait_ms = watch->late_ms = 0;
 }
 
 /* Ends the watch from within. */
@@ -297,9 +310,8 @@ static void on_nonsense(struct kubernetes_watch *watch, const char *what)
 static void on_error(struct kubernetes_watch *watch, const json_t *status)
 {
 	json_int_t code = json_integer_value(json_object_get(status, "code"));
-	if (code == 410) { /* what changed since is not to be had any more */
-		forget_all(watch);
-		try_later(watch);
+	if (code == 410) {
+		list_anew(watch);
 		return;
 	}
 	snprintf(watch->text, sizeof watch->text, "%s of %s: %.*s (%d)", watch->names->plural, watch->setup.server->url,
@@ -355,8 +367,7 @@ static void on_watch_end(void *context, const struct http_answer *answer)
 	struct kubernetes_watch *watch = context;
 	note_end(watch);
 	if (answer->status == 410) {
-		forget_all(watch);
-		try_later(watch);
+		list_anew(watch);
 		return;
 	}
 	bool good = answer->status == 200 && answer->error == NULL;

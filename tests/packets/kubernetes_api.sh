@@ -1,7 +1,7 @@
 #!/bin/bash
 # What can go wrong between a node and the API of its cluster: each is told, takes nobody with it, and is got over.
 . "$(dirname "$0")/lib.sh"
-. "$(dirname "$0")/kube.sh"
+. "$(dirname "$0")/kubernetes/lib.sh"
 
 shop_policy() {
 	policy policies <<-END
@@ -46,10 +46,14 @@ pod api1 api
 kube_certificates other
 kube_stop
 kube_start other
+METRICS=127.0.0.1:9478
 daemon_begin
 check "a server whose certificate is of somebody else is refused" await 20 source_ill 'certificate'
 check "and nothing is told" not_ready
 equal "nor is it asked for anything" 0 "$(asked .)"
+page() { on node curl -s --noproxy '*' -m 10 -o "$WORK/page" -w '%{http_code}' "http://$METRICS$1"; }
+equal "a pod of it lives" 200 "$(page /healthz)"
+equal "and is not ready" 503 "$(page /readyz)"
 kube_stop
 
 check "no server" await 20 source_ill 'connect|refused'
@@ -146,11 +150,14 @@ check "and is forgotten" await 5 source_is '.refused | length' 0
 kube_stop
 check "a server that died" await 20 source_ill 'nodes of https'
 all_is_as_it_was "while the server is dead"
-equal "since when is told" false "$(status | jq '.sources[0].since == null')"
+stale() { value 'ringfence_source_stale_since_timestamp_seconds{source="kubernetes"}'; }
+check "a metric tells since when" [ "$(stale)" -gt 0 ]
+equal "and so does status" false "$(status | jq '.sources[0].since == null')"
 sleep 1
 kube_start
 pod web2 web
-check "it is back" await 20 source_well
+check "it is back" await 40 source_well
+equal "the metric is well again" 0 "$(stale)"
 check "and what came is heard" await 5 has_pod web2
 change pod_gone web2
 

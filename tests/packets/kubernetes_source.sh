@@ -1,7 +1,7 @@
 #!/bin/bash
 # A node that follows a cluster by its API: pods come, change and go, and packets follow.
 . "$(dirname "$0")/lib.sh"
-. "$(dirname "$0")/kube.sh"
+. "$(dirname "$0")/kubernetes/lib.sh"
 
 node
 workload web1 10.0.1.11 fd00:1::11
@@ -131,17 +131,32 @@ sleep 0.3
 check "no conflict" status_has '"conflicts":\[\]'
 allowed node api1 8080 tcp "a pod of the host's network is the node"
 
-# ---- the daemon starts anew ----
+# ---- the daemon starts anew, with the rights of deploy/kubernetes and no more ----
+
+as_in_a_pod() { # writes a program that runs the daemon so
+	local capabilities
+	capabilities=$(/usr/bin/python3 "$ROOT/tests/cli/kubernetes.py" capabilities)
+	cat >"$WORK/confined" <<-END
+		#!/bin/sh
+		exec setpriv --no-new-privs --inh-caps=-all --bounding-set=-all,$capabilities "$RINGFENCED" "\$@"
+	END
+	chmod +x "$WORK/confined"
+	RINGFENCED=$WORK/confined
+	mkdir "$WORK/host"
+	STATE=$WORK/host/state # which it makes, and gives to its user
+}
 
 kube PUT /pods/shop/agent '{"labels": {"app": "web"}, "ips": ["192.0.2.1"], "hostNetwork": true}'
 daemon_kill
 pod web1 other
-daemon_config repair
+cd "$ROOT"
+as_in_a_pod
 daemon_start
 denied web1 api1 8080 tcp "what changed while it was down"
 change pod web1 web
 allowed web1 api1 8080 tcp "after a start"
 equal "nothing is amiss but an address that no pod has" workloads "$(kinds)"
 check "all is well" source_well
+equal "what it keeps is its user's" "$DAEMON_USER" "$(stat -c %U "$STATE")"
 daemon_stop
 finish

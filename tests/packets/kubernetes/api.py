@@ -24,7 +24,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data", "kubernetes")
+DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "data", "kubernetes")
 KINDS = {"pods": "Pod", "namespaces": "Namespace", "nodes": "Node"}
 
 

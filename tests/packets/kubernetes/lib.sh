@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# A Kubernetes API for the scenarios that source this behind lib.sh: kube_api.py in the namespace `outside`, at an address
+# A Kubernetes API for the scenarios that source this behind ../lib.sh: api.py in the namespace `outside`, at an address
 # of the world, with certificates made here, and a service account as the kubelet mounts one. Sourced.
 
 KUBE=198.51.100.10
@@ -34,7 +34,7 @@ kube_token() { # TOKEN
 kube_accept() { printf '%s\n' "$@" >"$WORK/.tokens"; mv "$WORK/.tokens" "$WORK/tokens"; } # TOKEN...
 
 kube_start() { # [CERTIFICATE]
-	start "$WORK/kube.log" outside python3 "$ROOT/tests/packets/kube_api.py" --address "$KUBE" --port "$KUBE_PORT" \
+	start "$WORK/kube.log" outside python3 "$ROOT/tests/packets/kubernetes/api.py" --address "$KUBE" --port "$KUBE_PORT" \
 		--certificate "$WORK/${1:-cluster}-server.crt" --key "$WORK/${1:-cluster}-server.key" \
 		--control "$WORK/kube.sock" --tokens "$WORK/tokens" --state "$WORK/kube.json"
 	KUBE_PID=$STARTED_PID
