@@ -418,6 +418,7 @@ int kubernetes_create(struct kubernetes **source, const struct kubernetes_server
 		    .client = setup->client,
 		    .server = server,
 		    .kind = (enum kubernetes_kind)i,
+		    .silent_seconds = KUBERNETES_SILENT_SECONDS,
 		    .begun = on_list_begun,
 		    .item = on_list_item,
 		    .listed = on_listed,

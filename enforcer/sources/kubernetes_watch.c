@@ -24,8 +24,7 @@ enum {
 	PAGE_MS = 60000,
 	CONTINUE_MOST = 8192,
 	WATCH_SECONDS = 300, /* and up to as much more, so that a fleet does not come at once */
-	SILENT_SECONDS = 90,
-	NONSENSE_MOST = 3, /* watches that end in nonsense, before a list */
+	NONSENSE_MOST = 3,   /* watches that end in nonsense, before a list */
 	SHORT_USEC = 5000000,
 	SAID_MOST = 300, /* bytes of a server's own words */
 };
@@ -163,16 +162,17 @@ static void ask(struct kubernetes_watch *watch, const char *url, const char *aut
 	bool list = watch->version[0] == 0;
 	watch->began = watch->heard_at = now_of(watch);
 	watch->heard = false;
-	watch->call = http_start(watch->setup.client, &(struct http_request){.url = url,
-									     .headers = headers,
-									     .ca = watch->setup.server->ca,
-									     .whole_ms = list ? PAGE_MS : 0,
-									     .silent_s = list ? 0 : SILENT_SECONDS,
-									     .most = list ? PAGE_MOST : LINE_MOST,
-									     .line = list ? NULL : on_line,
-									     .begun = list ? NULL : on_begun,
-									     .end = list ? on_page : on_watch_end,
-									     .context = watch});
+	watch->call =
+	    http_start(watch->setup.client, &(struct http_request){.url = url,
+								   .headers = headers,
+								   .ca = watch->setup.server->ca,
+								   .whole_ms = list ? PAGE_MS : 0,
+								   .silent_s = list ? 0 : watch->setup.silent_seconds,
+								   .most = list ? PAGE_MOST : LINE_MOST,
+								   .line = list ? NULL : on_line,
+								   .begun = list ? NULL : on_begun,
+								   .end = list ? on_page : on_watch_end,
+								   .context = watch});
 }
 
 /* Asks for the next page of the list, or for the watch behind it. */
@@ -279,9 +279,12 @@ static void on_page(void *context, const struct http_answer *answer)
 
 /* ---- watching ---- */
 
+/* The server can be heard; where it told nonsense before, that is not said before it tells something else. */
 static void on_begun(void *context)
 {
-	tell(context, NULL);
+	struct kubernetes_watch *watch = context;
+	if (watch->nonsense == 0)
+		tell(watch, NULL);
 }
 
 /* A watch is over. One that went well for a while, or told something, has the next wait be short. */
@@ -356,6 +359,8 @@ static void on_line(void *context, const char *line, size_t length)
 		} else {
 			watch->heard = true;
 			watch->heard_at = now_of(watch);
+			if (watch->nonsense > 0)
+				tell(watch, NULL);
 			watch->nonsense = 0;
 		}
 	}
@@ -371,7 +376,8 @@ static void on_watch_end(void *context, const struct http_answer *answer)
 		return;
 	}
 	bool good = answer->status == 200 && answer->error == NULL;
-	bool silent = answer->status == 200 && now_of(watch) - watch->heard_at > (SILENT_SECONDS - 1) * 1000000ULL;
+	bool silent =
+	    answer->status == 200 && now_of(watch) - watch->heard_at > (watch->setup.silent_seconds - 1) * 1000000ULL;
 	/* A line that is too long comes again, and who is silent again may know nothing any more: list. */
 	if (answer->status == 200 && !good && !watch->heard && ++watch->nonsense >= NONSENSE_MOST)
 		forget_all(watch);

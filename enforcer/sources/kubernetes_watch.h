@@ -11,11 +11,14 @@
 
 struct kubernetes_watch;
 
+enum { KUBERNETES_SILENT_SECONDS = 90 };
+
 struct kubernetes_watch_setup {
 	sd_event *events;
 	struct http_client *client;
 	const struct kubernetes_server *server;
 	enum kubernetes_kind kind;
+	unsigned silent_seconds; /* after which a watch counts as gone */
 	/* A list begins; what was listed before belongs to none. Then each of its objects, and when all were there,
 	 * `listed`, which returns NULL, or why that cannot be true: it is listed anew then. */
 	void (*begun)(void *context, enum kubernetes_kind kind);
