@@ -6,6 +6,7 @@
 #include "enforcer/service/access.h"
 #include "enforcer/service/listener.h"
 #include "enforcer/sources/docker.h"
+#include "enforcer/sources/kubernetes_server.h"
 #include "enforcer/sources/units.h"
 
 #include <ringfence/policy.h>
@@ -47,7 +48,8 @@ struct config {
 	struct etcd_settings fleet; /* where nodes tell each other of workloads; without endpoints: nowhere */
 	struct units units;	    /* without a root: no unit is a workload */
 	struct docker_settings docker;
-	bool repair; /* drift: repair (default), or only report */
+	struct kubernetes_server kubernetes; /* without a URL: no pod is a workload */
+	bool repair;			     /* drift: repair (default), or only report */
 	struct span mode_span;
 	enum mode mode; /* audit: what this node would deny is logged and let through; else as the policy says */
 	const char *control_socket;

@@ -5,6 +5,7 @@
 #include "enforcer/service/bundle_store.h"
 #include "enforcer/sources/docker.h"
 #include "enforcer/sources/fleet.h"
+#include "enforcer/sources/kubernetes.h"
 #include "enforcer/sources/source.h"
 
 #include "compiler/report/verdict_report.h"
@@ -65,6 +66,26 @@ static int start_docker(void **source, const struct config *config, const struct
 static void stop_docker(void *source)
 {
 	docker_stop(source);
+}
+
+/* ---- pods ---- */
+
+static bool wants_kubernetes(const struct config *config)
+{
+	return config->kubernetes.url != NULL;
+}
+
+static int start_kubernetes(void **source, const struct config *config, const struct source_setup *setup)
+{
+	struct kubernetes *made = NULL;
+	int error = kubernetes_create(&made, &config->kubernetes, setup);
+	*source = made;
+	return error;
+}
+
+static void stop_kubernetes(void *source)
+{
+	kubernetes_destroy(source);
 }
 
 /* ---- the fleet ---- */
@@ -128,6 +149,7 @@ static void reread_bundles(void *source)
 
 static const struct kind kinds[] = {
     {"docker", wants_docker, start_docker, stop_docker, NULL},
+    {"kubernetes", wants_kubernetes, start_kubernetes, stop_kubernetes, NULL},
     {"policy", wants_bundles, start_bundles, stop_bundles, reread_bundles},
     {"etcd", wants_fleet, start_fleet, stop_fleet, NULL},
     {NULL, NULL, NULL, NULL, NULL},
