@@ -14,10 +14,12 @@
 #include <ringfence/arena.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
 	ANSWER_MS = 30000,
@@ -53,20 +55,31 @@ static void cancel(struct http_call **call)
 	*call = NULL;
 }
 
+/* Why there is no whole answer, better than the client knows it. */
+static const char *why_not(const struct docker *docker, const struct http_answer *answer, struct arena *arena)
+{
+	if (answer->status == 0 && faccessat(AT_FDCWD, docker->settings->socket, R_OK | W_OK, 0) != 0)
+		return errno == EACCES
+			   ? "Permission denied; make the daemon's user a member of the group that may use the socket"
+			   : arena_printf(arena, "%s", strerror(errno));
+	if (answer->error != NULL)
+		return answer->error;
+	if (answer->status != 200)
+		return arena_printf(arena, "HTTP %d, %s", answer->status, docker_shown(arena, answer->body));
+	return "the answer is none of the Docker Engine API";
+}
+
 /* The engine does not answer as it should: begins anew after a while. What was told stays. */
 static void break_off(struct docker *docker, const char *what, const struct http_answer *answer)
 {
 	struct arena *arena = arena_create();
-	const char *why = answer->error;
 	cancel(&docker->events);
 	cancel(&docker->list);
 	cancel(&docker->networks);
 	docker->settled = false;
-	if (why == NULL && answer->status != 200)
-		why = arena_printf(arena, "HTTP %d, %s", answer->status, docker_shown(arena, answer->body));
 	docker->setup.problem(docker->setup.context,
 			      arena_printf(arena, "the container engine at %s: its %s: %s", docker->settings->socket,
-					   what, why != NULL ? why : "the answer is none of the Docker Engine API"));
+					   what, why_not(docker, answer, arena)));
 	docker->wait = source_wait_ms(docker->wait);
 	docker_set_timer(docker->retry, docker->wait);
 	arena_free(arena);

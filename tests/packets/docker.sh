@@ -97,10 +97,13 @@ check "who shares a network, or has the host's, is no workload" eval 'unknown sh
 
 # ---- the source guard ----
 
-bridge_mac() { ip_in "$ROUTER" -j link show "$1" | jq -er '.[0].address'; }
-bridge_of() { ip_in "$ROUTER" -j addr show to "$1" | jq -er '[.[] | select(.ifname)][0].ifname'; } # ADDRESS of the gateway
-FRONT=$(bridge_mac "$(bridge_of 10.91.1.1)")
-mac_of() { on "$1" ip -j addr show to "${ADDRESS4[$1]}" | jq -er '[.[] | select(.address)][0].address'; }
+# The hardware address of the interface that has an address.
+mac_of() { # NAMESPACE ADDRESS
+	local name
+	name=$(on "$1" ip -j addr show to "$2" | jq -er '[.[] | select(.ifname)][0].ifname')
+	on "$1" ip -j link show "$name" | jq -er '.[0].address'
+}
+FRONT=$(mac_of node 10.91.1.1) API_MAC=$(mac_of api 10.91.1.12)
 udp_from() { grep -c "^in udp $1 " "$WORK/serve-$2.log" || true; } # SOURCE SERVER
 spoofed() { # TEXT WANT SOURCE TO SERVER MAC
 	local before
@@ -109,7 +112,6 @@ spoofed() { # TEXT WANT SOURCE TO SERVER MAC
 	sleep 0.1
 	equal "$1" "$2" $(($(udp_from "$3" "$5") - before))
 }
-API_MAC=$(mac_of api)
 spoofed "its own source passes, IPv4" 1 10.91.1.11 10.91.1.12 api "$API_MAC"
 spoofed "its own source passes, IPv6" 1 fd91:1::11 fd91:1::12 api "$API_MAC"
 spoofed "the source of a container on another network does not, IPv4" 0 10.91.2.12 10.91.1.12 api "$API_MAC"
@@ -192,7 +194,10 @@ denied web late 8080 tcp "it has started and was not told yet"
 denied late taker 5432 tcp "it has started and was not told yet"
 engine rm -f -t 0 newcomer >/dev/null
 check "one that ends meanwhile is still there" in_force shop/newcomer
-engine_start
+ENGINE_GROUP=root engine_start
+await 20 eval 'source_has ".problem | contains(\"Permission denied; make the daemon\")" true' || true
+check "a socket that may not be used is told" grep -q 'Permission denied; make the daemon' <<<"$(status | jq -r '.sources[0].problem')"
+chgrp "$DAEMON_USER" "$ENGINE_SOCKET"
 await 20 in_force shop/late || true
 await 20 unknown shop/newcomer || true
 allowed web late 8080 tcp "when the engine is back"

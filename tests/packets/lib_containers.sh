@@ -72,7 +72,7 @@ engine_start() {
 	ENGINE_PID=$!
 	STARTED+=("$ENGINE_PID")
 	await 10 test -S "$ENGINE_SOCKET"
-	chgrp "$DAEMON_USER" "$ENGINE_SOCKET"
+	chgrp "${ENGINE_GROUP:-$DAEMON_USER}" "$ENGINE_SOCKET"
 	chmod 660 "$ENGINE_SOCKET"
 }
 
