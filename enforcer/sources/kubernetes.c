@@ -24,16 +24,9 @@
 
 enum { LOOK_USEC = 2000000 }; /* at this machine's addresses */
 
-/* An object of a list that is not whole yet, or of an event. */
-struct heard {
-	const char *name, *text;
-	const struct inventory *inventory; /* NULL: see `error` */
-	const char *error;
-};
-
 struct listing {
 	struct arena *arena;
-	struct heard *items;
+	struct kubernetes_heard *items;
 	size_t count;
 	uint32_t number; /* of the last whole list; 0: there was none */
 };
@@ -99,7 +92,7 @@ static void note_own(struct kubernetes *source, bool gone)
 /* ---- this node ---- */
 
 /* What is told of a node beside its object. Of this one it is noted, too. */
-static void complete_node(struct kubernetes *source, struct arena *arena, const struct heard *heard)
+static void complete_node(struct kubernetes *source, struct arena *arena, const struct kubernetes_heard *heard)
 {
 	if (heard->inventory == NULL || heard->inventory->node_count == 0)
 		return;
@@ -125,24 +118,9 @@ static void tell_soon(struct kubernetes *source)
 	sd_event_source_set_enabled(source->soon, SD_EVENT_ONESHOT);
 }
 
-/* The name of the namespace that a pod is in, as a thing; `pod:shop:web-0`. */
-static void space_of(const char *pod, char *name)
-{
-	const char *space = strchr(pod, ':') + 1;
-	snprintf(name, KUBERNETES_NAME_SIZE, "namespace:%.*s", (int)strcspn(space, ":"), space);
-}
-
-static bool is_held(const struct kubernetes *source, const char *pod)
-{
-	char name[KUBERNETES_NAME_SIZE];
-	space_of(pod, name);
-	const struct kubernetes_thing *space = kubernetes_things_find(&source->things, name);
-	return space == NULL || space->refused != NULL;
-}
-
 /* A namespace stays as it was told while a pod is in it: without labels it might match what it did not. One that makes
  * no sense is told as refused; new pods of it wait. */
-static bool is_kept(struct kubernetes *source, struct kubernetes_thing *thing, const struct heard *heard)
+static bool is_kept(struct kubernetes *source, struct kubernetes_thing *thing, const struct kubernetes_heard *heard)
 {
 	thing->going = false;
 	if (thing->kind != KUBERNETES_NAMESPACES || heard->inventory != NULL ||
@@ -155,9 +133,10 @@ static bool is_kept(struct kubernetes *source, struct kubernetes_thing *thing, c
 }
 
 /* Has what was heard be told, in the arena of the things. */
-static void put(struct kubernetes *source, struct kubernetes_thing *thing, const struct heard *heard)
+static void put(struct kubernetes *source, struct kubernetes_thing *thing, const struct kubernetes_heard *heard)
 {
-	bool held = thing->kind == KUBERNETES_PODS && heard->inventory != NULL && is_held(source, thing->name);
+	bool held = thing->kind == KUBERNETES_PODS && heard->inventory != NULL &&
+		    kubernetes_things_hold(&source->things, thing);
 	char *text = held ? strdup(heard->text) : NULL;
 	free(thing->held);
 	thing->held = text;
@@ -205,20 +184,17 @@ static int on_soon(sd_event_source *event, void *context)
 	return 0;
 }
 
-/* Pods that waited for their namespace. */
-static void release(struct kubernetes *source, const char *space)
+/* Pods that waited for a namespace that is known now. */
+static void release(struct kubernetes *source)
 {
 	struct arena *arena = kubernetes_things_arena(&source->things);
 	const struct table_slot *slot;
-	char name[KUBERNETES_NAME_SIZE];
 	for (size_t at = 0; (slot = table_each(&source->things.table, &at)) != NULL;) {
 		struct kubernetes_thing *thing = slot->item;
-		if (thing->held == NULL)
+		if (thing->held == NULL || kubernetes_things_hold(&source->things, thing))
 			continue;
-		space_of(thing->name, name);
-		if (strcmp(name, space) != 0)
-			continue;
-		struct heard heard = {thing->name, arena_copy(arena, thing->held, strlen(thing->held)), NULL, NULL};
+		struct kubernetes_heard heard = {.name = thing->name,
+						 .text = arena_copy(arena, thing->held, strlen(thing->held))};
 		heard.inventory = kubernetes_text_read(arena, heard.text, &heard.error);
 		put(source, thing, &heard);
 	}
@@ -226,17 +202,28 @@ static void release(struct kubernetes *source, const char *space)
 
 /* ---- what is heard ---- */
 
-static void hear(struct arena *arena, enum kubernetes_kind kind, const json_t *object, struct heard *heard)
+/* Takes what was heard of what is there. */
+static void take(struct kubernetes *source, enum kubernetes_kind kind, const struct kubernetes_heard *heard)
 {
-	char name[KUBERNETES_NAME_SIZE];
-	*heard = (struct heard){.error = "it has no name to go by"};
-	if (!kubernetes_object_name(kind, object, name)) {
-		heard->name = arena_printf(arena, "one of the %s", kubernetes_names[kind].plural);
+	struct kubernetes_thing *thing = kubernetes_things_add(&source->things, kind, heard->name);
+	thing->list = source->listings[kind].number;
+	thing->hash = heard->error == NULL ? heard->hash : 0;
+	tell_soon(source); /* at the least the arena is free then */
+	if (!heard->same) {
+		put(source, thing, heard);
 		return;
 	}
-	heard->name = arena_copy(arena, name, strlen(name));
-	heard->text = kubernetes_object_text(arena, kind, object);
-	heard->inventory = kubernetes_text_read(arena, heard->text, &heard->error);
+	thing->going = false;
+	if (strcmp(heard->name, source->own_name) == 0)
+		note_own(source, false);
+}
+
+/* And of what is not there any more. */
+static void take_gone(struct kubernetes *source, struct kubernetes_thing *thing)
+{
+	thing->list = 0;
+	thing->hash = 0;
+	put(source, thing, &(struct kubernetes_heard){.name = thing->name});
 }
 
 static void on_list_begun(void *context, enum kubernetes_kind kind)
@@ -250,8 +237,10 @@ static void on_list_begun(void *context, enum kubernetes_kind kind)
 
 static void on_list_item(void *context, enum kubernetes_kind kind, const json_t *object)
 {
-	struct listing *listing = &((struct kubernetes *)context)->listings[kind];
-	hear(listing->arena, kind, object, arena_push(listing->arena, listing->items, listing->count));
+	struct kubernetes *source = context;
+	struct listing *listing = &source->listings[kind];
+	kubernetes_things_hear(&source->things, listing->arena, kind, object,
+			       arena_push(listing->arena, listing->items, listing->count));
 }
 
 static bool is_one_known(const struct kubernetes *source, enum kubernetes_kind kind)
@@ -296,7 +285,7 @@ static void put_gone(struct kubernetes *source, enum kubernetes_kind kind)
 	for (size_t at = 0; (slot = table_each(&source->things.table, &at)) != NULL;) {
 		struct kubernetes_thing *thing = slot->item;
 		if (thing->kind == kind && thing->list != source->listings[kind].number)
-			put(source, thing, &(struct heard){.name = thing->name});
+			take_gone(source, thing);
 	}
 }
 
@@ -308,15 +297,11 @@ static const char *on_listed(void *context, enum kubernetes_kind kind)
 	if (why != NULL)
 		return why;
 	listing->number++;
-	for (size_t i = 0; i < listing->count; i++) {
-		struct kubernetes_thing *thing = kubernetes_things_add(&source->things, kind, listing->items[i].name);
-		thing->list = listing->number;
-		put(source, thing, &listing->items[i]);
-	}
+	for (size_t i = 0; i < listing->count; i++)
+		take(source, kind, &listing->items[i]);
 	put_gone(source, kind);
-	for (size_t i = 0; kind == KUBERNETES_NAMESPACES && i < listing->count; i++)
-		if (listing->items[i].error == NULL)
-			release(source, listing->items[i].name);
+	if (kind == KUBERNETES_NAMESPACES)
+		release(source);
 	arena_pass(listing->arena, kubernetes_things_arena(&source->things));
 	listing->arena = NULL;
 	listing->items = NULL;
@@ -339,17 +324,15 @@ static void on_whole(void *context, enum kubernetes_kind kind)
 static void on_changed(void *context, enum kubernetes_kind kind, const json_t *object)
 {
 	struct kubernetes *source = context;
-	struct heard heard;
-	hear(kubernetes_things_arena(&source->things), kind, object, &heard);
+	struct kubernetes_heard heard;
+	kubernetes_things_hear(&source->things, kubernetes_things_arena(&source->things), kind, object, &heard);
 	if (heard.error != NULL && strcmp(heard.name, source->own_name) == 0) {
 		note_own(source, true);
 		return;
 	}
-	struct kubernetes_thing *thing = kubernetes_things_add(&source->things, kind, heard.name);
-	thing->list = source->listings[kind].number;
-	put(source, thing, &heard);
-	if (kind == KUBERNETES_NAMESPACES && heard.error == NULL)
-		release(source, heard.name);
+	take(source, kind, &heard);
+	if (kind == KUBERNETES_NAMESPACES)
+		release(source);
 }
 
 static void on_gone(void *context, enum kubernetes_kind kind, const json_t *object)
@@ -364,8 +347,7 @@ static void on_gone(void *context, enum kubernetes_kind kind, const json_t *obje
 		note_own(source, true);
 		return;
 	}
-	thing->list = 0;
-	put(source, thing, &(struct heard){.name = thing->name});
+	take_gone(source, thing);
 }
 
 /* ---- its life ---- */
@@ -379,8 +361,8 @@ static int on_look(sd_event_source *event, uint64_t usec, void *context)
 	if (source->own_text == NULL)
 		return 0;
 	struct arena *arena = arena_create();
-	struct heard heard = {.name = source->own_name,
-			      .text = arena_copy(arena, source->own_text, strlen(source->own_text))};
+	struct kubernetes_heard heard = {.name = source->own_name,
+					 .text = arena_copy(arena, source->own_text, strlen(source->own_text))};
 	heard.inventory = kubernetes_text_read(arena, heard.text, &heard.error);
 	const struct node_addresses now = node_addresses_read(arena, heard.inventory->nodes[0]);
 	bool same = node_addresses_are_same(&now, &source->own);

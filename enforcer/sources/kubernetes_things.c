@@ -33,6 +33,25 @@ struct kubernetes_thing *kubernetes_things_add(struct kubernetes_things *things,
 	return thing;
 }
 
+void kubernetes_things_hear(const struct kubernetes_things *things, struct arena *arena, enum kubernetes_kind kind,
+			    const json_t *object, struct kubernetes_heard *heard)
+{
+	char name[KUBERNETES_NAME_SIZE];
+	*heard = (struct kubernetes_heard){.error = "it has no name to go by"};
+	if (!kubernetes_object_name(kind, object, name)) {
+		heard->name = arena_printf(arena, "one of the %s", kubernetes_names[kind].plural);
+		return;
+	}
+	heard->name = arena_copy(arena, name, strlen(name));
+	heard->text = kubernetes_object_text(arena, kind, object);
+	heard->hash = (uint64_t)table_hash_text(1, heard->text) << 32 | table_hash_text(2, heard->text);
+	heard->error = NULL;
+	const struct kubernetes_thing *thing = kubernetes_things_find(things, name);
+	heard->same = thing != NULL && thing->hash == heard->hash && thing->held == NULL && thing->refused == NULL;
+	if (!heard->same)
+		heard->inventory = kubernetes_text_read(arena, heard->text, &heard->error);
+}
+
 struct arena *kubernetes_things_arena(struct kubernetes_things *things)
 {
 	if (things->arena == NULL)
@@ -64,10 +83,19 @@ void kubernetes_things_refuse(struct kubernetes_things *things, struct kubernete
 	thing->refused = copy;
 }
 
+bool kubernetes_things_hold(const struct kubernetes_things *things, const struct kubernetes_thing *pod)
+{
+	char name[KUBERNETES_NAME_SIZE];
+	const char *space = strchr(pod->name, ':') + 1; /* pod:shop:web-0 */
+	snprintf(name, sizeof name, "namespace:%.*s", (int)strcspn(space, ":"), space);
+	const struct kubernetes_thing *known = kubernetes_things_find(things, name);
+	return known == NULL || known->refused != NULL;
+}
+
 bool kubernetes_things_are_in(const struct kubernetes_things *things, const struct kubernetes_thing *space)
 {
 	const struct table_slot *slot;
-	const char *name = strchr(space->name, ':') + 1;
+	const char *colon = strchr(space->name, ':'), *name = colon != NULL ? colon + 1 : "";
 	size_t length = strlen(name);
 	bool in = false;
 	for (size_t at = 0; !in && (slot = table_each(&things->table, &at)) != NULL;) {

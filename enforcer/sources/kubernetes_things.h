@@ -11,6 +11,7 @@
 struct kubernetes_thing {
 	enum kubernetes_kind kind;
 	uint32_t list; /* the last list of its kind that it was in */
+	uint64_t hash; /* of what was heard last and makes sense; else 0 */
 	size_t place;  /* in what is to be told; 0: nothing is, else one more */
 	bool going;    /* a namespace that goes when its pods have */
 	char *refused; /* why nothing is told of it; NULL: nothing is wrong */
@@ -26,6 +27,19 @@ struct kubernetes_things {
 	size_t count;
 	bool refused_changed;
 };
+
+/* What was heard of one, in an event or a list. */
+struct kubernetes_heard {
+	const char *name, *text;
+	uint64_t hash;			   /* of the text */
+	bool same;			   /* it says what was told: most events are about what is nothing to us */
+	const struct inventory *inventory; /* NULL: see `same` and `error` */
+	const char *error;
+};
+
+/* Reads an object, all in `arena`. */
+void kubernetes_things_hear(const struct kubernetes_things *things, struct arena *arena, enum kubernetes_kind kind,
+			    const json_t *object, struct kubernetes_heard *heard);
 
 /* NULL: there is none. */
 struct kubernetes_thing *kubernetes_things_find(const struct kubernetes_things *things, const char *name);
@@ -44,6 +58,9 @@ void kubernetes_things_put(struct kubernetes_things *things, struct kubernetes_t
 
 /* Notes what is wrong with a thing, or nothing, and tells nothing else of it. */
 void kubernetes_things_refuse(struct kubernetes_things *things, struct kubernetes_thing *thing, const char *why);
+
+/* Whether a pod has to wait, as its namespace is not known. */
+bool kubernetes_things_hold(const struct kubernetes_things *things, const struct kubernetes_thing *pod);
 
 /* Whether pods are in this namespace that were told of, or are to be. */
 bool kubernetes_things_are_in(const struct kubernetes_things *things, const struct kubernetes_thing *space);

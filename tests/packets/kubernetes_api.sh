@@ -60,10 +60,11 @@ check "no server" await 20 source_ill 'connect|refused'
 kube_accept second
 kube_start
 check "a token that is not taken" await 20 source_ill '401.*service account'
-kube_do faults '{"match": "/pods", "faults": ["forbidden", "forbidden", "forbidden"]}'
+kube_do faults '{"match": "/pods", "always": "forbidden"}'
 kube_token second
 check "what the role lacks" await 20 source_ill '403.*cannot list resource "pods".*get, list and watch'
 check "nothing is told before all is listed" not_ready
+kube_do faults
 await 30 ready && ok "all is listed" || not_ok "all is listed"
 check "all is well" await 5 source_well
 all_is_as_it_was "after all that"
@@ -79,11 +80,13 @@ check "and the rest followed it" asked_over 1 'pods\?limit=250&continue='
 check "all is well" await 5 source_well
 all_is_as_it_was "behind a list in pages"
 
-kube_do faults '{"match": "/pods?limit", "faults": ["html", "text:{\"kind\": \"PodList\", \"items\": []}", "unavailable", "reset"]}'
+kube_do faults '{"match": "/pods?limit", "always": "html"}'
 kube_do end '{"how": "error"}'
-check "lists that make no sense" await 15 source_ill 'makes no sense'
+check "a list that makes no sense" await 20 source_ill 'makes no sense'
 all_is_as_it_was "while lists make no sense"
-check "other answers" await 15 source_ill '503: '
+kube_do faults '{"match": "/pods?limit", "always": "unavailable"}'
+check "another answer" await 20 source_ill '503: apiserver is shutting down'
+kube_do faults '{"match": "/pods?limit", "faults": ["reset"]}'
 check "all is well" await 30 source_well
 all_is_as_it_was "behind lists that made none"
 

@@ -126,7 +126,7 @@ change kube DELETE /pods/shop/far
 (far "${ADDRESS4[api1]}") >/dev/null 2>&1 && not_ok "and not when it is gone" || ok "and not when it is gone"
 
 # A pod of the host's network is the node.
-change kube PUT /pods/shop/agent '{"labels": {"app": "db"}, "ips": ["192.0.2.1"], "hostNetwork": true}'
+kube PUT /pods/shop/agent '{"labels": {"app": "db"}, "ips": ["192.0.2.1"], "hostNetwork": true}'
 sleep 0.3
 check "no conflict" status_has '"conflicts":\[\]'
 allowed node api1 8080 tcp "a pod of the host's network is the node"

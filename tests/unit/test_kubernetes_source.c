@@ -300,6 +300,39 @@ static void who_is_in_a_namespace_keeps_it(void **state)
 	kubernetes_things_finish(&things);
 }
 
+/* Of what is nothing to us there are most events: conditions, times, managed fields. */
+static void what_says_the_same_is_not_told_again(void **state)
+{
+	(void)state;
+	struct kubernetes_things things = {0};
+	struct kubernetes_heard first, other;
+	struct arena *arena = arena_create();
+	json_t *pod = object_with(KUBERNETES_PODS, NULL, NULL);
+	kubernetes_things_hear(&things, arena, KUBERNETES_PODS, pod, &first);
+	assert_false(first.same);
+	assert_non_null(first.inventory);
+	struct kubernetes_thing *thing = kubernetes_things_add(&things, KUBERNETES_PODS, first.name);
+	thing->hash = first.hash;
+	json_object_set_new(json_object_get(pod, "metadata"), "resourceVersion", json_string("2000"));
+	json_object_del(json_object_get(pod, "status"), "conditions");
+	kubernetes_things_hear(&things, arena, KUBERNETES_PODS, pod, &other);
+	assert_true(other.same);
+	assert_null(other.error);
+	json_object_set_new(json_object_get(pod, "status"), "phase", json_string("Failed"));
+	kubernetes_things_hear(&things, arena, KUBERNETES_PODS, pod, &other);
+	assert_false(other.same);
+	json_object_del(pod, "metadata");
+	kubernetes_things_hear(&things, arena, KUBERNETES_NAMESPACES, pod, &other);
+	assert_string_equal(other.name, "one of the namespaces");
+	assert_non_null(other.error);
+	assert_false(
+	    kubernetes_things_are_in(&things, kubernetes_things_add(&things, KUBERNETES_NAMESPACES, other.name)));
+	assert_true(kubernetes_things_hold(&things, thing));
+	json_decref(pod);
+	arena_free(arena);
+	kubernetes_things_finish(&things);
+}
+
 /* ---- requests ---- */
 
 static void urls_hold_what_a_server_said_as_a_value(void **state)
@@ -393,6 +426,7 @@ int main(void)
 	    cmocka_unit_test(a_node_has_the_addresses_of_its_bridge),
 	    cmocka_unit_test(each_thing_is_told_once_as_it_was_heard_last),
 	    cmocka_unit_test(who_is_in_a_namespace_keeps_it),
+	    cmocka_unit_test(what_says_the_same_is_not_told_again),
 	    cmocka_unit_test(urls_hold_what_a_server_said_as_a_value),
 	    cmocka_unit_test(a_token_is_one_word),
 	    cmocka_unit_test(ten_thousand_pods_are_read_soon),

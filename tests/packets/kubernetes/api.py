@@ -126,9 +126,10 @@ class Cluster:
 
     def do_faults(self, given):
         """The next requests whose path holds `match` get these: a status by its name in answers.json, or `hang`,
-        `reset`, `text:...` or `html`."""
+        `reset`, `text:...` or `html`; `always`: one for all that come."""
         with self.changed:
-            self.faults = list(given["faults"])
+            self.faults = list(given.get("faults", []))
+            self.always = given.get("always")
             self.match = given.get("match", "")
 
     def do_compact(self, _):
@@ -189,6 +190,7 @@ class Cluster:
             self.changed.notify_all()
 
     once = None
+    always = None
     match = ""
 
 
@@ -213,9 +215,9 @@ class Api(BaseHTTPRequestHandler):
 
     def is_faulty(self, plural):
         with self.cluster.changed:
-            if not self.cluster.faults or self.cluster.match not in self.path:
+            if self.cluster.match not in self.path or not (self.cluster.faults or self.cluster.always):
                 return False
-            fault = self.cluster.faults.pop(0)
+            fault = self.cluster.always or self.cluster.faults.pop(0)
         if fault in ANSWERS:
             body = answer(fault, PLURAL=plural, TOKEN="t", ASKED=1, FIRST=2)
             self.send(body["code"], body)
