@@ -105,6 +105,18 @@ static void print_sources(const json_t *sources)
 	}
 }
 
+/* Null where it goes well, or there is no fleet. */
+static void print_publishing(const json_t *fleet)
+{
+	if (!json_is_object(fleet))
+		return;
+	printf("fleet       this node's workloads cannot be published since ");
+	print_line(text_of(fleet, "since"));
+	printf(": ");
+	print_line(text_of(fleet, "problem"));
+	putchar('\n');
+}
+
 static json_t *ask(const struct arguments *arguments, const char *command)
 {
 	char error[512] = "";
@@ -319,6 +331,7 @@ int status_run(const struct arguments *arguments)
 		print_confirm(json_object_get(answer, "confirm"));
 		print_list("not kept   ", json_object_get(json_object_get(answer, "state"), "problems"), NULL, NULL);
 		print_sources(json_object_get(answer, "sources"));
+		print_publishing(json_object_get(answer, "fleet"));
 		print_list("conflict   ", json_object_get(answer, "conflicts"), NULL, NULL);
 		print_list("bad file   ", json_object_get(answer, "workload_files"), "file", "error");
 		print_list("refused    ", json_object_get(policy, "errors"), NULL, NULL);

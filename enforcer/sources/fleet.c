@@ -188,8 +188,8 @@ static void put_mark(struct fleet_source *source, struct remote *remote, const c
 {
 	bool gone = length == strlen(FLEET_GONE) && memcmp(value, FLEET_GONE, length) == 0;
 	remote->marked = true;
-	if (source->listing && !gone)
-		return; /* all of the list comes first */
+	if (source->listing && (!gone || !source->same))
+		return; /* all of the list comes first, and a backup may tell of what was undone since */
 	remote->doubted = false;
 	forget_things(source, remote, gone);
 }

@@ -13,7 +13,7 @@ policy inventory <<-END
 	  node-b: {workload_networks: [10.0.2.0/24, "fd00:2::/64"]}
 END
 store_start
-SOURCES=$(store_source 127.0.0.1)
+SOURCES=$(store_source localhost) # whose address is looked up, within what the daemon may do
 daemon_start
 serve 8080 api1
 
@@ -125,7 +125,7 @@ store_stop KILL
 check "a store that is gone is told" await 10 unheard
 code_of 1 "that is drift" tell drift
 printed "of a kind of its own" '^sources: not heard'
-printed "which names it" '^    etcd, since .*: https://127.0.0.1:2179: '
+printed "which names it" '^    etcd, since .*: https://localhost:2179: '
 allowed web8 api1 8080 tcp "the store is gone"
 denied web9 api1 8080 tcp "the store is gone"
 b_workload web9 9 'app: web'

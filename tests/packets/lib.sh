@@ -32,7 +32,6 @@ CONTROL= # more keys of `control`, each with a comma before it
 SOURCES= # more entries of `workloads`, a line each
 STATE=   # the daemon's directory of what outlives it; empty: none
 METRICS= # where the daemon listens for HTTP; empty: nowhere
-SOURCES= # more entries of `workloads`, each a line
 POLICY_FROM= # `bundle: FILE, keys: [...]`; empty: the directory of the policy
 CONFIRM= # seconds in which another policy is to be confirmed; empty: it need not be
 STARTED=()

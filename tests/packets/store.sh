@@ -39,7 +39,7 @@ store_start() {
 	[ -n "$STORE_DIR" ] || STORE_DIR=$(mktemp -d /dev/shm/ringfence-store.XXXXXX)
 	[ -e "$WORK/ca.pem" ] || {
 		store_authority ca
-		store_certificate server IP:127.0.0.1,IP:169.254.1.1
+		store_certificate server DNS:localhost,IP:127.0.0.1,IP:169.254.1.1
 		store_certificate client DNS:client
 	}
 	for ((i = 1; i <= STORE_MEMBERS; i++)); do store_member "$i"; done
