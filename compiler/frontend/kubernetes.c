@@ -12,6 +12,7 @@ static const struct manifest_kind kinds[] = {
     {"networking.k8s.io/v1", "NetworkPolicy", true, network_policy_read},
     {"v1", "Namespace", false, namespace_manifest_read},
     {"v1", "Pod", false, pod_read},
+    {"v1", "Node", false, node_manifest_read},
 };
 enum { KIND_COUNT = sizeof kinds / sizeof *kinds };
 
@@ -126,8 +127,35 @@ static int compare_isolations(const void *left, const void *right)
 	return order != 0 ? order : compare_spans(&a->span, &b->span);
 }
 
+/* What a Node object and a native entry say of one node holds together, as what two sources of a daemon say does: a
+ * native entry names what the cluster does not know, such as a bridge's gateway. */
+static void add_told_node(struct frontend *frontend, struct node *told, size_t native_count)
+{
+	struct inventory *inventory = &frontend->inventory;
+	struct node *node = NULL;
+	for (size_t i = 0; i < native_count && node == NULL; i++)
+		if (strcmp(inventory->nodes[i]->name, told->name) == 0)
+			node = inventory->nodes[i];
+	if (node == NULL) {
+		*arena_push(frontend->arena, inventory->nodes, inventory->node_count) = told;
+		return;
+	}
+	for (size_t i = 0; i < told->address_count; i++) {
+		bool known = false;
+		for (size_t j = 0; j < node->address_count && !known; j++)
+			known = address_compare(&node->addresses[j], &told->addresses[i]) == 0;
+		if (!known)
+			*arena_push(frontend->arena, node->addresses, node->address_count) = told->addresses[i];
+	}
+	for (size_t i = 0; i < told->pool_count; i++)
+		*arena_push(frontend->arena, node->pools, node->pool_count) = told->pools[i];
+}
+
 void kubernetes_finish(struct frontend *frontend)
 {
+	size_t native_count = frontend->inventory.node_count;
+	for (size_t i = 0; i < frontend->told_node_count; i++)
+		add_told_node(frontend, frontend->told_nodes[i], native_count);
 	struct policy *policy = &frontend->policy;
 	size_t first = policy->service_count;
 	if (policy->isolation_count > first)

@@ -1,4 +1,4 @@
-/* Kubernetes manifests: NetworkPolicy as policy; Namespace, Pod and lists of them as inventory. */
+/* Kubernetes manifests: NetworkPolicy as policy; Namespace, Pod, Node and lists of them as inventory. */
 #ifndef COMPILER_FRONTEND_KUBERNETES_H
 #define COMPILER_FRONTEND_KUBERNETES_H
 
@@ -12,7 +12,7 @@ bool kubernetes_is_object(const struct yaml_node *root);
 void kubernetes_read(struct frontend *frontend, const struct yaml_node *root);
 
 /* When every file is read and the services' isolations are there: sorts those of NetworkPolicies behind them, and
- * reports what stands twice. */
+ * reports what stands twice; adds what Node objects say to the inventory. */
 void kubernetes_finish(struct frontend *frontend);
 
 #endif

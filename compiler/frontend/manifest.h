@@ -57,5 +57,6 @@ uint16_t manifest_number_read(struct frontend *frontend, const struct yaml_node 
 void network_policy_read(struct frontend *frontend, const struct yaml_node *root);
 void namespace_manifest_read(struct frontend *frontend, const struct yaml_node *root);
 void pod_read(struct frontend *frontend, const struct yaml_node *root);
+void node_manifest_read(struct frontend *frontend, const struct yaml_node *root); /* to `told_nodes` */
 
 #endif

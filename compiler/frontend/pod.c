@@ -1,4 +1,4 @@
-/* Pod and Namespace (v1) to inventory, as `kubectl get` prints them. */
+/* Pod, Namespace and Node (v1) to inventory, as `kubectl get` prints them. */
 #include "compiler/frontend/manifest.h"
 
 #include <ringfence/arena.h>
@@ -187,4 +187,76 @@ void pod_read(struct frontend *frontend, const struct yaml_node *root)
 	containers_read(frontend, pod.containers, false, workload);
 	containers_read(frontend, pod.init_containers, true, workload);
 	*arena_push(frontend->arena, frontend->inventory.workloads, frontend->inventory.workload_count) = workload;
+}
+
+struct node_parts {
+	const struct yaml_node *cidr, *cidrs, *addresses;
+};
+KEEPS(node_cidr_read, struct node_parts, cidr)
+KEEPS(node_cidrs_read, struct node_parts, cidrs)
+KEEPS(node_addresses_read, struct node_parts, addresses)
+static const struct key node_spec_keys[] = {
+    UNTYPED_KEY("podCIDR", false, node_cidr_read),
+    UNTYPED_KEY("podCIDRs", false, node_cidrs_read),
+};
+static const struct key node_status_keys[] = {UNTYPED_KEY("addresses", false, node_addresses_read)};
+
+struct node_address_parts {
+	const struct yaml_node *type, *address;
+};
+KEEPS(node_address_type_read, struct node_address_parts, type)
+KEEPS(node_address_read, struct node_address_parts, address)
+static const struct key node_address_keys[] = {
+    UNTYPED_KEY("type", false, node_address_type_read),
+    UNTYPED_KEY("address", false, node_address_read),
+};
+
+/* Of an entry that is no address, but a name, nothing; one that stands there twice counts once. */
+static void add_node_address(struct frontend *frontend, const struct yaml_node *item, struct node *node)
+{
+	struct node_address_parts parts = {0};
+	LENIENT(frontend, item, node_address_keys, "an address of a node", &parts);
+	const char *type = parts.type != NULL ? scalar_read(frontend, parts.type, "`type`") : NULL;
+	bool is_address = type != NULL && (strcmp(type, "InternalIP") == 0 || strcmp(type, "ExternalIP") == 0);
+	if (!is_address || parts.address == NULL)
+		return;
+	size_t before = node->address_count;
+	add_ip(frontend, parts.address, &node->addresses, &node->address_count);
+	for (size_t i = 0; i < before && node->address_count > before; i++)
+		if (address_compare(&node->addresses[i], &node->addresses[before]) == 0)
+			node->address_count = before;
+}
+
+static void add_pool(struct frontend *frontend, const struct yaml_node *cidr, struct prefix_list *pools)
+{
+	if (cidr->kind != YAML_SCALAR || cidr->text[0] != 0) /* empty: none yet */
+		prefixes_read(frontend, cidr, pools);
+}
+
+void node_manifest_read(struct frontend *frontend, const struct yaml_node *root)
+{
+	struct metadata metadata;
+	struct node_parts parts = {0};
+	const struct yaml_node *spec = yaml_get(root, "spec"), *status = yaml_get(root, "status");
+	if (!manifest_metadata_read(frontend, root, &metadata))
+		return;
+	if (spec != NULL && !yaml_is_null(spec))
+		LENIENT(frontend, spec, node_spec_keys, "`spec`", &parts);
+	if (status != NULL && !yaml_is_null(status))
+		LENIENT(frontend, status, node_status_keys, "`status`", &parts);
+	struct node *node = arena_alloc(frontend->arena, sizeof *node);
+	*node = (struct node){.name = metadata.name, .span = metadata.span};
+	size_t count;
+	struct yaml_node **items = manifest_items(frontend, parts.addresses, "addresses", &count);
+	for (size_t i = 0; i < count; i++)
+		add_node_address(frontend, items[i], node);
+	struct prefix_list pools = {0};
+	items = manifest_items(frontend, parts.cidrs, "podCIDRs", &count);
+	for (size_t i = 0; i < count; i++)
+		add_pool(frontend, items[i], &pools);
+	if (count == 0 && parts.cidr != NULL)
+		add_pool(frontend, parts.cidr, &pools);
+	node->pools = pools.items;
+	node->pool_count = pools.count;
+	*arena_push(frontend->arena, frontend->told_nodes, frontend->told_node_count) = node;
 }

@@ -23,6 +23,8 @@ struct frontend {
 	struct table names; /* every service and network by its name, struct named_peer; to the end, and no longer */
 	struct policy policy;
 	struct inventory inventory;
+	struct node **told_nodes; /* by Node objects, until frontend_finish */
+	size_t told_node_count;
 	size_t root_length; /* of the path being read, up to its last slash */
 	uint64_t hash;	    /* of the names and texts of all files */
 	char revision[17];  /* the same in hexadecimal, set by frontend_finish */

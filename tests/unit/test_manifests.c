@@ -787,6 +787,74 @@ static void each_pod_tells_of_its_node(void **state)
 	}
 }
 
+#define ADDRESSES                                                                                             \
+	"[{type: InternalIP, address: 192.0.2.1}, {type: Hostname, address: n}, {type: ExternalIP, address: " \
+	"203.0.113.1}]"
+
+/* What Node objects tell: how many nodes there are, and the addresses and pools of n. */
+static const struct {
+	const char *true_is, *text;
+	size_t nodes, addresses, pools;
+	const char *has, *not ; /* addresses of n, or NULL */
+} node_objects[] = {
+    {"addresses, and where its pods get theirs",
+     OBJECT("v1", "Node",
+	    "metadata: {name: n}\nspec: {podCIDR: 10.0.1.0/24, podCIDRs: [10.0.1.0/24, \"fd00:1::/64\"]}\n"
+	    "status: {addresses: " ADDRESSES "}\n"),
+     1, 2, 2, "203.0.113.1", "10.0.1.1"},
+    {"the older form of its networks", OBJECT("v1", "Node", "metadata: {name: n}\nspec: {podCIDR: 10.0.1.0/24}\n"), 1,
+     0, 1, NULL, NULL},
+    {"one that has none yet",
+     OBJECT("v1", "Node", "metadata: {name: n}\nspec: {podCIDR: \"\"}\nstatus: {addresses: []}\n"), 1, 0, 0, NULL,
+     NULL},
+    {"nothing at all", OBJECT("v1", "Node", "metadata: {name: n}\n"), 1, 0, 0, NULL, NULL},
+    {"an address that is both counts once",
+     OBJECT("v1", "Node",
+	    "metadata: {name: n}\nstatus: {addresses: [{type: InternalIP, address: 192.0.2.1}, {type: ExternalIP, "
+	    "address: 192.0.2.1}, {type: InternalIP, address: \"fd00::9\"}]}\n"),
+     1, 2, 0, "fd00::9", NULL},
+    {"what a pod tells of it does not count beside",
+     OBJECT("v1", "Node", "metadata: {name: n}\nstatus: {addresses: " ADDRESSES "}\n")
+	 POD_AT("a", "n", "192.0.2.7", "10.0.0.1"),
+     1, 2, 0, "192.0.2.1", "192.0.2.7"},
+    {"what a native entry says does",
+     OBJECT("v1", "Node",
+	    "metadata: {name: n}\nspec: {podCIDR: 10.0.1.0/24}\nstatus: {addresses: " ADDRESSES "}\n---\n")
+	 NATIVE("nodes: {n: {addresses: [10.0.1.1, 192.0.2.1], workload_networks: [10.0.9.0/24]}}"),
+     1, 3, 2, "10.0.1.1", NULL},
+    {"in either order",
+     NATIVE("nodes: {n: {addresses: [10.0.1.1, 192.0.2.1], workload_networks: [10.0.9.0/24]}}") "\n---\n" OBJECT(
+	 "v1", "Node", "metadata: {name: n}\nstatus: {addresses: " ADDRESSES "}\n"),
+     1, 3, 1, "203.0.113.1", NULL},
+    {"a list of them",
+     OBJECT("v1", "NodeList", "items: [{metadata: {name: n}}, {metadata: {name: m}, spec: {podCIDR: 10.0.2.0/24}}]\n"),
+     2, 0, 0, NULL, NULL},
+};
+
+static void each_node_is_what_it_tells(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof node_objects / sizeof *node_objects; i++) {
+		struct reading reading;
+		struct address address;
+		read_text(&reading, node_objects[i].text);
+		const struct inventory *inventory = reading.world.inventory;
+		const struct node *node = inventory_node(inventory, "n");
+		if (inventory->node_count != node_objects[i].nodes || node == NULL ||
+		    node->address_count != node_objects[i].addresses || node->pool_count != node_objects[i].pools)
+			fail_msg("%s", node_objects[i].true_is);
+		if (node_objects[i].has != NULL) {
+			assert_null(address_parse(&address, node_objects[i].has));
+			assert_ptr_equal(inventory_node_at(inventory, &address), node);
+		}
+		if (node_objects[i].not != NULL) {
+			assert_null(address_parse(&address, node_objects[i].not ));
+			assert_null(inventory_node_at(inventory, &address));
+		}
+		arena_free(reading.arena);
+	}
+}
+
 static void a_namespace_has_its_name_once(void **state)
 {
 	static const char *const labels[] = {"{}", "~", "{team: a}", "{kubernetes.io/metadata.name: other}",
@@ -935,6 +1003,7 @@ int main(void)
 	    cmocka_unit_test(a_workload_file_holds_no_policy),
 	    cmocka_unit_test(each_pod_is_what_it_tells),
 	    cmocka_unit_test(each_pod_tells_of_its_node),
+	    cmocka_unit_test(each_node_is_what_it_tells),
 	    cmocka_unit_test(a_namespace_has_its_name_once),
 	    cmocka_unit_test(lists_are_read_as_kubectl_prints_them),
 	    cmocka_unit_test(an_empty_list_is_input_too),
