@@ -21,11 +21,13 @@ struct http_call {
 	struct curl_slist *headers;
 	char *request_body;
 	void (*line)(void *context, const char *line, size_t length);
+	void (*begun)(void *context);
 	void (*end)(void *context, const struct http_answer *answer);
 	void *context;
 	size_t most;
 	char *bytes; /* came, and not yet given on */
 	size_t length, room;
+	bool begins;	/* its headers are there, and that is not told yet */
 	bool fresh;	/* there may be something to give on */
 	bool paused;	/* curl waits until that is done */
 	bool over;	/* curl is done with it */
@@ -91,6 +93,15 @@ static size_t on_bytes(char *bytes, size_t size, size_t count, void *context)
 	return more;
 }
 
+/* An empty line ends the headers of an answer, of which there may be several: 100 Continue goes before. */
+static size_t on_header(char *bytes, size_t size, size_t count, void *context)
+{
+	struct http_call *call = context;
+	if (size * count <= 2 && bytes[0] == '\r' && is_stream(call))
+		call->begins = call->fresh = true;
+	return size * count;
+}
+
 static void free_call(struct http_call *call)
 {
 	struct http_call **at = &call->client->calls;
@@ -151,6 +162,9 @@ static void give(struct http_call *call)
 {
 	call->giving = true;
 	call->fresh = false;
+	if (call->begins && call->begun != NULL)
+		call->begun(call->context);
+	call->begins = false;
 	if (is_stream(call))
 		give_lines(call);
 	bool over = call->over || call->too_much;
@@ -314,7 +328,8 @@ static void set_request(struct http_call *call, const struct http_request *reque
 		curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, request->socket);
 	if (request->ca != NULL) {
 		curl_easy_setopt(easy, CURLOPT_CAINFO, request->ca);
-		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* nobody else */
+		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);	      /* nobody else */
+		curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L); /* the file may be another by then */
 	}
 	curl_easy_setopt(easy, CURLOPT_SSLCERT, request->certificate);
 	curl_easy_setopt(easy, CURLOPT_SSLKEY, request->key);
@@ -330,6 +345,8 @@ static void set_request(struct http_call *call, const struct http_request *reque
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_bytes);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
+	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
 }
 
@@ -340,6 +357,7 @@ struct http_call *http_start(struct http_client *client, const struct http_reque
 				   .next = client->calls,
 				   .easy = curl_easy_init(),
 				   .line = request->line,
+				   .begun = request->begun,
 				   .end = request->end,
 				   .context = request->context,
 				   .most = request->most};

@@ -34,6 +34,8 @@ struct http_request {
 	/* The answer is a stream of lines: each is given as it comes, without its end, a 0 behind it, borrowed for the
 	 * call; what follows the last end of line is not a line. NULL: the body is given whole, to `end`. */
 	void (*line)(void *context, const char *line, size_t length);
+	/* The stream begins: its status is a good one. May be NULL. */
+	void (*begun)(void *context);
 	/* The call is over, and is freed behind this. It never comes from within http_start. */
 	void (*end)(void *context, const struct http_answer *answer);
 	void *context;
@@ -48,7 +50,7 @@ void http_client_destroy(struct http_client *client);
  * cannot be asked for ends soon, with an error. */
 struct http_call *http_start(struct http_client *client, const struct http_request *request);
 
-/* Ends a call without a word; also from within its own `line`, not from within its `end`. */
+/* Ends a call without a word; also from within its own `line` or `begun`, not from within its `end`. */
 void http_cancel(struct http_call *call);
 
 #endif
