@@ -4,6 +4,7 @@
 
 #include "enforcer/service/access.h"
 #include "enforcer/service/listener.h"
+#include "enforcer/sources/kubernetes_server.h"
 #include "enforcer/sources/units.h"
 
 #include <ringfence/policy.h>
@@ -32,8 +33,9 @@ struct config {
 	const char **workload_directories;
 	size_t workload_directory_count;
 	struct outreach outreach;
-	struct units units; /* without a root: no unit is a workload */
-	bool repair;	    /* drift: repair (default), or only report */
+	struct kubernetes_server kubernetes; /* without a URL: no pod is a workload */
+	struct units units;		     /* without a root: no unit is a workload */
+	bool repair;			     /* drift: repair (default), or only report */
 	struct span mode_span;
 	enum mode mode; /* audit: what this node would deny is logged and let through; else as the policy says */
 	const char *control_socket;

@@ -4,7 +4,9 @@
 
 #include <ringfence/arena.h>
 
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* `source` itself, which has been read. */
@@ -88,12 +90,115 @@ static void units_source_read(struct frontend *frontend, const struct yaml_node 
 		config->units = units;
 }
 
+/* ---- kubernetes ---- */
+
+/* Where a pod finds the service account that it runs as (Kubernetes: "Accessing the Kubernetes API from a Pod"). */
+#define SERVICE_ACCOUNT "/var/run/secrets/kubernetes.io/serviceaccount"
+
+/* The TCP port of https://HOST[:PORT][/PATH]; 0: it is no such thing. */
+static uint16_t https_port(const char *url)
+{
+	size_t begin = strlen("https://");
+	if (strncmp(url, "https://", begin) != 0)
+		return 0;
+	const char *host = url + begin;
+	size_t length = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/");
+	for (const char *at = url; *at != 0; at++)
+		if (*at <= ' ' || *at > '~' || strchr("?#@\\\"", *at) != NULL)
+			return 0;
+	if (length == 0 || length > strlen(host) || (host[0] == '[' && length < 4))
+		return 0;
+	const char *behind = host + length;
+	if (*behind != ':')
+		return *behind == 0 || *behind == '/' ? 443 : 0;
+	size_t digits = strspn(behind + 1, "0123456789");
+	unsigned long port = digits > 0 && digits <= 5 ? strtoul(behind + 1, NULL, 10) : 0;
+	return port <= 65535 && (behind[1 + digits] == 0 || behind[1 + digits] == '/') ? (uint16_t)port : 0;
+}
+
+static void server_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	const char *text = scalar_read(frontend, node, "`server`");
+	size_t length = text != NULL ? strlen(text) : 0;
+	if (text == NULL)
+		return;
+	if (https_port(text) == 0)
+		diagnostics_error(frontend->diagnostics, node->span,
+				  "a server is https://HOST:PORT: the token goes nowhere else");
+	else
+		((struct kubernetes_server *)object)->url =
+		    arena_copy(frontend->arena, text, length - (text[length - 1] == '/'));
+}
+
+static void ca_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	path_read(frontend, node, &((struct kubernetes_server *)object)->ca);
+}
+
+static void token_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	path_read(frontend, node, &((struct kubernetes_server *)object)->token);
+}
+
+static const struct key kubernetes_keys[] = {
+    UNTYPED_KEY("source", true, source_read),
+    UNTYPED_KEY("server", false, server_read),
+    UNTYPED_KEY("ca", false, ca_read),
+    UNTYPED_KEY("token", false, token_read),
+};
+
+/* The server as a pod is told of it, or NULL. */
+static const char *server_of_pod(struct arena *arena)
+{
+	const char *host = getenv("KUBERNETES_SERVICE_HOST"), *port = getenv("KUBERNETES_SERVICE_PORT");
+	if (host == NULL || port == NULL)
+		return NULL;
+	bool six = strchr(host, ':') != NULL;
+	const char *url = arena_printf(arena, "https://%s%s%s:%s", six ? "[" : "", host, six ? "]" : "", port);
+	return https_port(url) != 0 ? url : NULL;
+}
+
+/* A file that stays within reach though the kubelet puts another in its place: the links that it turns are in the
+ * directory that is mounted, however that is named. */
+static void reach(struct frontend *frontend, struct outreach *outreach, const char *path)
+{
+	char real[PATH_MAX];
+	const char *name = strrchr(path, '/') + 1;
+	const char *directory = arena_copy(frontend->arena, path, (size_t)(name - path));
+	*arena_push(frontend->arena, outreach->paths, outreach->path_count) =
+	    realpath(directory, real) != NULL ? arena_printf(frontend->arena, "%s/%s", real, name) : path;
+}
+
+static void kubernetes_read_source(struct frontend *frontend, const struct yaml_node *node, struct config *config)
+{
+	struct kubernetes_server server = {.ca = SERVICE_ACCOUNT "/ca.crt", .token = SERVICE_ACCOUNT "/token"};
+	size_t errors = frontend->diagnostics->errors;
+	KEYS_READ(frontend, node, kubernetes_keys, "the source `kubernetes`", &server);
+	if (frontend->diagnostics->errors > errors)
+		return;
+	if (config->kubernetes.url != NULL) {
+		diagnostics_error(frontend->diagnostics, node->span,
+				  "the source `kubernetes` stands twice: a node is of one cluster");
+		return;
+	}
+	if (server.url == NULL && (server.url = server_of_pod(frontend->arena)) == NULL) {
+		diagnostics_error(frontend->diagnostics, node->span,
+				  "the source `kubernetes` needs a `server` here: KUBERNETES_SERVICE_HOST and "
+				  "KUBERNETES_SERVICE_PORT say none, as they do in a pod");
+		return;
+	}
+	config->kubernetes = server;
+	reach(frontend, &config->outreach, server.ca);
+	reach(frontend, &config->outreach, server.token);
+	*arena_push(frontend->arena, config->outreach.ports, config->outreach.port_count) = https_port(server.url);
+}
+
 /* ---- the table ---- */
 
 static const struct {
 	const char *name;
 	void (*read)(struct frontend *frontend, const struct yaml_node *node, struct config *config);
-} sources[] = {{"files", files_read}, {"systemd", units_source_read}};
+} sources[] = {{"files", files_read}, {"systemd", units_source_read}, {"kubernetes", kubernetes_read_source}};
 
 enum { SOURCE_COUNT = sizeof sources / sizeof *sources };
 

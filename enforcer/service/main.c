@@ -794,8 +794,9 @@ static int config_is_sound(const struct config *config)
 
 static int usage(FILE *stream)
 {
-	fputs("usage: ringfenced [--config FILE] [--check | --enforce-saved | --remove-enforcement]\n\n"
+	fputs("usage: ringfenced [--config FILE] [--node NAME] [--check | --enforce-saved | --remove-enforcement]\n\n"
 	      "  -c, --config FILE         the configuration (/etc/ringfence/ringfenced.yaml)\n"
+	      "      --node NAME           which node this is, in place of what the configuration says\n"
 	      "      --check               say whether the configuration is sound, and end\n"
 	      "      --enforce-saved       put the ruleset in force that was so last, where the kernel has none, and "
 	      "end:\n"
@@ -815,13 +816,14 @@ static const struct {
 int main(int count, char **words)
 {
 	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+						{"node", required_argument, NULL, 'n'},
 						{"check", no_argument, NULL, 'k'},
 						{"enforce-saved", no_argument, NULL, 'e'},
 						{"remove-enforcement", no_argument, NULL, 'r'},
 						{"version", no_argument, NULL, 'V'},
 						{"help", no_argument, NULL, 'h'},
 						{NULL, 0, NULL, 0}};
-	const char *path = "/etc/ringfence/ringfenced.yaml";
+	const char *path = "/etc/ringfence/ringfenced.yaml", *node = NULL;
 	int (*task)(const struct config *config) = NULL;
 	int letter;
 	while ((letter = getopt_long(count, words, "c:h", options, NULL)) != -1) {
@@ -833,6 +835,8 @@ int main(int count, char **words)
 			return usage(stderr);
 		if (letter == 'c')
 			path = optarg;
+		if (letter == 'n')
+			node = optarg;
 		for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++) {
 			if (letter != tasks[i].letter)
 				continue;
@@ -841,12 +845,14 @@ int main(int count, char **words)
 			task = tasks[i].run;
 		}
 	}
-	if (optind < count)
+	if (optind < count || (node != NULL && node[0] == 0))
 		return usage(stderr);
 	static struct loop loop = {.directory = {.fd = -1}};
 	loop.arena = arena_create();
 	int status = 2;
 	if (config_read(&loop.daemon.config, loop.arena, path)) {
+		if (node != NULL)
+			loop.daemon.config.node = node;
 		if (task != NULL)
 			status = task(&loop.daemon.config);
 		else if (start(&loop) == 0)

@@ -2,6 +2,7 @@
  * a workload that is missing from the table is nobody's, and so open. */
 #include "enforcer/service/sources.h"
 
+#include "enforcer/sources/kubernetes.h"
 #include "enforcer/sources/source.h"
 
 #include <errno.h>
@@ -31,7 +32,26 @@ struct kind {
 	void (*stop)(void *source);
 };
 
+static bool wants_kubernetes(const struct config *config)
+{
+	return config->kubernetes.url != NULL;
+}
+
+static int start_kubernetes(void **source, const struct config *config, const struct source_setup *setup)
+{
+	struct kubernetes *made = NULL;
+	int error = kubernetes_create(&made, &config->kubernetes, setup);
+	*source = made;
+	return error;
+}
+
+static void stop_kubernetes(void *source)
+{
+	kubernetes_destroy(source);
+}
+
 static const struct kind kinds[] = {
+    {"kubernetes", wants_kubernetes, start_kubernetes, stop_kubernetes},
     {NULL, NULL, NULL, NULL},
 };
 
