@@ -40,6 +40,7 @@ struct kubernetes_watch {
 	unsigned page_objects, nonsense;
 	unsigned wait_ms, late_ms; /* the last before another try, and before a list for a watch that was too late */
 	uint64_t began, heard_at;  /* the watch began, and something of it was heard; microseconds, monotonic */
+	bool doubtful;		   /* what was heard last was nonsense */
 	bool heard;		   /* something came of this watch */
 	char text[1024];
 };
@@ -242,6 +243,7 @@ static void end_list(struct kubernetes_watch *watch)
 	}
 	strcpy(watch->version, watch->listed_version);
 	watch->wait_ms = 0;
+	watch->doubtful = false;
 	tell(watch, NULL);
 	watch->setup.whole(watch->setup.context, watch->setup.kind);
 }
@@ -283,7 +285,7 @@ static void on_page(void *context, const struct http_answer *answer)
 static void on_begun(void *context)
 {
 	struct kubernetes_watch *watch = context;
-	if (watch->nonsense == 0)
+	if (!watch->doubtful)
 		tell(watch, NULL);
 }
 
@@ -304,6 +306,7 @@ static void cut(struct kubernetes_watch *watch)
 
 static void on_nonsense(struct kubernetes_watch *watch, const char *what)
 {
+	watch->doubtful = true;
 	if (++watch->nonsense >= NONSENSE_MOST)
 		forget_all(watch);
 	fail_nonsense(watch, what);
@@ -359,8 +362,9 @@ static void on_line(void *context, const char *line, size_t length)
 		} else {
 			watch->heard = true;
 			watch->heard_at = now_of(watch);
-			if (watch->nonsense > 0)
+			if (watch->doubtful)
 				tell(watch, NULL);
+			watch->doubtful = false;
 			watch->nonsense = 0;
 		}
 	}

@@ -100,7 +100,7 @@ static const struct test {
     {"a watch that is silent is followed by another, without a word; the third time by a list",
      {LIST("5", "", "[]"), OK SILENT, OK SILENT, OK SILENT, LIST("9", "", "[]"), OK SILENT},
      "list; watch 5; watch 5; watch 5; list; watch 9; ",
-     "begun listed well well begun listed well well "},
+     "begun listed well well well well begun listed well well "},
 };
 
 struct fixture {

@@ -4,6 +4,7 @@
 
 KUBE=198.51.100.10
 KUBE_PORT=6443
+MARK=0
 
 # A certificate authority, and a server's certificate of it: $WORK/NAME.crt, and $WORK/NAME-server.{crt,key}.
 kube_certificates() { # NAME
@@ -38,7 +39,7 @@ kube_start() { # [CERTIFICATE]
 		--certificate "$WORK/${1:-cluster}-server.crt" --key "$WORK/${1:-cluster}-server.key" \
 		--control "$WORK/kube.sock" --tokens "$WORK/tokens" --state "$WORK/kube.json"
 	KUBE_PID=$STARTED_PID
-	await 10 grep -q ready "$WORK/kube.log" || note "no API: $(cat "$WORK/kube.log.err")"
+	await 60 grep -q ready "$WORK/kube.log" || note "no API: $(cat "$WORK/kube.log.err")"
 }
 
 kube_stop() { stop "$KUBE_PID" KILL; }
@@ -88,7 +89,10 @@ daemon_config() { # DRIFT
 # What the daemon says of its source.
 source_is() { [ "$(status | jq -r ".sources[] | select(.source == \"kubernetes\") | $1")" = "$2" ]; } # FILTER VALUE
 source_well() { source_is '.problem' null; }
-source_ill() { grep -qE -- "$1" <<<"$(status | jq -r '.sources[].problem')"; } # REGEX
+# That it told a problem since the last `mark`, also where it is well again.
+mark() { MARK=$(wc -l <"$WORK/daemon.log"); }
+source_ill() { grep -qE -- "source kubernetes: .*($1)" <<<"$(tail -n "+$((MARK + 1))" "$WORK/daemon.log")"; } # REGEX
+source_was_ill() { await 60 source_ill "$1"; }
 asked() { kube GET /log | grep -cE -- "$1" || true; } # REGEX; how often the API was asked for this
 asked_over() { [ "$(asked "$2")" -gt "$1" ]; } # COUNT REGEX
 has_pod() { "$RINGFENCE" status "shop/$1" --socket "$SOCKET"; }
