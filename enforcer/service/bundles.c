@@ -211,6 +211,15 @@ static int refuse(struct state *state, struct arena *arena, const char *path, co
 	return -1;
 }
 
+/* Whether the newest that was seen is what the state holds, or was rolled back: then nothing is wrong while another one
+ * waits. */
+static bool is_settled(const struct bundles *bundles, const struct state *state)
+{
+	const char *policy = json_string_value(json_object_get(bundles->seen.told, "policy"));
+	return policy != NULL &&
+	       (strcmp(policy, state_revision(state)) == 0 || strcmp(policy, state_passed_over(state)) == 0);
+}
+
 int bundles_offer(struct bundles *bundles, struct state *state, const struct offered *offered, struct changes *changes)
 {
 	struct bundle bundle = {0};
@@ -221,10 +230,10 @@ int bundles_offer(struct bundles *bundles, struct state *state, const struct off
 	note_wait(bundles, &bundle, hold);
 	if (wrong != NULL)
 		result = refuse(state, arena, bundles->config->bundle.path, wrong);
-	else if (hold != NULL)
-		state_refuse_policy(state, NULL);
-	else
+	else if (hold == NULL)
 		result = state_read_texts(state, &bundle.texts, changes);
+	else if (is_settled(bundles, state))
+		state_refuse_policy(state, NULL);
 	arena_free(arena);
 	return result;
 }

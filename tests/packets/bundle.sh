@@ -42,7 +42,7 @@ refuses() { # TEXT REGEX COMMAND...
 	shift 2
 	before=$(refusals)
 	"$@"
-	if await 5 refused_over "$before" && await 2 told_is "$regex"; then ok "$text: refused"; else
+	if await 10 refused_over "$before" && await 5 told_is "$regex"; then ok "$text: refused"; else
 		not_ok "$text: refused"
 		note "told: $(told)"
 	fi
@@ -75,7 +75,7 @@ equal "the policy's revision is the one that was signed" "$("$RINGFENCE" bundle 
 equal "status tells the key" "$(cut -d: -f2 "$WORK/first.pub")" "$(answer | jq -r .bundle.key)"
 check "and in words" grep -qE '^bundle +1, signed at 20..-.*Z with the key [0-9a-f]{16}$' <("$RINGFENCE" status --socket "$SOCKET")
 put "$SIGNED/two"
-check "a newer bundle is taken" await 5 bundle_is 2
+check "a newer bundle is taken" await 10 bundle_is 2
 allowed web1 db1 5432 tcp "by the second bundle"
 denied world db1 5432 tcp "by the second bundle"
 keep_rules
@@ -120,7 +120,7 @@ while [ "$tries" -lt 50 ]; do
 	seen=$(refusals)
 	put "$WORK/changed"
 	kill -HUP "$DAEMON_PID"
-	await 5 refused_over "$seen" || note "byte $at was not refused"
+	await 10 refused_over "$seen" || note "byte $at was not refused"
 done
 check "fifty changed bytes: fifty refusals" [ "$(refusals)" -ge $((before + 50)) ]
 check "none of them counts as the newest" bundle_is 2
@@ -130,7 +130,7 @@ same_rules "fifty changed bytes: the rules stay as they are"
 put "$SIGNED/one"
 daemon_kill
 daemon_start
-check "after a restart the older bundle is refused as before" await 5 told_is 'revision 1 is older than 2'
+check "after a restart the older bundle is refused as before" await 10 told_is 'revision 1 is older than 2'
 check "the newest revision is known" bundle_is 2
 allowed web1 db1 5432 tcp "after a restart with an older bundle"
 denied world db1 5432 tcp "after a restart with an older bundle"
@@ -138,7 +138,7 @@ put "$SIGNED/open"
 daemon_kill
 on node nft delete table inet ringfence
 daemon_start
-check "nor is the attacker's taken where the kernel has no table" await 5 told_is 'not trusted'
+check "nor is the attacker's taken where the kernel has no table" await 10 told_is 'not trusted'
 allowed web1 db1 5432 tcp "after a restart without a table"
 denied world db1 5432 tcp "after a restart without a table"
 rm "$STORE/policy.bundle"
@@ -147,7 +147,7 @@ daemon_start
 allowed web1 db1 5432 tcp "after a restart without a bundle"
 denied world db1 5432 tcp "after a restart without a bundle"
 put "$SIGNED/two"
-check "the same bundle is taken again" await 5 status_has '"ok":true'
+check "the same bundle is taken again" await 10 status_has '"ok":true'
 check "and is in force" status_has '"in_force":true'
 
 # ---- updates go on ----
@@ -155,19 +155,19 @@ check "and is in force" status_has '"in_force":true'
 policy_shop '{from: web, to: api, ports: [http]}' '{from: web, to: db, ports: [echo]}'
 sign four first 4
 put "$SIGNED/four"
-check "a newer bundle is taken after all that" await 5 bundle_is 4
+check "a newer bundle is taken after all that" await 10 bundle_is 4
 denied web1 db1 5432 tcp "by the newer bundle"
 allowed web1 db1 5432 udp "by the newer bundle"
 keep_rules
 refuses "what was held back for too long" 'revision 3 is older than 4' put "$SIGNED/late"
 put "$SIGNED/four"
-check "what is in force is no error" await 5 status_has '"ok":true'
+check "what is in force is no error" await 10 status_has '"ok":true'
 
 # A staged bundle waits for its release.
 policy_shop
 sign staged first 5 --staged
 put "$SIGNED/staged"
-check "a staged bundle waits" await 5 status_has '"waits":"revision5:itisstaged'
+check "a staged bundle waits" await 10 status_has '"waits":"revision5:itisstaged'
 check "which is no error" status_has '"ok":true'
 check "and is told" grep -q '^bundle  *waits, revision 5: it is staged, and there is no release$' <("$RINGFENCE" status --socket "$SOCKET")
 same_rules "a staged bundle: the rules stay as they are"
@@ -182,11 +182,11 @@ refuses "the next key, before it is trusted" 'not trusted' put "$SIGNED/by_secon
 daemon_stop
 POLICY_FROM="bundle: $STORE/policy.bundle, keys: [$TRUSTED/a, $(cat "$WORK/second.pub")]"
 daemon_start
-check "with two keys the next one's is taken" await 5 bundle_is 6
+check "with two keys the next one's is taken" await 10 bundle_is 6
 allowed web1 db1 5432 tcp "by the second key"
 sign by_first first 7
 put "$SIGNED/by_first"
-check "and the former's is, too" await 5 bundle_is 7
+check "and the former's is, too" await 10 bundle_is 7
 cp "$WORK/second.pub" "$TRUSTED/.a"
 mv "$TRUSTED/.a" "$TRUSTED/a" # the former key is trusted no more
 policy_shop '{from: any, to: db, ports: [any]}'
@@ -204,7 +204,7 @@ chmod 644 "$TRUSTED/a"
 policy_shop
 sign nine second 9
 put "$SIGNED/nine"
-check "the new key's bundles are taken" await 5 bundle_is 9
+check "the new key's bundles are taken" await 10 bundle_is 9
 denied web1 db1 5432 tcp "by the new key"
 
 # ---- rollback, and what is lost ----
@@ -212,7 +212,7 @@ denied web1 db1 5432 tcp "by the new key"
 policy_shop '{from: web, to: api}' '{from: web, to: db}'
 sign ten second 10
 put "$SIGNED/ten"
-check "a bundle to go back from" await 5 bundle_is 10
+check "a bundle to go back from" await 10 bundle_is 10
 code_of 0 "rolls back" tell rollback previous
 denied web1 db1 5432 tcp "after a rollback"
 check "status tells that the newest is not in force" status_has '"in_force":false'
@@ -225,24 +225,24 @@ denied web1 db1 5432 tcp "after a rollback and a restart"
 policy_shop '{from: web, to: api}' '{from: web, to: db}' '{from: db, to: api}'
 sign eleven second 11
 put "$SIGNED/eleven"
-check "the next bundle ends it" await 5 bundle_is 11
+check "the next bundle ends it" await 10 bundle_is 11
 allowed web1 db1 5432 tcp "by the next bundle"
 daemon_stop
-CONFIRM=2
+CONFIRM=8
 daemon_start
 policy_shop
 sign twelve second 12
 put "$SIGNED/twelve"
-check "another bundle waits to be confirmed" await 5 status_has '"confirm":\{"revision"'
+check "another bundle waits to be confirmed" await 10 status_has '"confirm":\{"revision"'
 denied web1 db1 5432 tcp "while it waits"
-check "and is rolled back" await 5 status_has '"cause":"unconfirmed"'
+check "and is rolled back" await 15 status_has '"cause":"unconfirmed"'
 allowed web1 db1 5432 tcp "since nobody confirmed it"
 daemon_stop
 CONFIRM=
 printf x >>"$STATE/bundle"
 daemon_start
 keep_rules
-check "what was here cannot be known: nothing is taken" await 5 told_is 'cannot be known whether it is an older one: .*damaged'
+check "what was here cannot be known: nothing is taken" await 10 told_is 'cannot be known whether it is an older one: .*damaged'
 allowed web1 db1 5432 tcp "what is in force stays"
 rm "$STATE/bundle"
 daemon_stop

@@ -185,8 +185,23 @@ static void a_policy_that_does_not_check_is_refused(void **state)
 	assert_string_equal(state_revision(f->state), before);
 	assert_string_equal(told(f, "revision"), "7");
 	assert_string_equal(told(f, "in_force"), "false");
+	sign(f, f->key, 8, "staged", true);
+	assert_int_equal(offer(f, NULL, 0), 0); /* one that waits makes nothing of that good */
+	assert_non_null(strstr(state_policy_errors(f->state), "nobody"));
 	sign(f, f->key, 6, "between", false);
 	refused(f, "is older than 7");
+}
+
+static void what_is_refused_is_forgotten_when_a_good_one_waits(void **state)
+{
+	struct fixture *f = *state;
+	sign(f, f->key, 5, "first", false);
+	assert_int_equal(offer(f, NULL, 0), 1);
+	sign(f, f->other, 6, "forged", false);
+	refused(f, "not trusted");
+	sign(f, f->key, 6, "staged", true);
+	assert_int_equal(offer(f, NULL, 0), 0);
+	assert_string_equal(state_policy_errors(f->state), "");
 }
 
 static void a_staged_bundle_waits_for_its_release(void **state)
@@ -304,6 +319,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_newer_one_is_taken_and_an_older_one_is_not, begin, end),
 	    cmocka_unit_test_setup_teardown(what_was_seen_is_known_over_restarts, begin, end),
 	    cmocka_unit_test_setup_teardown(a_policy_that_does_not_check_is_refused, begin, end),
+	    cmocka_unit_test_setup_teardown(what_is_refused_is_forgotten_when_a_good_one_waits, begin, end),
 	    cmocka_unit_test_setup_teardown(a_staged_bundle_waits_for_its_release, begin, end),
 	    cmocka_unit_test_setup_teardown(nothing_is_taken_that_cannot_be_remembered, begin, end),
 	    cmocka_unit_test_setup_teardown(a_key_that_cannot_be_read_trusts_nobody, begin, end),
