@@ -91,7 +91,7 @@ static int allow_network(scmp_filter_ctx filter)
 	static const int families[] = {AF_INET, AF_INET6}, kinds[] = {SOCK_STREAM, SOCK_DGRAM};
 	int error = 0;
 	for (size_t i = 0; i < 4 && error == 0; i++) {
-		const struct scmp_arg_cmp arguments[] = {SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i / 2]),
+		const struct scmp_arg_cmp arguments[] = {SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i / 2], 0),
 							 SCMP_A1(SCMP_CMP_MASKED_EQ, 0xff, (scmp_datum_t)kinds[i % 2])};
 		error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, arguments);
 	}
