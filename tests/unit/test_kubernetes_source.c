@@ -395,7 +395,7 @@ static void a_token_is_one_word(void **state)
 
 /* ---- what many cost ---- */
 
-static void ten_thousand_pods_are_read_soon(void **state)
+static void a_thousand_pods_are_read_soon(void **state)
 {
 	(void)state;
 	struct timespec begin, end;
@@ -403,14 +403,14 @@ static void ten_thousand_pods_are_read_soon(void **state)
 	json_t *object = object_with(KUBERNETES_PODS, NULL, NULL);
 	char *text = json_dumps(object, JSON_COMPACT);
 	clock_gettime(CLOCK_MONOTONIC, &begin);
-	for (int i = 0; i < 10000; i++) {
+	for (int i = 0; i < 1000; i++) {
 		const char *error;
 		json_t *parsed = json_loads(text, 0, NULL);
 		assert_non_null(read_object(arena, KUBERNETES_PODS, parsed, &error));
 		json_decref(parsed);
 	}
 	clock_gettime(CLOCK_MONOTONIC, &end);
-	print_message("# 10,000 pods of %zu bytes: %.0f ms\n", strlen(text),
+	print_message("# 1,000 pods of %zu bytes: %.0f ms\n", strlen(text),
 		      (double)(end.tv_sec - begin.tv_sec) * 1e3 + (double)(end.tv_nsec - begin.tv_nsec) / 1e6);
 	free(text);
 	json_decref(object);
@@ -429,7 +429,7 @@ int main(void)
 	    cmocka_unit_test(what_says_the_same_is_not_told_again),
 	    cmocka_unit_test(urls_hold_what_a_server_said_as_a_value),
 	    cmocka_unit_test(a_token_is_one_word),
-	    cmocka_unit_test(ten_thousand_pods_are_read_soon),
+	    cmocka_unit_test(a_thousand_pods_are_read_soon),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
