@@ -205,7 +205,7 @@ static void on_put(void *context, const char *key, const char *value, size_t len
 		follower->calls.release(follower->calls.context, value, length);
 		return;
 	}
-	if (strcmp(key, POLICY_CURRENT + strlen(POLICY_BELOW)) != 0)
+	if (strcmp(key, POLICY_POINTER) != 0)
 		return;
 	if (!policy_pointer_read(&pointer, value, length)) {
 		forget_bytes(follower);

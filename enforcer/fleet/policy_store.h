@@ -14,7 +14,8 @@
 #include <systemd/sd-event.h>
 
 #define POLICY_BELOW "policy/"
-#define POLICY_CURRENT "policy/current"
+#define POLICY_POINTER "current" /* below that */
+#define POLICY_CURRENT POLICY_BELOW POLICY_POINTER
 #define POLICY_RELEASES "releases/" /* below POLICY_BELOW */
 #define POLICY_BUNDLES "bundles/"
 

@@ -5,12 +5,16 @@
 
 #include "enforcer/sources/fleet.h"
 
+#include <ringfence/table.h>
+
 #include <errno.h>
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+/* The hash of uthash falls through cases, of which clang warns. */
+#define HASH_FUNCTION(key, length, value) ((value) = table_hash(0, (key), (length)))
 #include <uthash.h>
 
 enum {

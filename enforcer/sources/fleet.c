@@ -7,11 +7,14 @@
 #include "enforcer/fleet/record.h"
 
 #include <ringfence/arena.h>
+#include <ringfence/table.h>
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+/* The hash of uthash falls through cases, of which clang warns. */
+#define HASH_FUNCTION(key, length, value) ((value) = table_hash(0, (key), (length)))
 #include <uthash.h>
 
 enum {
