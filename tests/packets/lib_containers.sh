@@ -3,10 +3,20 @@
 # lib.sh by the scenarios that start some.
 #
 # Podman needs root, and a mount namespace of its own: in it /sys/fs/cgroup is a plain cgroup2 (crun refuses a hybrid one), and
-# /run and /dev/shm are empty, so that no engine of this machine is met. Images and containers live in $WORK, and go with it.
+# /run and /dev/shm are empty, so that no engine of this machine is met; and a namespace of processes, so that none outlives the
+# script. Images and containers live in $WORK, and go with it.
 
 if [ "$(id -u)" -eq 0 ] && [ -z "${RINGFENCE_OWN_MOUNTS:-}" ]; then
-	exec unshare --mount env RINGFENCE_OWN_MOUNTS=1 "$0" "$@"
+	exec unshare --mount --pid --fork --kill-child --mount-proc env RINGFENCE_OWN_MOUNTS=1 "$0" "$@"
+fi
+if [ -n "${RINGFENCE_OWN_MOUNTS:-}" ]; then
+	mount --make-rprivate /
+	umount -l /sys/fs/cgroup/* 2>/dev/null || true
+	umount -l /sys/fs/cgroup 2>/dev/null || true
+	mount -t cgroup2 none /sys/fs/cgroup
+	mount -t tmpfs none /run
+	mount -t tmpfs none /dev/shm
+	mkdir -p /run/netns
 fi
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -24,17 +34,7 @@ engine_make() {
 	for program in podman crun busybox; do
 		command -v "$program" >/dev/null || skip_all "$program is not installed"
 	done
-	mount --make-rprivate /
-	umount -l /sys/fs/cgroup/* 2>/dev/null || true
-	umount -l /sys/fs/cgroup 2>/dev/null || true
-	mount -t cgroup2 none /sys/fs/cgroup
-	# Named network namespaces stay where they are.
-	mkdir -p "$WORK/engine/"{root,run,networks,image/bin,netns}
-	mount --rbind /run/netns "$WORK/engine/netns"
-	mount -t tmpfs none /run
-	mkdir -p /run/netns
-	mount --move "$WORK/engine/netns" /run/netns
-	mount -t tmpfs none /dev/shm
+	mkdir -p "$WORK/engine/"{root,run,networks,image/bin}
 	export CONTAINERS_STORAGE_CONF=$WORK/engine/storage.conf CONTAINERS_CONF=$WORK/engine/containers.conf
 	cat >"$CONTAINERS_STORAGE_CONF" <<-END
 		[storage]
@@ -101,6 +101,7 @@ container() { # NAME NETWORK ADDRESS4 ADDRESS6 [ARGUMENTS...]; as --label app=we
 
 eval "without_engine_$(declare -f cleanup)"
 cleanup() {
+	set +e
 	[ -z "$ENGINE_SOCKET" ] || engine rm -af -t 0 >/dev/null 2>&1
 	umount -l "$WORK"/engine/root/* 2>/dev/null
 	without_engine_cleanup
