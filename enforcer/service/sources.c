@@ -317,7 +317,7 @@ bool sources_have_told(const struct sources *sources)
 void sources_view(const struct sources *sources, void (*call)(void *context, const struct source_view *view),
 		  void *context)
 {
-	for (size_t i = 0; i < sources->count; i++) {
+	for (size_t i = 0; sources != NULL && i < sources->count; i++) {
 		const struct running *running = &sources->items[i];
 		const struct source_view view = {running->kind->name,
 						 running->told,

@@ -33,7 +33,7 @@ struct source_view {
 	size_t refused_count;
 };
 
-/* One call for each, in the order of their table. */
+/* One call for each, in the order of their table; none while there are no `sources` (NULL). */
 void sources_view(const struct sources *sources, void (*call)(void *context, const struct source_view *view),
 		  void *context);
 
