@@ -252,7 +252,7 @@ daemon_stop
 STATE=
 daemon_config repair
 code_of 2 "without state there is no bundle" "$RINGFENCED" --check --config "$WORK/ringfenced.yaml"
-said "it says why" '`bundle` needs `state`'
+said "it says why" 'a policy of bundles needs `state`'
 STATE=$WORK/state
 wrong() { # TEXT POLICY_FROM WORDS
 	POLICY_FROM=$2
@@ -261,9 +261,9 @@ wrong() { # TEXT POLICY_FROM WORDS
 	said "$1: it says so" "$3"
 }
 wrong "no keys" "bundle: $STORE/policy.bundle" '`bundle` needs `keys`'
-wrong "a directory and a bundle" "directory: $POLICY, bundle: $STORE/policy.bundle, keys: [$TRUSTED/a]" 'a `directory`, or a `bundle`'
+wrong "a directory and a bundle" "directory: $POLICY, bundle: $STORE/policy.bundle, keys: [$TRUSTED/a]" 'a `directory`, a `bundle` or `etcd`, and one of them'
 wrong "keys of a directory" "directory: $POLICY, keys: [$TRUSTED/a]" 'a directory is not signed'
 wrong "a mistyped key" "bundle: $STORE/policy.bundle, keys: [$(tr 'A-M' 'N-Z' <"$WORK/first.pub")]" 'ringfence keygen'
 wrong "a private key" "bundle: $STORE/policy.bundle, keys: [$(cat "$WORK/first")]" 'this is a private key'
-wrong "neither" "confirm: 5" 'a `directory`, or a `bundle`'
+wrong "neither" "confirm: 5" 'a `directory`, a `bundle` or `etcd`, and one of them'
 finish
