@@ -98,6 +98,15 @@ int bundle_verify(const struct arguments *arguments, struct arena *arena, struct
 	return EXIT_NO;
 }
 
+int bundle_load(const struct arguments *arguments, struct arena *arena, struct bundle *bundle, uint8_t **bytes,
+		size_t *length)
+{
+	const char *name = arguments->words[0], *wrong = bundle_read(name, arena, bytes, length);
+	if (wrong != NULL)
+		return problem("%s: %s", name, wrong);
+	return bundle_verify(arguments, arena, bundle, name, *bytes, *length);
+}
+
 int bundle_run(const struct arguments *arguments)
 {
 	if (arguments->word_count != 1)
@@ -106,9 +115,7 @@ int bundle_run(const struct arguments *arguments)
 	struct bundle bundle;
 	uint8_t *bytes = NULL;
 	size_t length;
-	const char *name = arguments->words[0], *wrong = bundle_read(name, arena, &bytes, &length);
-	int status = wrong != NULL ? problem("%s: %s", name, wrong)
-				   : bundle_verify(arguments, arena, &bundle, name, bytes, length);
+	int status = bundle_load(arguments, arena, &bundle, &bytes, &length);
 	if (status == 0)
 		status = show(arguments, arena, &bundle, length);
 	free(bytes);

@@ -20,6 +20,10 @@ const char *bundle_unpack(const struct bundle *bundle, struct arena *arena, cons
 int bundle_verify(const struct arguments *arguments, struct arena *arena, struct bundle *bundle, const char *name,
 		  const void *bytes, size_t length);
 
+/* The same of the file that is the first word; `*bytes`, NULL before, is the caller's to free in any case. */
+int bundle_load(const struct arguments *arguments, struct arena *arena, struct bundle *bundle, uint8_t **bytes,
+		size_t *length);
+
 int push_run(const struct arguments *arguments);
 int pull_run(const struct arguments *arguments);
 int rollout_run(const struct arguments *arguments);

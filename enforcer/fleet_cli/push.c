@@ -124,9 +124,7 @@ int push_run(const struct arguments *arguments)
 	struct bundle bundle;
 	uint8_t *bytes = NULL;
 	size_t length;
-	const char *name = arguments->words[0], *wrong = bundle_read(name, arena, &bytes, &length);
-	int status = wrong != NULL ? problem("%s: %s", name, wrong)
-				   : bundle_verify(arguments, arena, &bundle, name, bytes, length);
+	int status = bundle_load(arguments, arena, &bundle, &bytes, &length);
 	struct store *store = status == 0 ? store_open(arguments) : NULL;
 	if (status == 0)
 		status = store != NULL ? bundle_push(store, arguments, arena, &bundle, bytes, length) : EXIT_PROBLEM;

@@ -240,14 +240,11 @@ int rollout_run(const struct arguments *arguments)
 	uint8_t *bytes = NULL;
 	size_t length;
 	int status = check_arguments(&rollout, arguments);
-	const char *name = status == 0 ? arguments->words[0] : "";
-	const char *wrong = status == 0 ? bundle_read(name, rollout.arena, &bytes, &length) : NULL;
-	if (wrong != NULL)
-		status = problem("%s: %s", name, wrong);
 	if (status == 0)
-		status = bundle_verify(arguments, rollout.arena, &bundle, name, bytes, length);
+		status = bundle_load(arguments, rollout.arena, &bundle, &bytes, &length);
 	if (status == 0 && !bundle.staged)
-		status = problem("%s is not staged, so every node would take it at once; sign it with --staged", name);
+		status = problem("%s is not staged, so every node would take it at once; sign it with --staged",
+				 arguments->words[0]);
 	rollout.bundle = &bundle;
 	if (status == 0 && (rollout.store = store_open(arguments)) == NULL)
 		status = EXIT_PROBLEM;
