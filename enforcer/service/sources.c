@@ -184,13 +184,29 @@ static void say(const struct running *running, const char *text, const char *mor
 	fprintf(stderr, "%s\n", more);
 }
 
+/* Whether two texts differ in numbers at most: times, ports, the next member of a store. */
+static bool says_the_same(const char *one, const char *other)
+{
+	static const char digits[] = "0123456789";
+	while (*one != 0 && *other != 0) {
+		one += strspn(one, digits);
+		other += strspn(other, digits);
+		if (*one != *other)
+			return false;
+		one += *one != 0;
+		other += *other != 0;
+	}
+	return *one == *other;
+}
+
 static void on_problem(void *context, const char *text)
 {
 	struct running *running = context;
 	if (text != NULL && running->problem != NULL && strcmp(text, running->problem) == 0)
 		return;
 	time_t now = time(NULL);
-	if (text != NULL && (running->problem == NULL || now - running->said >= SAY_AGAIN_S)) {
+	bool news = text != NULL && (running->problem == NULL || !says_the_same(text, running->problem));
+	if (text != NULL && (news || now - running->said >= SAY_AGAIN_S)) {
 		say(running, text, "; what it told last stays in force");
 		running->said = now;
 	}
