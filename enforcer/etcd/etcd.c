@@ -213,7 +213,9 @@ static const char *error_of(const struct etcd *etcd, size_t endpoint, const stru
 		said = answer->error;
 	if (said == NULL) /* refused before it came to the gateway */
 		said = answer->length > 0 ? answer->body : "an answer that is none of etcd's";
-	snprintf(text, size, "%s: %.300s (HTTP status %d)", etcd->settings->endpoints[endpoint], said, answer->status);
+	int length = snprintf(text, size, "%s: %.300s", etcd->settings->endpoints[endpoint], said);
+	if (answer->status != 0 && length > 0 && (size_t)length < size)
+		snprintf(text + length, size - (size_t)length, " (HTTP status %d)", answer->status);
 	json_decref(body);
 	return text;
 }
