@@ -14,11 +14,11 @@
 #include "enforcer/service/findings.h"
 #include "enforcer/service/fleet.h"
 #include "enforcer/service/incident.h"
+#include "enforcer/service/inputs.h"
 #include "enforcer/service/pages.h"
 #include "enforcer/service/removal.h"
 #include "enforcer/service/saved_ruleset.h"
 #include "enforcer/service/sources.h"
-#include "enforcer/sources/directory.h"
 
 #include <ringfence/arena.h>
 
@@ -43,21 +43,6 @@ enum {
 	REOPEN_SECONDS = 1,    /* directories that went away, or were swapped by a link */
 };
 
-struct watch {
-	struct loop *loop;
-	struct directory *directory; /* NULL: not there yet */
-	sd_event_source *source;
-	const char *path;
-	bool policy, units; /* else workload files */
-	bool unread;	    /* the last reading of all failed, which was told: each tick tries again */
-	bool known;	    /* one did not */
-};
-
-struct file_event {
-	enum directory_event kind;
-	char *path;
-};
-
 struct loop {
 	struct daemon daemon;
 	struct arena *arena;
@@ -78,8 +63,7 @@ struct loop {
 	struct watching *watching;
 	struct sources *sources;
 	struct fleet *fleet;
-	struct watch *watches;
-	size_t watch_count;
+	struct inputs *inputs;
 	sd_event_source *policy_timer, *expiry_timer, *incident_timer, *tick, *check;
 	uint64_t policy_first; /* monotonic microseconds of the first change not yet read; 0: none */
 	unsigned ticks;
@@ -157,8 +141,9 @@ static int on_policy_timer(sd_event_source *source, uint64_t usec, void *context
 }
 
 /* Reads the policy when it has been quiet for a moment. */
-static void policy_changed(struct loop *loop)
+static void policy_changed(void *context)
 {
+	struct loop *loop = context;
 	uint64_t now = 0;
 	sd_event_now(loop->events, CLOCK_MONOTONIC, &now);
 	if (loop->policy_first == 0)
@@ -170,197 +155,15 @@ static void policy_changed(struct loop *loop)
 
 /* ---- sources of workloads ---- */
 
-static int scan_units(struct loop *loop, struct changes *changes)
+static void inputs_changed(void *context)
 {
-	struct arena *arena = arena_create();
-	const struct config *config = &loop->daemon.config;
-	struct inventory inventory = {0};
-	int error = units_read(arena, &config->units, config->node, &inventory);
-	if (error == 0)
-		state_tell(loop->daemon.state, "systemd", &(struct told){"units", &inventory}, 1, true, changes);
-	arena_free(arena);
-	return error;
-}
-
-/* Reads all that a source of workloads says now. Where that fails, what was known stays in force. */
-static void read_source(struct watch *watch)
-{
-	struct loop *loop = watch->loop;
-	struct changes changes = {0};
-	int error =
-	    watch->units ? scan_units(loop, &changes) : state_scan_workloads(loop->daemon.state, watch->path, &changes);
-	if (error != 0 && !watch->unread)
-		fprintf(stderr, "ringfenced: %s cannot be read (%s); its workloads stay as they were\n", watch->path,
-			strerror(-error));
-	watch->unread = error != 0;
-	watch->known = watch->known || error == 0;
-	if (error == 0 && loop->daemon.enforced != NULL)
-		daemon_follow(&loop->daemon, &changes);
-}
-
-/* ---- workload files ---- */
-
-struct events {
-	struct file_event *items;
-	size_t count;
-};
-
-static void collect(void *context, enum directory_event kind, const char *path)
-{
-	struct events *events = context;
-	struct file_event *items = realloc(events->items, (events->count + 1) * sizeof *items);
-	if (items == NULL)
-		abort();
-	events->items = items;
-	events->items[events->count++] = (struct file_event){kind, strdup(path)};
-}
-
-/* Of a file that is gone again by now another event tells. */
-static bool is_there(const char *path)
-{
-	return faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
-/* Reads what one event concerns, and enforces it. */
-static void take_event(struct loop *loop, struct watch *watch, const struct file_event *event)
-{
-	struct state *state = loop->daemon.state;
-	struct changes changes = {0};
-	switch (event->kind) {
-	case DIRECTORY_CHANGED:
-		if (state_read_workloads(state, event->path, &changes) != 0 && is_there(event->path))
-			fprintf(stderr, "ringfenced: %s does not check; what it said before stays in force\n",
-				event->path);
-		break;
-	case DIRECTORY_REMOVED:
-		state_forget_workloads(state, event->path, &changes);
-		break;
-	case DIRECTORY_RESCAN:
-		read_source(watch);
-		break;
-	case DIRECTORY_LOST:
-		fprintf(stderr, "ringfenced: %s is gone; its workloads stay as they were\n", watch->path);
-		break;
-	}
-	if (loop->daemon.enforced != NULL)
-		daemon_follow(&loop->daemon, &changes);
-}
-
-/* While there is nothing that could follow single workloads, all is made anew once for all events, and not for each. */
-static void take_events(struct loop *loop, struct watch *watch, struct events *events)
-{
-	for (size_t i = 0; i < events->count; i++) {
-		take_event(loop, watch, &events->items[i]);
-		free(events->items[i].path);
-	}
-	free(events->items);
-	if (events->count > 0 && loop->daemon.enforced == NULL)
-		daemon_enforce(&loop->daemon);
-	after_change(loop);
-}
-
-static void policy_event(void *context, enum directory_event kind, const char *path)
-{
-	struct watch *watch = context;
-	(void)path;
-	if (kind == DIRECTORY_LOST)
-		fprintf(stderr, "ringfenced: %s is gone; the last good policy stays in force\n", watch->path);
-	policy_changed(watch->loop);
-}
-
-/* ---- units ---- */
-
-static void units_event(void *context, enum directory_event kind, const char *path)
-{
-	bool *changed = context;
-	(void)path;
-	*changed = *changed || kind == DIRECTORY_RESCAN;
-}
-
-/* A directory of a slice came or went: a unit started, stopped, or both. */
-static void on_units(struct watch *watch)
-{
-	struct loop *loop = watch->loop;
-	bool changed = false;
-	directory_read(watch->directory, units_event, &changed);
-	if (!changed)
-		return;
-	read_source(watch);
-	if (loop->daemon.enforced == NULL)
-		daemon_enforce(&loop->daemon);
-	after_change(loop);
-}
-
-static int on_directory(sd_event_source *source, int fd, uint32_t revents, void *context)
-{
-	struct watch *watch = context;
-	struct events events = {0};
-	(void)source;
-	(void)fd;
-	(void)revents;
-	if (watch->policy) {
-		directory_read(watch->directory, policy_event, watch);
-		return 0;
-	}
-	if (watch->units) {
-		on_units(watch);
-		return 0;
-	}
-	directory_read(watch->directory, collect, &events);
-	take_events(watch->loop, watch, &events);
-	return 0;
-}
-
-static int watch_path(struct watch *watch)
-{
-	if (watch->policy && watch->loop->daemon.bundles != NULL)
-		return directory_create_file(&watch->directory, watch->path);
-	/* Below their services users make cgroups as they like, without end: slices alone are watched. */
-	return watch->units ? directory_create_within(&watch->directory, watch->path, ".slice")
-			    : directory_create(&watch->directory, watch->path, watch->policy);
-}
-
-/* Watches a directory that is there, or comes back; reads it whole. */
-static void open_watch(struct watch *watch)
-{
-	struct loop *loop = watch->loop;
-	int changed = 0;
-	if (watch->directory == NULL) {
-		changed = watch_path(watch) == 0;
-		if (changed)
-			sd_event_add_io(loop->events, &watch->source, directory_fd(watch->directory), EPOLLIN,
-					on_directory, watch);
-	} else {
-		changed = directory_reopen(watch->directory) == 1;
-	}
-	if (!changed)
-		return;
-	if (watch->policy)
-		policy_changed(loop);
-	else
-		read_source(watch);
-}
-
-/* `path` NULL: there is nothing of this kind to watch. */
-static void start_watch(struct loop *loop, const char *path, bool policy, bool units)
-{
-	if (path == NULL)
-		return;
-	struct watch *watch = &loop->watches[loop->watch_count++];
-	*watch = (struct watch){.loop = loop, .path = path, .policy = policy, .units = units};
-	open_watch(watch);
-	if (watch->directory == NULL)
-		fprintf(stderr, "ringfenced: %s is not there yet\n", path);
+	after_change(context);
 }
 
 static void note_sources(struct loop *loop)
 {
-	bool read = sources_have_told(loop->sources);
-	for (size_t i = 0; i < loop->watch_count; i++) {
-		const struct watch *watch = &loop->watches[i];
-		read = read && (watch->policy || (watch->directory != NULL && watch->known));
-	}
-	loop->daemon.sources_read = read;
+	loop->daemon.sources_read =
+	    loop->inputs != NULL && inputs_are_read(loop->inputs) && sources_have_told(loop->sources);
 }
 
 /* A source that is no directory told something, which is enforced where there was something to follow; it may be a
@@ -457,11 +260,7 @@ static void try_again(struct loop *loop)
 static int on_tick(sd_event_source *source, uint64_t usec, void *context)
 {
 	struct loop *loop = context;
-	for (size_t i = 0; i < loop->watch_count; i++)
-		open_watch(&loop->watches[i]);
-	for (size_t i = 0; i < loop->watch_count; i++)
-		if (loop->watches[i].unread)
-			read_source(&loop->watches[i]);
+	inputs_tick(loop->inputs);
 	note_sources(loop);
 	if (loop->ticks == 0)
 		usage_read(loop->usage); /* what is watched is watched from now on */
@@ -760,16 +559,12 @@ static int start(struct loop *loop)
 	if ((error = confinement_close(&daemon->config)) < 0)
 		return fail("cannot confine itself", error);
 	keeping_start(loop->keeping);
-	const char *root = daemon->config.units.root, *policy = daemon->config.policy_directory;
-	if (daemon->bundles != NULL)
-		policy = daemon->config.bundle.path;
+	const char *root = daemon->config.units.root;
 	if (root != NULL && (error = units_check_root(root)) < 0)
 		return fail(arena_printf(loop->arena, "%s is no mount of cgroup2 (`cgroup` names it)", root), error);
-	loop->watches = arena_alloc(loop->arena, (daemon->config.workload_directory_count + 2) * sizeof *loop->watches);
-	start_watch(loop, policy, true, false);
-	for (size_t i = 0; i < daemon->config.workload_directory_count; i++)
-		start_watch(loop, daemon->config.workload_directories[i], false, false);
-	start_watch(loop, root, false, true);
+	loop->inputs =
+	    inputs_create(loop->events, daemon,
+			  &(struct input_calls){.policy = policy_changed, .changed = inputs_changed, .context = loop});
 	if ((error = sources_start(loop->sources)) < 0)
 		return error;
 	note_sources(loop);
@@ -784,10 +579,7 @@ static int start(struct loop *loop)
 static void finish(struct loop *loop)
 {
 	struct daemon *daemon = &loop->daemon;
-	for (size_t i = 0; i < loop->watch_count; i++) {
-		sd_event_source_unref(loop->watches[i].source);
-		directory_destroy(loop->watches[i].directory);
-	}
+	inputs_destroy(loop->inputs);
 	fleet_destroy(loop->fleet);
 	sources_destroy(loop->sources);
 	daemon->sources = NULL;
