@@ -7,6 +7,11 @@ const struct subcommand fleet_subcommands[] = {
      "The private key goes to FILE, for its owner alone, and the public one to FILE.pub: a line that the daemon's\n"
      "configuration takes, as the path of such a file. Neither is overwritten.",
      "f", "text|json", NULL},
+    {"enroll", "PUBLICKEY --node NAME --key KEYFILE -o FILE", "says that a key is that of a node",
+     "The node's daemon then signs what it says of its workloads (`signing_key`, `enrolment`), and others, whose\n"
+     "configuration trusts KEYFILE's public key, believe it of itself. Of two enrolments of a node the later one "
+     "counts.",
+     "nKof", "text|json", NULL},
     {"sign", "POLICY... -o FILE --key KEYFILE [--revision N] [--staged]",
      "makes a signed bundle of a policy, which daemons take from those they trust",
      "POLICY is files or directories, or git:REV[:PATH] for what is committed, whose commit the bundle then names. It "
@@ -33,8 +38,9 @@ const struct subcommand fleet_subcommands[] = {
      "lists the nodes: what each enforces, since when, and what is wrong",
      "Exit status 1 means that some node is not heard, drifts, or has not got the bundle that is in the store, or, "
      "with\n"
-     "--wait, REVISION; a node that is not heard is not waited for. --forget takes one out for good.",
-     "zVXmf", "text|json", NULL},
+     "--wait, REVISION; a node that is not heard is not waited for. --forget takes one out for good; where\n"
+     "nodes sign what they say, with the --key that enrolled it.",
+     "zVXKmf", "text|json", NULL},
     {"rollout", "FILE --key KEYFILE --trust KEY... --stage LABELS... [--soak SECONDS] [--timeout SECONDS]",
      "gives a staged bundle to the fleet, stage by stage, and stops where something goes wrong",
      "Of each stage the nodes with these labels are told, by a signed release, to take the bundle. The next one "

@@ -5,15 +5,11 @@
 #include <ringfence/arena.h>
 #include <ringfence/table.h>
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define HEAD "ringfence-bundle 1"
 enum { COMMIT_MOST = 64 };
@@ -138,35 +134,6 @@ const char *bundle_sign(const struct bundle *bundle, const struct private_key *k
 }
 
 /* ---- opening ---- */
-
-/* Returns NULL, or why the file is none that can be read. */
-static const char *read_file(FILE *stream, uint8_t **bytes, size_t *length)
-{
-	struct stat status;
-	if (fstat(fileno(stream), &status) != 0 || !S_ISREG(status.st_mode))
-		return "not a regular file";
-	if (status.st_size > BUNDLE_BYTES_MOST)
-		return "larger than 16 MiB";
-	*bytes = malloc((size_t)status.st_size + 1);
-	if (*bytes == NULL)
-		abort();
-	*length = fread(*bytes, 1, (size_t)status.st_size, stream);
-	return ferror(stream) ? strerror(errno) : NULL;
-}
-
-const char *bundle_read(const char *path, struct arena *arena, uint8_t **bytes, size_t *length)
-{
-	*bytes = NULL;
-	*length = 0;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	FILE *stream = fd >= 0 ? fdopen(fd, "r") : NULL;
-	const char *error = stream != NULL ? read_file(stream, bytes, length) : strerror(errno);
-	if (stream != NULL)
-		fclose(stream);
-	else if (fd >= 0)
-		close(fd);
-	return error != NULL ? arena_printf(arena, "%s", error) : NULL;
-}
 
 static bool is_hex(const char *text, size_t least, size_t most)
 {

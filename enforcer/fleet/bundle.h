@@ -39,9 +39,6 @@ struct bundle {
 const char *bundle_sign(const struct bundle *bundle, const struct private_key *key, struct arena *arena,
 			uint8_t **bytes, size_t *length);
 
-/* Reads the bytes of a file, which are the caller's to free. Returns NULL, or why not, in `arena`. */
-const char *bundle_read(const char *path, struct arena *arena, uint8_t **bytes, size_t *length);
-
 /* Reads a bundle that a trusted key signed. Paths are relative and lead to no other place, and no two are the same. All
  * is in `arena`, and the texts borrow from `bytes`. Returns NULL, or why it is not to be taken, in `arena`. */
 const char *bundle_open(struct bundle *bundle, struct arena *arena, const void *bytes, size_t length,

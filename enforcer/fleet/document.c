@@ -4,9 +4,14 @@
 
 #include <ringfence/arena.h>
 
+#include <errno.h>
+#include <fcntl.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define SIGNED "\nsigned "
 #define BASE64 sodium_base64_VARIANT_URLSAFE_NO_PADDING
@@ -17,6 +22,48 @@ enum {
 	MARK = sizeof SIGNED - 1,	       /* before the id */
 	TRAILER = MARK + ID_LENGTH + 1 + TAIL, /* behind the body */
 };
+
+const char *trust_load(struct trust *trust, struct arena *arena, const struct key_words *words)
+{
+	struct public_key *keys = arena_alloc(arena, (words->count + 1) * sizeof *keys);
+	*trust = (struct trust){0};
+	for (size_t i = 0; i < words->count; i++) {
+		const char *wrong = public_key_read(&keys[i], arena, words->items[i]);
+		if (wrong != NULL)
+			return wrong;
+	}
+	*trust = (struct trust){keys, words->count};
+	return NULL;
+}
+
+static const char *read_file(FILE *stream, size_t most, struct arena *arena, uint8_t **bytes, size_t *length)
+{
+	struct stat status;
+	if (fstat(fileno(stream), &status) != 0 || !S_ISREG(status.st_mode))
+		return "not a regular file";
+	if ((size_t)status.st_size > most)
+		return arena_printf(arena, "larger than %zu %s", most >= 1 << 20 ? most >> 20 : most >> 10,
+				    most >= 1 << 20 ? "MiB" : "KiB");
+	*bytes = malloc((size_t)status.st_size + 1);
+	if (*bytes == NULL)
+		abort();
+	*length = fread(*bytes, 1, (size_t)status.st_size, stream);
+	return ferror(stream) ? strerror(errno) : NULL;
+}
+
+const char *document_load(const char *path, size_t most, struct arena *arena, uint8_t **bytes, size_t *length)
+{
+	*bytes = NULL;
+	*length = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	FILE *stream = fd >= 0 ? fdopen(fd, "r") : NULL;
+	const char *error = stream != NULL ? read_file(stream, most, arena, bytes, length) : strerror(errno);
+	if (stream != NULL)
+		fclose(stream);
+	else if (fd >= 0)
+		close(fd);
+	return error != NULL ? arena_printf(arena, "%s", error) : NULL;
+}
 
 uint8_t *document_sign(const char *head, const void *body, size_t body_length, const struct private_key *key,
 		       size_t *length)

@@ -20,6 +20,12 @@ struct trust {
 	size_t count;
 };
 
+/* Reads the keys, in `arena`. Returns NULL, or what is wrong with one, in `arena`; then nobody is trusted. */
+const char *trust_load(struct trust *trust, struct arena *arena, const struct key_words *words);
+
+/* Reads a file of `most` bytes at most, which are the caller's to free. Returns NULL, or why not, in `arena`. */
+const char *document_load(const char *path, size_t most, struct arena *arena, uint8_t **bytes, size_t *length);
+
 /* Signs `body`, which is behind `head` (without its line feed); returns the bytes, the caller's to free. */
 uint8_t *document_sign(const char *head, const void *body, size_t body_length, const struct private_key *key,
 		       size_t *length);

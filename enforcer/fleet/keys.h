@@ -32,6 +32,12 @@ struct private_key {
 	uint8_t bytes[SIGNATURE_SIZE]; /* as libsodium has it: seed and public key */
 };
 
+/* Keys as they are named in a configuration or by options: each a public key, or the path of a file that has one. */
+struct key_words {
+	const char **items;
+	size_t count;
+};
+
 /* Every text that a function returns is what is wrong, in `arena` or constant; NULL: nothing. */
 
 /* Makes a key; the caller destroys it. */

@@ -1,10 +1,15 @@
-/* A state machine with one request under way: lease -> list of what is there -> transactions -> mark -> follow.
+/* A state machine with one request under way: lease -> mark -> list of what is there -> transactions -> follow.
  *
- * A record is put once more when it is another, known by a hash of it, or when the lease is. */
+ * A record is put once more when it is another, known by its digest, or when the lease is. The mark, which says what
+ * all of it is, goes with the last transaction of what is different; and none is made where the mark is not as it was
+ * read, or put: then somebody else has put something under this node's name. */
 #include "enforcer/fleet/publisher.h"
 
+#include "enforcer/fleet/record.h"
+#include "enforcer/fleet/statement.h"
 #include "enforcer/sources/fleet.h"
 
+#include <ringfence/arena.h>
 #include <ringfence/table.h>
 
 #include <errno.h>
@@ -22,15 +27,15 @@ enum {
 	STATUS_SOON_US = 1000000,
 	BATCH = 100,
 	BATCH_BYTES = 512 << 10,
-	DIGEST = 16,
+	STATUS_DIGEST = 16,
 	STATUS_AGAIN_S = 60
 };
 
 struct entry {
 	UT_hash_handle hh;
-	unsigned char digest[DIGEST]; /* of the record in the store; zero: it is not known */
-	char *record;		      /* that shall be there, while it is collected; NULL: none */
-	char name[];		      /* NAMESPACE/NAME */
+	struct record_digest digest; /* of the record in the store; zero: it is not known */
+	char *record;		     /* that shall be there, while it is collected; NULL: none */
+	char name[];		     /* NAMESPACE/NAME */
 };
 
 struct published {
@@ -42,15 +47,19 @@ struct publisher {
 	struct etcd_call *call;
 	sd_event_source *timer;
 	int64_t lease;
-	bool listed; /* what is in the store is known, in `entries` */
-	bool marked; /* under this lease */
-	bool due;    /* something may be different */
+	uint64_t sequence;     /* of the statement that was made last */
+	int64_t mark_revision; /* in which the mark was put; 0: it is not there, -1: that is not known */
+	bool marks;	       /* the transaction under way puts it */
+	bool unsaid;	       /* it does not say what is there by now */
+	bool listed;	       /* what is in the store is known, in `entries` */
+	bool marked;	       /* under this lease */
+	bool due;	       /* something may be different */
 	bool well;
-	unsigned wait_ms;	      /* of the last failure; 0: none */
-	uint64_t alive_at, status_at; /* monotonic microseconds: when the lease, and the status, are due */
-	uint64_t put_at;	      /* when the status was put */
-	int64_t revision;	      /* of the store, when it was asked last */
-	unsigned char status[DIGEST]; /* as it was put */
+	unsigned wait_ms;		     /* of the last failure; 0: none */
+	uint64_t alive_at, status_at;	     /* monotonic microseconds: when the lease, and the status, are due */
+	uint64_t put_at;		     /* when the status was put */
+	int64_t revision;		     /* of the store, when it was asked last */
+	unsigned char status[STATUS_DIGEST]; /* as it was put */
 	struct entry *entries;
 	char *next; /* of a list by pages */
 };
@@ -62,11 +71,6 @@ static void *checked(void *memory)
 	if (memory == NULL)
 		abort();
 	return memory;
-}
-
-static void digest(unsigned char out[DIGEST], const char *text)
-{
-	crypto_generichash(out, DIGEST, (const unsigned char *)text, strlen(text), NULL, 0);
 }
 
 static uint64_t now_of(const struct publisher *publisher)
@@ -119,7 +123,8 @@ static void forget_entries(struct publisher *publisher)
 	{
 		free_entry(publisher, entry);
 	}
-	publisher->listed = publisher->marked = false;
+	publisher->listed = publisher->marked = publisher->marks = false;
+	publisher->mark_revision = -1;
 }
 
 /* Nothing is sure any more: the lease is asked for anew, and all is put again. */
@@ -194,6 +199,38 @@ static void ask_lease(struct publisher *publisher)
 
 /* ---- what is in the store, of this daemon or of one before it ---- */
 
+/* Each statement has a larger sequence than any that this node ever signed. */
+static void on_mark(void *context, const json_t *answer, const char *error)
+{
+	struct publisher *publisher = context;
+	if (!hear(publisher, answer, error))
+		return;
+	const json_t *pair = json_array_get(json_object_get(answer, "kvs"), 0);
+	size_t length = 0;
+	char *mark = pair != NULL ? etcd_decode(json_object_get(pair, "value"), &length) : NULL;
+	const struct private_key *key = publisher->setup.key;
+	const struct statement_trust trust = {.node = key != NULL ? &key->public_key : NULL};
+	struct statement statement;
+	struct arena *arena = arena_create();
+	if (mark != NULL &&
+	    statement_read(&statement, arena, publisher->setup.node, mark, length, key != NULL ? &trust : NULL) ==
+		NULL &&
+	    statement.sequence > publisher->sequence)
+		publisher->sequence = statement.sequence;
+	publisher->mark_revision = pair != NULL ? etcd_number(pair, "mod_revision") : 0;
+	arena_free(arena);
+	free(mark);
+	step(publisher);
+}
+
+static void ask_mark(struct publisher *publisher)
+{
+	char *mark = key_of(publisher, FLEET_WORKLOADS, "", "");
+	publisher->call = etcd_ask(publisher->setup.etcd, "/v3/kv/range",
+				   json_pack("{s:o}", "key", etcd_encode(mark, strlen(mark))), on_mark, publisher);
+	free(mark);
+}
+
 static void on_list(void *context, const json_t *answer, const char *error)
 {
 	struct publisher *publisher = context;
@@ -209,7 +246,8 @@ static void on_list(void *context, const json_t *answer, const char *error)
 	json_array_foreach(pairs, i, pair)
 	{
 		char *key = etcd_decode(json_object_get(pair, "key"), &length);
-		if (key != NULL && strlen(key) == length && strncmp(key, prefix, strlen(prefix)) == 0)
+		if (key != NULL && strlen(key) == length && strncmp(key, prefix, strlen(prefix)) == 0 &&
+		    strcmp(key + strlen(prefix), FLEET_ENROLMENT) != 0)
 			find_entry(publisher, key + strlen(prefix), true);
 		free(publisher->next);
 		publisher->next = key;
@@ -248,33 +286,86 @@ void publisher_add(struct published *all, const char *name, char *record)
 static void on_put(void *context, const json_t *answer, const char *error)
 {
 	struct publisher *publisher = context;
-	if (hear(publisher, answer, error))
-		step(publisher);
+	bool marks = publisher->marks;
+	publisher->marks = false;
+	if (error == NULL && !json_is_true(json_object_get(answer, "succeeded")))
+		error =
+		    "this node's mark in the store is not as it was left: the lease had run out, or another daemon has "
+		    "the name of this node; all is put anew";
+	if (!hear(publisher, answer, error))
+		return;
+	if (marks)
+		publisher->mark_revision = publisher->revision;
+	step(publisher);
+}
+
+/* The store does these, unless somebody else has changed the mark. */
+static void ask_put(struct publisher *publisher, json_t *operations)
+{
+	char revision[24], *mark = key_of(publisher, FLEET_WORKLOADS, "", "");
+	snprintf(revision, sizeof revision, "%" PRId64, publisher->mark_revision);
+	json_t *compare = json_pack("{s:s, s:s, s:o, s:s}", "target", "MOD", "result", "EQUAL", "key",
+				    etcd_encode(mark, strlen(mark)), "mod_revision", revision);
+	publisher->call =
+	    etcd_ask(publisher->setup.etcd, "/v3/kv/txn",
+		     json_pack("{s:[o], s:o}", "compare", compare, "success", operations), on_put, publisher);
+	free(mark);
 }
 
 /* One operation of a transaction that makes the store have this entry, and notes that it has; NULL: it has it. */
 static json_t *operation(struct publisher *publisher, struct entry *entry, size_t *bytes)
 {
-	unsigned char now[DIGEST];
+	struct record_digest now;
 	char *key = key_of(publisher, FLEET_WORKLOADS, "/", entry->name);
 	json_t *made = NULL;
 	if (entry->record == NULL) {
 		made = etcd_delete(key);
 		free_entry(publisher, entry);
 	} else {
-		digest(now, entry->record);
-		if (memcmp(now, entry->digest, DIGEST) != 0) {
-			made = etcd_put(key, entry->record, strlen(entry->record), publisher->lease);
-			*bytes += strlen(entry->record);
-			memcpy(entry->digest, now, DIGEST);
+		size_t length = strlen(entry->record);
+		record_digest(&now, entry->name, entry->record, length);
+		if (memcmp(&now, &entry->digest, sizeof now) != 0) {
+			made = etcd_put(key, entry->record, length, publisher->lease);
+			*bytes += length;
+			entry->digest = now;
 		}
 	}
 	free(key);
 	return made;
 }
 
-/* A transaction of as much as fits; NULL: nothing is different. */
-static json_t *differences(struct publisher *publisher)
+/* Appends what puts the mark: what all entries are, all of which are in the store with what stands before. */
+static void add_mark(struct publisher *publisher, json_t *operations)
+{
+	const struct publisher_setup *setup = &publisher->setup;
+	size_t count = 0, length;
+	struct record_digest *digests = checked(malloc((HASH_COUNT(publisher->entries) + 1) * sizeof *digests));
+	for (const struct entry *entry = publisher->entries; entry != NULL; entry = entry->hh.next)
+		digests[count++] = entry->digest;
+	struct statement statement = {.sequence = sequence_after(publisher->sequence)};
+	set_digest(statement.digest, digests, count);
+	free(digests);
+	uint8_t *bytes = statement_write(&statement, setup->node, setup->key, &length);
+	char *mark = key_of(publisher, FLEET_WORKLOADS, "", ""), *alive = key_of(publisher, FLEET_NODES, "/alive", ""),
+	     *enrolment = key_of(publisher, FLEET_WORKLOADS, "/", FLEET_ENROLMENT);
+	json_array_append_new(operations, etcd_put(mark, bytes, length, publisher->lease));
+	if (!publisher->marked) {
+		json_array_append_new(operations, etcd_put(alive, "1", 1, publisher->lease));
+		if (setup->enrolment != NULL)
+			json_array_append_new(operations, etcd_put(enrolment, setup->enrolment, setup->enrolment_length,
+								   publisher->lease));
+	}
+	publisher->sequence = statement.sequence;
+	publisher->marked = publisher->marks = true;
+	publisher->unsaid = false;
+	free(bytes);
+	free(mark);
+	free(alive);
+	free(enrolment);
+}
+
+/* Begins a transaction of as much as fits, with the mark where that is the rest; false: nothing is different. */
+static bool put_differences(struct publisher *publisher)
 {
 	json_t *operations = json_array();
 	struct published all = {publisher};
@@ -289,6 +380,7 @@ static json_t *differences(struct publisher *publisher)
 		if (made != NULL)
 			json_array_append_new(operations, made);
 	}
+	publisher->unsaid = publisher->unsaid || json_array_size(operations) > 0;
 	bool whole = json_array_size(operations) < BATCH && bytes < BATCH_BYTES;
 	HASH_ITER(hh, publisher->entries, entry, next)
 	{
@@ -296,41 +388,29 @@ static json_t *differences(struct publisher *publisher)
 		entry->record = NULL;
 	}
 	publisher->due = !whole;
-	if (json_array_size(operations) > 0)
-		return operations;
+	if (whole && (publisher->unsaid || !publisher->marked))
+		add_mark(publisher, operations);
+	if (json_array_size(operations) > 0) {
+		ask_put(publisher, operations);
+		return true;
+	}
 	json_decref(operations);
-	return NULL;
-}
-
-static void ask_put(struct publisher *publisher, json_t *operations)
-{
-	publisher->call =
-	    etcd_ask(publisher->setup.etcd, "/v3/kv/txn", json_pack("{s:o}", "success", operations), on_put, publisher);
-}
-
-static void put_mark(struct publisher *publisher)
-{
-	char *mark = key_of(publisher, FLEET_WORKLOADS, "", ""), *alive = key_of(publisher, FLEET_NODES, "/alive", "");
-	publisher->marked = true;
-	ask_put(publisher, json_pack("[o, o]", etcd_put(mark, "1", 1, publisher->lease),
-				     etcd_put(alive, "1", 1, publisher->lease)));
-	free(mark);
-	free(alive);
+	return false;
 }
 
 /* Puts the status, where it is another, or was put long ago: that shows whether the store still is the one it was. */
 static bool put_status(struct publisher *publisher)
 {
-	unsigned char now[DIGEST];
+	unsigned char now[STATUS_DIGEST];
 	char *status = publisher->setup.status(publisher->setup.context);
-	digest(now, status);
+	crypto_generichash(now, sizeof now, (const unsigned char *)status, strlen(status), NULL, 0);
 	publisher->status_at = now_of(publisher) + (uint64_t)PUBLISHER_STATUS_S * 1000000;
-	bool other = memcmp(now, publisher->status, DIGEST) != 0 ||
+	bool other = memcmp(now, publisher->status, sizeof now) != 0 ||
 		     now_of(publisher) - publisher->put_at > (uint64_t)STATUS_AGAIN_S * 1000000;
 	if (other) {
 		publisher->put_at = now_of(publisher);
 		char *key = key_of(publisher, FLEET_NODES, "/status", "");
-		memcpy(publisher->status, now, DIGEST);
+		memcpy(publisher->status, now, sizeof now);
 		ask_put(publisher, json_pack("[o]", etcd_put(key, status, strlen(status), 0)));
 		free(key);
 	}
@@ -342,17 +422,16 @@ static bool put_status(struct publisher *publisher)
 static void step(struct publisher *publisher)
 {
 	uint64_t now = now_of(publisher);
-	json_t *operations;
 	if (publisher->lease == 0 || now >= publisher->alive_at) {
 		ask_lease(publisher);
+	} else if (publisher->mark_revision < 0) {
+		ask_mark(publisher);
 	} else if (!publisher->listed) {
 		publisher->due = true;
 		memset(publisher->status, 0, sizeof publisher->status);
 		ask_list(publisher);
-	} else if (publisher->due && (operations = differences(publisher)) != NULL) {
-		ask_put(publisher, operations);
-	} else if (!publisher->marked) {
-		put_mark(publisher);
+	} else if ((publisher->due || !publisher->marked) && put_differences(publisher)) {
+		return;
 	} else if (now < publisher->status_at || !put_status(publisher)) {
 		if (!publisher->well)
 			publisher->setup.problem(publisher->setup.context, NULL);
@@ -378,7 +457,7 @@ int publisher_create(struct publisher **publisher, const struct publisher_setup 
 {
 	struct publisher *made = checked(calloc(1, sizeof *made));
 	*publisher = NULL;
-	*made = (struct publisher){.setup = *setup, .well = true};
+	*made = (struct publisher){.setup = *setup, .mark_revision = -1, .well = true};
 	int error = sd_event_add_time(setup->events, &made->timer, CLOCK_MONOTONIC, now_of(made), 1, on_timer, made);
 	if (error < 0) {
 		publisher_destroy(made);

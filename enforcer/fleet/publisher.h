@@ -2,7 +2,8 @@
  * it is, which stays when it is gone.
  *
  *     PREFIX/workloads/NODE/NAMESPACE/NAME   a record (record.h), under the lease
- *     PREFIX/workloads/NODE                  the mark: put when all of the above is there, under the lease
+ *     PREFIX/workloads/NODE/enrolment        whose key the node has, where it has one (enrolment.h), under the lease
+ *     PREFIX/workloads/NODE                  the mark: what all of the above is (statement.h), under the lease
  *     PREFIX/nodes/NODE/alive                under the lease
  *     PREFIX/nodes/NODE/status               JSON
  *
@@ -11,6 +12,7 @@
 #define ENFORCER_FLEET_PUBLISHER_H
 
 #include "enforcer/etcd/etcd.h"
+#include "enforcer/fleet/keys.h"
 
 #include <systemd/sd-event.h>
 
@@ -24,6 +26,9 @@ struct publisher_setup {
 	sd_event *events;
 	struct etcd *etcd;
 	const char *node;
+	const struct private_key *key; /* of the node; NULL: what it says is not signed */
+	const char *enrolment;	       /* of this key; NULL: there is none */
+	size_t enrolment_length;
 	void (*collect)(void *context, struct published *all); /* adds each workload of the node */
 	char *(*status)(void *context);			       /* the caller's to free */
 	/* Why nothing can be published; NULL: it can be, again. */
@@ -34,8 +39,8 @@ struct publisher_setup {
 /* After the lease has run out, nobody hears of the node: seconds. */
 enum { PUBLISHER_LEASE_S = 30, PUBLISHER_STATUS_S = 15 };
 
-/* Begins; `etcd` and `node` must outlive it. The caller destroys it, which leaves in the store what is there: stopping
- * the daemon ends no workload. Returns 0 or a negative errno. */
+/* Begins; `etcd` and what `setup` names must outlive it. The caller destroys it, which leaves in the store what is
+ * there: stopping the daemon ends no workload. Returns 0 or a negative errno. */
 int publisher_create(struct publisher **publisher, const struct publisher_setup *setup);
 void publisher_destroy(struct publisher *publisher); /* NULL is allowed */
 

@@ -51,8 +51,10 @@ bool record_key_parse(struct record_key *key, const char *text)
 	*key = (struct record_key){0};
 	if ((text = take_part(key->node, text)) == NULL || text[0] == 0)
 		return text != NULL;
-	if ((text = take_part(key->name_space, text + 1)) == NULL || text[0] == 0)
+	if ((text = take_part(key->name_space, text + 1)) == NULL)
 		return false;
+	if (text[0] == 0)
+		return strcmp(key->name_space, FLEET_ENROLMENT) == 0;
 	text = take_part(key->name, text + 1);
 	return text != NULL && text[0] == 0;
 }

@@ -10,7 +10,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { RECORD_MOST = 256 << 10 };
+#define FLEET_ENROLMENT "enrolment" /* stands in the place of a namespace */
+
+enum { RECORD_MOST = 64 << 10 };
 
 /* The document, the caller's to free. */
 char *record_write(const struct workload *workload);
@@ -20,7 +22,8 @@ struct record_key {
 	char node[256], name_space[256], name[256];
 };
 
-/* NODE alone leaves the other two empty. Returns false for what is no such key. */
+/* NODE alone leaves the other two empty, and NODE/enrolment `name`, with that as the namespace. Returns false for what
+ * is no such key. */
 bool record_key_parse(struct record_key *key, const char *text);
 
 /* Reads the document of `key` into an empty `inventory`, all in `arena`. It must say what its key says, and nothing of

@@ -15,16 +15,11 @@
 
 int trust_read(struct trust *trust, struct arena *arena, const struct arguments *arguments)
 {
-	struct public_key *keys = arena_alloc(arena, (arguments->trust_count + 1) * sizeof *keys);
-	*trust = (struct trust){keys, arguments->trust_count};
-	if (trust->count == 0)
+	const struct key_words words = {(const char **)arguments->trusts, arguments->trust_count};
+	if (words.count == 0)
 		return problem("name a key that is trusted: --trust KEY, a public key or the file of one");
-	for (size_t i = 0; i < trust->count; i++) {
-		const char *wrong = public_key_read(&keys[i], arena, arguments->trusts[i]);
-		if (wrong != NULL)
-			return problem("%s", wrong);
-	}
-	return 0;
+	const char *wrong = trust_load(trust, arena, &words);
+	return wrong != NULL ? problem("%s", wrong) : 0;
 }
 
 /* ---- what it is ---- */
@@ -101,7 +96,7 @@ int bundle_verify(const struct arguments *arguments, struct arena *arena, struct
 int bundle_load(const struct arguments *arguments, struct arena *arena, struct bundle *bundle, uint8_t **bytes,
 		size_t *length)
 {
-	const char *name = arguments->words[0], *wrong = bundle_read(name, arena, bytes, length);
+	const char *name = arguments->words[0], *wrong = document_load(name, BUNDLE_BYTES_MOST, arena, bytes, length);
 	if (wrong != NULL)
 		return problem("%s: %s", name, wrong);
 	return bundle_verify(arguments, arena, bundle, name, *bytes, *length);

@@ -28,6 +28,7 @@ int push_run(const struct arguments *arguments);
 int pull_run(const struct arguments *arguments);
 int rollout_run(const struct arguments *arguments);
 int fleet_nodes_run(const struct arguments *arguments);
+int enroll_run(const struct arguments *arguments);
 int keygen_run(const struct arguments *arguments);
 int sign_run(const struct arguments *arguments);
 int bundle_run(const struct arguments *arguments);

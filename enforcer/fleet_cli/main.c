@@ -9,8 +9,8 @@ static const struct {
 	const char *name;
 	int (*run)(const struct arguments *arguments);
 } runs[] = {
-    {"keygen", keygen_run}, {"sign", sign_run},		{"bundle", bundle_run},	  {"push", push_run},
-    {"pull", pull_run},	    {"fleet", fleet_nodes_run}, {"rollout", rollout_run},
+    {"keygen", keygen_run}, {"enroll", enroll_run}, {"sign", sign_run},		{"bundle", bundle_run},
+    {"push", push_run},	    {"pull", pull_run},	    {"fleet", fleet_nodes_run}, {"rollout", rollout_run},
 };
 
 static const struct subcommand *find(const char *name)

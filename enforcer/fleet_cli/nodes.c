@@ -3,9 +3,12 @@
 #include "enforcer/fleet_cli/fleet_cli.h"
 #include "enforcer/fleet_cli/view.h"
 
+#include "enforcer/fleet/statement.h"
 #include "enforcer/sources/fleet.h"
 
 #include "compiler/report/verdict_report.h"
+
+#include <ringfence/arena.h>
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -153,9 +156,42 @@ static int wait_for(struct store *store, const struct arguments *arguments)
 	}
 }
 
-/* Its mark says that it is gone, which the other nodes take for that. */
-static int forget_node(struct store *store, const char *name)
+/* Whether what the node said last tells that it signs. */
+static bool node_signs(struct store *store, struct arena *arena, const char *name)
 {
+	char *text;
+	size_t length;
+	int64_t at;
+	if (!store_get(store, arena_printf(arena, FLEET_NODES "%s/status", name), &text, &length, &at) || text == NULL)
+		return false;
+	json_t *status = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
+	bool signs = json_is_string(json_object_get(status, "key"));
+	json_decref(status);
+	free(text);
+	return signs;
+}
+
+/* The mark that says that the node is gone, the caller's to free; NULL after saying why there is none. */
+static uint8_t *mark_gone(struct store *store, struct arena *arena, const struct arguments *arguments, size_t *length)
+{
+	const struct statement statement = {.gone = true, .sequence = sequence_after(0)};
+	struct private_key *key = NULL;
+	const char *wrong = NULL;
+	if (arguments->key != NULL)
+		wrong = private_key_read(&key, arena, arguments->key);
+	else if (node_signs(store, arena, arguments->forget))
+		wrong = "the nodes sign what they say: name the private key that enrolled it, --key KEYFILE";
+	uint8_t *mark = wrong == NULL ? statement_write(&statement, arguments->forget, key, length) : NULL;
+	private_key_destroy(key);
+	if (wrong != NULL)
+		problem("%s", wrong);
+	return mark;
+}
+
+/* Its mark says that it is gone, which the other nodes take for that. */
+static int forget_node(struct store *store, const struct arguments *arguments)
+{
+	const char *name = arguments->forget;
 	struct arena *arena = arena_create();
 	const char *below = arena_printf(arena, FLEET_WORKLOADS "%s", name);
 	const char *alive = arena_printf(arena, FLEET_NODES "%s/alive", name);
@@ -165,16 +201,20 @@ static int forget_node(struct store *store, const char *name)
 	bool known = store_get(store, alive, &value, &length, &at);
 	bool lives = value != NULL;
 	free(value);
-	if (known && !lives) {
+	size_t mark_length = 0;
+	uint8_t *mark = known && !lives ? mark_gone(store, arena, arguments, &mark_length) : NULL;
+	if (mark != NULL) {
 		const char *things = arena_printf(arena, "%s/", store_key(store, below));
 		const char *node = store_key(store, arena_printf(arena, FLEET_NODES "%s/", name));
 		json_t *operations = json_pack(
-		    "[o, {s:o}, {s:o}]", etcd_put(store_key(store, below), FLEET_GONE, strlen(FLEET_GONE), 0),
+		    "[o, {s:o}, {s:o}]", etcd_put(store_key(store, below), mark, mark_length, 0),
 		    "request_delete_range", etcd_prefix_range(things), "request_delete_range", etcd_prefix_range(node));
 		json_t *answer = store_ask(store, "/v3/kv/txn", json_pack("{s:o}", "success", operations));
 		known = answer != NULL;
 		json_decref(answer);
 	}
+	known = known && mark != NULL;
+	free(mark);
 	arena_free(arena);
 	if (lives)
 		return problem("the node %s is alive; stop its daemon first", name);
@@ -192,7 +232,7 @@ int fleet_nodes_run(const struct arguments *arguments)
 	struct store *store = store_open(arguments);
 	if (store == NULL)
 		return EXIT_PROBLEM;
-	int status = arguments->forget != NULL ? forget_node(store, arguments->forget)
+	int status = arguments->forget != NULL ? forget_node(store, arguments)
 		     : arguments->wait != NULL ? wait_for(store, arguments)
 					       : list(store, arguments);
 	store_close(store);

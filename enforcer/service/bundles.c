@@ -121,18 +121,6 @@ static const char *see(struct bundles *bundles, struct arena *arena, const struc
 
 /* ---- what is offered ---- */
 
-static const char *read_keys(struct trust *trust, struct arena *arena, const struct bundle_source *source)
-{
-	struct public_key *keys = arena_alloc(arena, (source->key_count + 1) * sizeof *keys);
-	*trust = (struct trust){keys, source->key_count};
-	for (size_t i = 0; i < source->key_count; i++) {
-		const char *wrong = public_key_read(&keys[i], arena, source->keys[i]);
-		if (wrong != NULL)
-			return arena_printf(arena, "the keys that are trusted cannot be read: %s", wrong);
-	}
-	return NULL;
-}
-
 static bool is_seen(const struct bundles *bundles, const struct bundle *bundle)
 {
 	return bundle->revision == bundles->seen.revision &&
@@ -180,7 +168,9 @@ static const char *open_offered(struct bundles *bundles, struct bundle *bundle, 
 	*hold = NULL;
 	if (bundles->problem != NULL)
 		return arena_printf(arena, "it cannot be known whether it is an older one: %s", bundles->problem);
-	const char *wrong = read_keys(&trust, arena, &bundles->config->bundle);
+	const char *wrong = trust_load(&trust, arena, &bundles->config->bundle.keys);
+	if (wrong != NULL)
+		wrong = arena_printf(arena, "the keys that are trusted cannot be read: %s", wrong);
 	if (wrong == NULL)
 		wrong = bundle_open(bundle, arena, offered->bytes, offered->length, &trust);
 	if (wrong == NULL)
@@ -253,7 +243,7 @@ int bundles_read(struct bundles *bundles, struct state *state, struct changes *c
 	uint8_t *bytes;
 	size_t length;
 	int result;
-	const char *wrong = bundle_read(path, arena, &bytes, &length);
+	const char *wrong = document_load(path, BUNDLE_BYTES_MOST, arena, &bytes, &length);
 	if (wrong != NULL)
 		result = refuse(state, arena, path, wrong);
 	else

@@ -173,7 +173,7 @@ bool config_read(struct config *config, struct arena *arena, const char *path)
 		gethostname(name, sizeof name - 1);
 		config->node = arena_copy(arena, name, strlen(name));
 	}
-	if (config->fleet.endpoint_count > 0 && strpbrk(config->node, "/:") != NULL)
+	if (config->fleet.store.endpoint_count > 0 && strpbrk(config->node, "/:") != NULL)
 		diagnostics_error(&diagnostics, root != NULL ? root->span : (struct span){0},
 				  "in a fleet a node's name has no slash and no colon, and this is `%s`", config->node);
 	diagnostics_sort(&diagnostics);

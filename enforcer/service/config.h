@@ -3,6 +3,7 @@
 #define ENFORCER_SERVICE_CONFIG_H
 
 #include "enforcer/etcd/etcd.h"
+#include "enforcer/fleet/keys.h"
 #include "enforcer/service/access.h"
 #include "enforcer/service/listener.h"
 #include "enforcer/sources/docker.h"
@@ -31,8 +32,15 @@ struct outreach {
 struct bundle_source {
 	const char *path;	    /* of the file; NULL: it is none */
 	struct etcd_settings store; /* where they are; without endpoints: it is none */
-	const char **keys;	    /* that are trusted: each a public key, or the absolute path of one */
-	size_t key_count;
+	struct key_words keys;	    /* that are trusted */
+};
+
+/* Where the nodes of a fleet tell each other of their workloads. */
+struct fleet_settings {
+	struct etcd_settings store; /* without endpoints: nowhere */
+	struct key_words keys;	    /* whose word on a node's key counts; none: nodes are believed without one */
+	const char *signing_key;    /* the file of this node's private key, and */
+	const char *enrolment;	    /* the file that says that it is; both, or neither, as there are `keys` */
 };
 
 struct config {
@@ -45,8 +53,8 @@ struct config {
 	const char **workload_directories;
 	size_t workload_directory_count;
 	struct outreach outreach;
-	struct etcd_settings fleet; /* where nodes tell each other of workloads; without endpoints: nowhere */
-	struct units units;	    /* without a root: no unit is a workload */
+	struct fleet_settings fleet;
+	struct units units; /* without a root: no unit is a workload */
 	struct docker_settings docker;
 	struct kubernetes_server kubernetes; /* without a URL: no pod is a workload */
 	bool repair;			     /* drift: repair (default), or only report */

@@ -2,12 +2,9 @@
 #include "enforcer/service/config_policy.h"
 
 #include "enforcer/etcd/settings.h"
-#include "enforcer/fleet/keys.h"
-#include "enforcer/service/config_sources.h"
+#include "enforcer/service/outreach.h"
 
 #include "compiler/frontend/configuration.h"
-
-#include <ringfence/arena.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -37,30 +34,11 @@ static void store_read(struct frontend *frontend, const struct yaml_node *node, 
 		outreach_add_store(frontend->arena, &config->bundle.store, &config->outreach);
 }
 
-/* A key of a file is read when it is needed, so that it may be another by then. */
-static void key_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+static void bundle_keys_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
-	struct bundle_source *bundle = &((struct config *)object)->bundle;
-	const char *text = scalar_read(frontend, node, "a key"), *path = NULL, *wrong = NULL;
-	struct public_key key;
-	if (text == NULL)
-		return;
-	if (text[0] == '/')
-		path_read(frontend, node, &path);
-	else
-		wrong = public_key_parse(&key, text);
-	if (wrong != NULL) {
-		diagnostics_error(frontend->diagnostics, node->span, "%s", wrong);
-		diagnostics_help(frontend->diagnostics,
-				 "`ringfence keygen` makes a pair; the absolute path of the public one does as well");
-	} else {
-		*arena_push(frontend->arena, bundle->keys, bundle->key_count) = text;
-	}
-}
-
-static void trusted_keys_read(struct frontend *frontend, const struct yaml_node *node, void *object)
-{
-	one_or_more_read(frontend, node, "`keys`", key_read, object);
+	struct config *config = object;
+	trusted_keys_read(frontend, node, &config->bundle.keys);
+	outreach_add_keys(frontend->arena, &config->bundle.keys, &config->outreach);
 }
 
 static void confirm_read(struct frontend *frontend, const struct yaml_node *node, void *object)
@@ -78,7 +56,7 @@ static void confirm_read(struct frontend *frontend, const struct yaml_node *node
 
 static const struct key policy_keys[] = {
     UNTYPED_KEY("directory", false, directory_read), UNTYPED_KEY("bundle", false, bundle_path_read),
-    UNTYPED_KEY("etcd", false, store_read),	     UNTYPED_KEY("keys", false, trusted_keys_read),
+    UNTYPED_KEY("etcd", false, store_read),	     UNTYPED_KEY("keys", false, bundle_keys_read),
     UNTYPED_KEY("confirm", false, confirm_read),
 };
 
@@ -90,7 +68,7 @@ void policy_read(struct frontend *frontend, const struct yaml_node *node, void *
 	if (frontend->diagnostics->errors > errors)
 		return;
 	bool directory = config->policy_directory != NULL, bundle = config->bundle.path != NULL,
-	     store = config->bundle.store.endpoint_count > 0, keys = config->bundle.key_count > 0;
+	     store = config->bundle.store.endpoint_count > 0, keys = config->bundle.keys.count > 0;
 	if (directory + bundle + store != 1)
 		diagnostics_error(frontend->diagnostics, node->span,
 				  "`policy` has a `directory`, a `bundle` or `etcd`, and one of them");

@@ -3,6 +3,7 @@
 #include "enforcer/service/config_sources.h"
 
 #include "enforcer/etcd/settings.h"
+#include "enforcer/service/outreach.h"
 
 #include "compiler/frontend/configuration.h"
 
@@ -97,32 +98,47 @@ static void units_source_read(struct frontend *frontend, const struct yaml_node 
 
 /* ---- the fleet ---- */
 
-void outreach_add_store(struct arena *arena, const struct etcd_settings *settings, struct outreach *outreach)
+static void fleet_keys_read(struct frontend *frontend, const struct yaml_node *node, void *object)
 {
-	const char *const files[] = {settings->ca, settings->certificate, settings->key, settings->password_file};
-	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
-		if (files[i] != NULL)
-			*arena_push(arena, outreach->paths, outreach->path_count) = files[i];
-	for (size_t i = 0; i < settings->endpoint_count; i++)
-		*arena_push(arena, outreach->ports, outreach->port_count) =
-		    (uint16_t)strtoul(strrchr(settings->endpoints[i], ':') + 1, NULL, 10);
+	trusted_keys_read(frontend, node, &((struct fleet_settings *)object)->keys);
 }
 
-static const struct key fleet_keys[] = {UNTYPED_KEY("source", true, source_read), ETCD_KEYS};
+static void signing_key_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	path_read(frontend, node, &((struct fleet_settings *)object)->signing_key);
+}
+
+static void enrolment_read(struct frontend *frontend, const struct yaml_node *node, void *object)
+{
+	path_read(frontend, node, &((struct fleet_settings *)object)->enrolment);
+}
+
+static const struct key fleet_keys[] = {
+    UNTYPED_KEY("source", true, source_read),	     ETCD_KEYS,
+    UNTYPED_KEY("keys", false, fleet_keys_read),     UNTYPED_KEY("signing_key", false, signing_key_read),
+    UNTYPED_KEY("enrolment", false, enrolment_read),
+};
 
 static void fleet_read(struct frontend *frontend, const struct yaml_node *node, struct config *config)
 {
-	struct etcd_settings settings = {0};
+	struct fleet_settings settings = {0};
 	size_t errors = frontend->diagnostics->errors;
 	KEYS_READ(frontend, node, fleet_keys, "the source `etcd`", &settings);
-	etcd_settings_check(frontend, node, &settings);
-	if (config->fleet.endpoint_count > 0)
+	etcd_settings_check(frontend, node, &settings.store);
+	if (config->fleet.store.endpoint_count > 0)
 		diagnostics_error(frontend->diagnostics, node->span,
 				  "the source `etcd` stands twice: put all `endpoints` into one");
+	bool keys = settings.keys.count > 0;
+	if ((settings.signing_key != NULL) != keys || (settings.enrolment != NULL) != keys)
+		diagnostics_error(
+		    frontend->diagnostics, node->span,
+		    "`keys`, `signing_key` and `enrolment` go together: whose word counts, this node's own "
+		    "key, and the word that it is (`ringfence enroll` signs one)");
 	if (frontend->diagnostics->errors > errors)
 		return;
 	config->fleet = settings;
-	outreach_add_store(frontend->arena, &settings, &config->outreach);
+	outreach_add_store(frontend->arena, &settings.store, &config->outreach);
+	outreach_add_keys(frontend->arena, &settings.keys, &config->outreach);
 }
 
 /* ---- containers ---- */

@@ -9,7 +9,4 @@
 /* Reads `workloads` into the configuration, `object`. */
 void sources_read(struct frontend *frontend, const struct yaml_node *node, void *object);
 
-/* Adds what a store needs to what the daemon can reach, in `arena`. */
-void outreach_add_store(struct arena *arena, const struct etcd_settings *settings, struct outreach *outreach);
-
 #endif

@@ -147,9 +147,6 @@ static void collect(struct paths *paths, const struct config *config)
 		add(paths, always[i], false);
 	if (config->bundle.path != NULL || config->policy_directory != NULL)
 		add_anchor(paths, config->bundle.path != NULL ? config->bundle.path : config->policy_directory);
-	for (size_t i = 0; i < config->bundle.key_count; i++)
-		if (config->bundle.keys[i][0] == '/')
-			add_anchor(paths, config->bundle.keys[i]);
 	for (size_t i = 0; i < config->workload_directory_count; i++)
 		add_anchor(paths, config->workload_directories[i]);
 	if (config->units.root != NULL)

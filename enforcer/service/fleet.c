@@ -2,6 +2,7 @@
  * rollout can be judged by. */
 #include "enforcer/service/fleet.h"
 
+#include "enforcer/fleet/enrolment.h"
 #include "enforcer/fleet/publisher.h"
 #include "enforcer/fleet/record.h"
 #include "enforcer/service/bundles.h"
@@ -9,6 +10,7 @@
 
 #include "compiler/report/verdict_report.h"
 
+#include <ringfence/arena.h>
 #include <ringfence/diagnostic.h>
 
 #include <errno.h>
@@ -34,6 +36,9 @@ struct fleet {
 	sd_event *events;
 	struct http_client *client;
 	struct etcd *etcd;
+	struct private_key *key; /* of the node; NULL: what it says is not signed */
+	uint8_t *enrolment;
+	size_t enrolment_length;
 	struct publisher *publisher; /* NULL: not yet */
 	char *problem;
 	int64_t since;
@@ -105,13 +110,14 @@ static char *status(void *context)
 	char since[32], why[512];
 	bool stale = daemon_is_stale(daemon, why, sizeof why);
 	json_t *bundle = daemon->bundles != NULL ? bundles_status(daemon->bundles, daemon->revision) : json_object();
-	json_t *object = json_pack(
-	    "{s:i, s:s, s:s, s:o, s:b, s:s, s:O?, s:O?, s:s, s:i, s:o, s:o, s:I}", "version", 1, "node",
-	    daemon->config.node, "ringfenced", RINGFENCE_VERSION, "labels", labels_json(&daemon->config.labels),
-	    "ready", daemon->ready, "revision", daemon->revision, "bundle", json_object_get(bundle, "revision"),
-	    "waits", json_object_get(bundle, "waits"), "since", time_print(daemon->since, since), "generation",
-	    (int)daemon->generation, "stale", stale ? text_json(why) : json_null(), "drift",
-	    findings_kinds(fleet->findings), "denied_a_minute", (json_int_t)denied_a_minute(fleet));
+	json_t *object =
+	    json_pack("{s:i, s:s, s:s, s:o, s:b, s:s, s:O?, s:O?, s:s, s:i, s:o, s:o, s:I, s:s?}", "version", 1, "node",
+		      daemon->config.node, "ringfenced", RINGFENCE_VERSION, "labels",
+		      labels_json(&daemon->config.labels), "ready", daemon->ready, "revision", daemon->revision,
+		      "bundle", json_object_get(bundle, "revision"), "waits", json_object_get(bundle, "waits"), "since",
+		      time_print(daemon->since, since), "generation", (int)daemon->generation, "stale",
+		      stale ? text_json(why) : json_null(), "drift", findings_kinds(fleet->findings), "denied_a_minute",
+		      (json_int_t)denied_a_minute(fleet), "key", fleet->key != NULL ? fleet->key->public_key.id : NULL);
 	json_decref(bundle);
 	add_isolated(object, daemon);
 	char *text = json_dumps(object, JSON_COMPACT);
@@ -137,22 +143,64 @@ static void on_problem(void *context, const char *text)
 	fleet->problem = text != NULL ? strdup(text) : NULL;
 }
 
+/* Returns NULL, or why others would not believe what this node signs, in `arena`. */
+static const char *read_identity(struct fleet *fleet, const struct fleet_settings *settings, struct arena *arena)
+{
+	struct trust trust;
+	struct enrolment enrolment;
+	const char *node = fleet->daemon->config.node,
+		   *wrong = private_key_read(&fleet->key, arena, settings->signing_key);
+	if (wrong == NULL)
+		wrong = trust_load(&trust, arena, &settings->keys);
+	if (wrong != NULL)
+		return wrong;
+	wrong = document_load(settings->enrolment, ENROLMENT_MOST, arena, &fleet->enrolment, &fleet->enrolment_length);
+	if (wrong == NULL)
+		wrong = enrolment_open(&enrolment, arena, fleet->enrolment, fleet->enrolment_length, &trust);
+	if (wrong == NULL && strcmp(enrolment.node, node) != 0)
+		wrong =
+		    arena_printf(arena, "it is the enrolment of the node %s, and this one is %s", enrolment.node, node);
+	if (wrong == NULL && strcmp(enrolment.key.id, fleet->key->public_key.id) != 0)
+		wrong = arena_printf(arena, "it enrols the key %s, and %s is %s", enrolment.key.id,
+				     settings->signing_key, fleet->key->public_key.id);
+	return wrong != NULL ? arena_printf(arena, "%s: %s", settings->enrolment, wrong) : NULL;
+}
+
+/* The same, told on stderr. */
+static int take_identity(struct fleet *fleet)
+{
+	const struct fleet_settings *settings = &fleet->daemon->config.fleet;
+	if (settings->keys.count == 0)
+		return 0;
+	struct arena *arena = arena_create();
+	const char *wrong = read_identity(fleet, settings, arena);
+	if (wrong != NULL) {
+		fputs("ringfenced: fleet: ", stderr);
+		escape_print(stderr, wrong, strlen(wrong));
+		fputc('\n', stderr);
+	}
+	arena_free(arena);
+	return wrong != NULL ? -EKEYREJECTED : 0;
+}
+
 int fleet_create(struct fleet **fleet, sd_event *events, struct daemon *daemon, const struct findings *findings,
 		 struct usage_following *usage)
 {
 	*fleet = NULL;
-	if (daemon->config.fleet.endpoint_count == 0)
+	if (daemon->config.fleet.store.endpoint_count == 0)
 		return 0;
 	struct fleet *made = calloc(1, sizeof *made);
 	if (made == NULL)
 		return -ENOMEM;
 	*made = (struct fleet){.daemon = daemon, .findings = findings, .usage = usage, .events = events};
-	int error = http_client_create(&made->client, events);
+	int error = take_identity(made);
+	if (error == 0)
+		error = http_client_create(&made->client, events);
 	if (error != 0) {
 		fleet_destroy(made);
 		return error;
 	}
-	made->etcd = etcd_create(made->client, &daemon->config.fleet);
+	made->etcd = etcd_create(made->client, &daemon->config.fleet.store);
 	*fleet = made;
 	return 0;
 }
@@ -164,6 +212,8 @@ void fleet_destroy(struct fleet *fleet)
 	publisher_destroy(fleet->publisher);
 	etcd_destroy(fleet->etcd);
 	http_client_destroy(fleet->client);
+	private_key_destroy(fleet->key);
+	free(fleet->enrolment);
 	free(fleet->problem);
 	free(fleet);
 }
@@ -179,6 +229,9 @@ void fleet_follow(struct fleet *fleet)
 	const struct publisher_setup setup = {.events = fleet->events,
 					      .etcd = fleet->etcd,
 					      .node = fleet->daemon->config.node,
+					      .key = fleet->key,
+					      .enrolment = (const char *)fleet->enrolment,
+					      .enrolment_length = fleet->enrolment_length,
 					      .collect = collect,
 					      .status = status,
 					      .problem = on_problem,

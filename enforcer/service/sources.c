@@ -97,7 +97,7 @@ struct fleet_view {
 
 static bool wants_fleet(const struct config *config)
 {
-	return config->fleet.endpoint_count > 0;
+	return config->fleet.store.endpoint_count > 0;
 }
 
 static void stop_fleet(void *context)
@@ -114,8 +114,14 @@ static int start_fleet(void **source, const struct config *config, const struct 
 	if (view == NULL)
 		return -ENOMEM;
 	*source = view;
-	view->etcd = etcd_create(setup->client, &config->fleet);
-	return fleet_source_create(&view->source, setup, view->etcd);
+	view->etcd = etcd_create(setup->client, &config->fleet.store);
+	return fleet_source_create(&view->source, setup, view->etcd, &config->fleet.keys);
+}
+
+static void reread_fleet(void *context)
+{
+	struct fleet_view *view = context;
+	fleet_source_reread(view->source);
 }
 
 /* ---- the policy, where it comes from a store: no source of workloads, and alike in all else ---- */
@@ -151,7 +157,7 @@ static const struct kind kinds[] = {
     {"docker", wants_docker, start_docker, stop_docker, NULL},
     {"kubernetes", wants_kubernetes, start_kubernetes, stop_kubernetes, NULL},
     {"policy", wants_bundles, start_bundles, stop_bundles, reread_bundles},
-    {"etcd", wants_fleet, start_fleet, stop_fleet, NULL},
+    {"etcd", wants_fleet, start_fleet, stop_fleet, reread_fleet},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

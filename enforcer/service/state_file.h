@@ -14,7 +14,15 @@
 #include <sys/types.h>
 
 /* Each has its name and its version in state_file.c. */
-enum state_kind { STATE_RULESET, STATE_POLICY, STATE_INCIDENTS, STATE_USAGE, STATE_EVIDENCE, STATE_BUNDLE, STATE_KINDS };
+enum state_kind {
+	STATE_RULESET,
+	STATE_POLICY,
+	STATE_INCIDENTS,
+	STATE_USAGE,
+	STATE_EVIDENCE,
+	STATE_BUNDLE,
+	STATE_KINDS
+};
 
 enum { STATE_NAME_MOST = 63, STATE_HEADER_SIZE = 56 };
 

@@ -82,14 +82,21 @@ record() { # KEY NODE NAMESPACE NAME ADDRESS
 	store put "/ringfence/workloads/$1" "{\"ringfence\":\"v1\",\"workloads\":[{\"name\":\"$4\",\"namespace\":\"$3\",\"node\":\"$2\",\"labels\":{\"app\":\"web\"},\"addresses\":[\"$5\"]}]}" >/dev/null
 }
 refuses() { status_has "$1"; }
+record node-b/shop/web8 node-b shop web8 10.0.2.8
+check "what its node does not say that it has is not taken" await 10 refuses 'nodenode-b:whatitsaysisnottaken,[^"]*:itsworkloadsinthestorearenot'
+denied web8 api1 8080 tcp "its node does not say that it has it"
 record node-b/shop/web8 node-c shop web8 10.0.2.8
+store_mark node-b
 check "a record of another node than its key's is refused" await 5 refuses 'node-b:shop:web8isnottaken'
 record node-b/shop/web8 node-b shop web9 10.0.2.8
+store_mark node-b
 check "a record of another workload than its key's is refused" await 5 refuses 'node-b:shop:web8isnottaken'
 store put /ringfence/workloads/node-b/shop/web7 'ringfence: v1
 allow: [{from: world, to: web, ports: [any]}]' >/dev/null
+store_mark node-b
 check "a policy is no record" await 5 refuses 'node-b:shop:web7isnottaken'
 store put /ringfence/workloads/node-b/shop/web9 'nonsense: [' >/dev/null
+store_mark node-b
 check "what makes no sense is refused" await 5 refuses 'node-b:shop:web9isnottaken'
 allowed web9 api1 8080 tcp "and its last record holds"
 denied web8 api1 8080 tcp "nobody's after refused records"

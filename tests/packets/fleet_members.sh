@@ -32,12 +32,14 @@ SOURCES=$(store_source 127.0.0.1)
 daemon_start
 record() { # NAME NUMBER LABEL
 	as_root put "/ringfence/workloads/node-b/shop/$1" "{\"ringfence\":\"v1\",\"workloads\":[{\"name\":\"$1\",\"namespace\":\"shop\",\"node\":\"node-b\",\"labels\":{\"app\":\"$3\"},\"addresses\":[\"10.0.1.$2\",\"fd00:1::$2\"]}]}" >/dev/null
+	STORE_AS=(--user root:secret)
+	store_mark node-b
+	STORE_AS=()
 }
 own() { as_root get --keys-only /ringfence/workloads/node-a/shop/web1 | grep -q web1; }
 check "the node publishes its own, as its user may" await 10 own
 denied web9 api1 8080 tcp "nobody has told of it"
 change record web9 19 web
-as_root put /ringfence/workloads/node-b 1 >/dev/null
 allowed web9 api1 8080 tcp "its record was read with the password"
 
 # ---- members go ----

@@ -44,7 +44,7 @@ static int begin(void **state)
 	public_key_print(&f->key->public_key, f->key_text);
 	f->keys[0] = f->key_text;
 	f->labels[0] = (struct label){"zone", "a"};
-	f->config.bundle = (struct bundle_source){.path = "/store/policy.bundle", .keys = f->keys, .key_count = 1};
+	f->config.bundle = (struct bundle_source){.path = "/store/policy.bundle", .keys = {f->keys, 1}};
 	f->config.labels = (struct labels){f->labels, 1};
 	f->state = state_create("node-a");
 	f->bundles = bundles_create(&f->config, &f->directory, NULL);
@@ -290,11 +290,10 @@ static void a_key_that_cannot_be_read_trusts_nobody(void **state)
 {
 	struct fixture *f = *state;
 	const char *keys[] = {f->key_text, "/nonexistent/key.pub"};
-	f->config.bundle.keys = keys;
-	f->config.bundle.key_count = 2;
+	f->config.bundle.keys = (struct key_words){keys, 2};
 	sign(f, f->key, 5, "first", false);
 	refused(f, "/nonexistent/key.pub: No such file");
-	f->config.bundle.key_count = 1;
+	f->config.bundle.keys.count = 1;
 	assert_int_equal(offer(f, NULL, 0), 1);
 }
 
