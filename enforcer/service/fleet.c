@@ -194,8 +194,8 @@ int fleet_create(struct fleet **fleet, sd_event *events, struct daemon *daemon, 
 		return -ENOMEM;
 	*made = (struct fleet){.daemon = daemon, .findings = findings, .usage = usage, .events = events};
 	int error = take_identity(made);
-	if (error == 0)
-		error = http_client_create(&made->client, events);
+	if (error == 0 && (error = http_client_create(&made->client, events)) < 0)
+		fprintf(stderr, "ringfenced: fleet: cannot make a client: %s\n", strerror(-error));
 	if (error != 0) {
 		fleet_destroy(made);
 		return error;

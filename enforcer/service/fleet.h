@@ -11,7 +11,7 @@
 struct fleet;
 
 /* Without the source in the configuration nothing is published. Call it before the process is confined; the caller
- * destroys it. Returns 0 or a negative errno. */
+ * destroys it. Returns 0 or a negative errno, after saying why on stderr. */
 int fleet_create(struct fleet **fleet, sd_event *events, struct daemon *daemon, const struct findings *findings,
 		 struct usage_following *usage);
 void fleet_destroy(struct fleet *fleet); /* NULL is allowed */

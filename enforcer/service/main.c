@@ -552,7 +552,7 @@ static int start(struct loop *loop)
 		return fail("cannot make the event loop", error);
 	daemon->sources = loop->sources;
 	if ((error = fleet_create(&loop->fleet, loop->events, daemon, loop->findings, loop->usage)) < 0)
-		return fail("cannot make the event loop", error);
+		return error;
 	loop->commands.fleet = loop->fleet;
 	observing_tell_records(loop->observing, hear_record, loop);
 	observing_hear(loop->observing, findings_hear_denial, loop->findings);

@@ -148,6 +148,9 @@ static void keys_name_a_node_or_one_of_its_workloads(void **state)
 	assert_true(record_key_parse(&key, "node-b/shop/web"));
 	assert_string_equal(key.name_space, "shop");
 	assert_string_equal(key.name, "web");
+	assert_true(record_key_parse(&key, "node-b/enrolment"));
+	assert_string_equal(key.name_space, "enrolment");
+	assert_string_equal(key.name, "");
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
 		if (record_key_parse(&key, wrong[i]))
 			fail_msg("%s was taken", wrong[i]);
