@@ -252,7 +252,7 @@ static void go_on(struct mirror *mirror, bool same)
 		watch(mirror);
 	} else {
 		mirror->list_revision = 0;
-		mirror->calls.list(mirror->calls.context, same);
+		mirror->calls.list(mirror->calls.context, same, mirror->identity);
 		ask_page(mirror);
 	}
 }

@@ -8,8 +8,8 @@
 
 struct mirror_calls {
 	/* A list begins: the keys that are put before `settled` are all there are. `same`: of the store that was
-	 * followed so far; else of another one (false for the first list, too). */
-	void (*list)(void *context, bool same);
+	 * followed so far; else of another one (false for the first list, too). `store`: its name, borrowed. */
+	void (*list)(void *context, bool same, const char *store);
 	/* `key` without the prefix that is mirrored; `revision` in which it was put. All is borrowed. */
 	void (*put)(void *context, const char *key, const char *value, size_t length, int64_t revision);
 	/* By somebody, or since its lease ran out; what one transaction did comes without `settled` in between. */

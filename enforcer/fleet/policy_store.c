@@ -190,10 +190,11 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *context)
 
 /* ---- what the mirror tells ---- */
 
-static void on_list(void *context, bool same)
+static void on_list(void *context, bool same, const char *store)
 {
 	(void)context;
 	(void)same;
+	(void)store;
 }
 
 static void on_put(void *context, const char *key, const char *value, size_t length, int64_t revision)

@@ -548,7 +548,7 @@ static int start(struct loop *loop)
 	loop->commands.findings = loop->findings;
 	loop->commands.usage = loop->usage;
 	loop->commands.watching = loop->watching;
-	if ((error = sources_create(&loop->sources, loop->events, daemon, after_source, loop)) < 0)
+	if ((error = sources_create(&loop->sources, loop->events, daemon, &loop->directory, after_source, loop)) < 0)
 		return fail("cannot make the event loop", error);
 	daemon->sources = loop->sources;
 	if ((error = fleet_create(&loop->fleet, loop->events, daemon, loop->findings, loop->usage)) < 0)

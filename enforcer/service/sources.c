@@ -3,8 +3,8 @@
 #include "enforcer/service/sources.h"
 
 #include "enforcer/service/bundle_store.h"
+#include "enforcer/service/fleet_workloads.h"
 #include "enforcer/sources/docker.h"
-#include "enforcer/sources/fleet.h"
 #include "enforcer/sources/kubernetes.h"
 #include "enforcer/sources/source.h"
 
@@ -34,6 +34,7 @@ struct running {
 
 struct sources {
 	struct daemon *daemon;
+	const struct state_directory *directory;
 	sd_event *events;
 	struct http_client *client;
 	struct running *items;
@@ -90,38 +91,26 @@ static void stop_kubernetes(void *source)
 
 /* ---- the fleet ---- */
 
-struct fleet_view {
-	struct etcd *etcd;
-	struct fleet_source *source;
-};
-
 static bool wants_fleet(const struct config *config)
 {
 	return config->fleet.store.endpoint_count > 0;
 }
 
-static void stop_fleet(void *context)
-{
-	struct fleet_view *view = context;
-	fleet_source_destroy(view->source);
-	etcd_destroy(view->etcd);
-	free(view);
-}
-
 static int start_fleet(void **source, const struct config *config, const struct source_setup *setup)
 {
-	struct fleet_view *view = calloc(1, sizeof *view);
-	if (view == NULL)
-		return -ENOMEM;
-	*source = view;
-	view->etcd = etcd_create(setup->client, &config->fleet.store);
-	return fleet_source_create(&view->source, setup, view->etcd, &config->fleet.keys);
+	struct running *running = setup->context;
+	return fleet_workloads_create((struct fleet_workloads **)source, setup, &config->fleet,
+				      running->sources->directory);
 }
 
-static void reread_fleet(void *context)
+static void stop_fleet(void *source)
 {
-	struct fleet_view *view = context;
-	fleet_source_reread(view->source);
+	fleet_workloads_destroy(source);
+}
+
+static void reread_fleet(void *source)
+{
+	fleet_workloads_reread(source);
 }
 
 /* ---- the policy, where it comes from a store: no source of workloads, and alike in all else ---- */
@@ -258,13 +247,14 @@ static void on_refused(void *context, const char *const *texts, size_t count)
 
 /* ---- their life ---- */
 
-int sources_create(struct sources **sources, sd_event *events, struct daemon *daemon, void (*changed)(void *context),
-		   void *context)
+int sources_create(struct sources **sources, sd_event *events, struct daemon *daemon,
+		   const struct state_directory *directory, void (*changed)(void *context), void *context)
 {
 	struct sources *made = calloc(1, sizeof *made);
 	if (made == NULL)
 		return -ENOMEM;
-	*made = (struct sources){.daemon = daemon, .events = events, .changed = changed, .context = context};
+	*made = (struct sources){
+	    .daemon = daemon, .directory = directory, .events = events, .changed = changed, .context = context};
 	made->items = calloc(sizeof kinds / sizeof *kinds, sizeof *made->items);
 	if (made->items == NULL)
 		abort();

@@ -3,16 +3,18 @@
 #define ENFORCER_SERVICE_SOURCES_H
 
 #include "enforcer/service/daemon.h"
+#include "enforcer/service/state_file.h"
 
 #include <systemd/sd-event.h>
 
 struct sources;
 
-/* Makes ready for the sources of the daemon's configuration; `changed` is called after what they told was enforced.
+/* Makes ready for the sources of the daemon's configuration. What must outlive the daemon is kept in `directory`, which
+ * is borrowed and open by then, or has the fd -1. `changed` is called after what they told was enforced.
  * Call it before the process is confined, and before its first thread. The caller destroys it. Returns 0 or a negative
  * errno. */
-int sources_create(struct sources **sources, sd_event *events, struct daemon *daemon, void (*changed)(void *context),
-		   void *context);
+int sources_create(struct sources **sources, sd_event *events, struct daemon *daemon,
+		   const struct state_directory *directory, void (*changed)(void *context), void *context);
 void sources_destroy(struct sources *sources);
 
 /* Starts them. Returns 0 or a negative errno, which was told. */

@@ -28,6 +28,7 @@ static const struct {
     [STATE_USAGE] = {"usage", 1},
     [STATE_EVIDENCE] = {"evidence of audit", 1},
     [STATE_BUNDLE] = {"newest bundle", 1},
+    [STATE_FLEET] = {"fleet", 1},
 };
 
 enum {

@@ -21,6 +21,7 @@ enum state_kind {
 	STATE_USAGE,
 	STATE_EVIDENCE,
 	STATE_BUNDLE,
+	STATE_FLEET,
 	STATE_KINDS
 };
 

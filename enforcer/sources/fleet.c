@@ -4,7 +4,7 @@
 #include "enforcer/sources/fleet.h"
 
 #include "enforcer/etcd/mirror.h"
-#include "enforcer/sources/fleet_remote.h"
+#include "enforcer/sources/fleet_kept.h"
 
 #include <ringfence/arena.h>
 
@@ -27,6 +27,8 @@ struct fleet_source {
 	struct remotes all;
 	struct remote *last; /* of a list: of whom it told last */
 	bool listing, heard;
+	bool unsaved; /* what holds is another since it was saved */
+	char *store;  /* the name of the store that it is from; NULL: none yet */
 	sd_event_source *tick;
 	struct arena *keys_arena;
 	const char *keys_problem; /* in that; NULL: none */
@@ -87,6 +89,7 @@ static void forget_thing(struct fleet_source *source, struct thing *thing)
 
 static void forget_things(struct fleet_source *source, struct remote *remote)
 {
+	source->unsaved = true;
 	while (remote->things != NULL)
 		forget_thing(source, remote->things);
 }
@@ -140,6 +143,8 @@ static void take_remote(struct fleet_source *source, struct remote *remote)
 	arena_free(arena);
 	if (silent || problem != NULL)
 		return;
+	source->unsaved = source->unsaved || remote->sequence != statement.sequence;
+	bytes_set(&remote->said, remote->mark.items, remote->mark.length);
 	remote->sequence = statement.sequence;
 	memcpy(remote->digest, statement.digest, sizeof remote->digest);
 	remote->doubted = false;
@@ -163,8 +168,10 @@ static void take_over(struct fleet_source *source)
 		for (size_t i = 0; i < source->name_count && remote_is_lost(remote); i++) {
 			snprintf(text, sizeof text, "%s%s", remote->name, strchr(source->names[i], ':'));
 			struct thing *thing = thing_find(&source->all, text);
-			if (thing != NULL && strcmp(text, source->names[i]) != 0)
-				forget_thing(source, thing);
+			if (thing == NULL || strcmp(text, source->names[i]) == 0)
+				continue;
+			forget_thing(source, thing);
+			source->unsaved = true;
 		}
 	}
 	source->names = NULL;
@@ -227,11 +234,14 @@ static void tell_refused(struct fleet_source *source)
 
 /* ---- what the store says ---- */
 
-static void on_list(void *context, bool same)
+static void on_list(void *context, bool same, const char *store)
 {
 	struct fleet_source *source = context;
 	struct remote *remote, *next;
-	source->listing = true;
+	same = same || (source->store != NULL && strcmp(source->store, store) == 0); /* as it was kept */
+	free(source->store);
+	source->store = checked(strdup(store));
+	source->listing = source->unsaved = true;
 	source->last = NULL;
 	HASH_ITER(hh, source->all.remotes, remote, next)
 	{
@@ -328,6 +338,52 @@ static void on_problem(void *context, const char *text)
 	source->setup.problem(source->setup.context, text);
 }
 
+/* ---- what is kept ---- */
+
+static void put_kept(void *context, const char *key, const char *value, size_t length)
+{
+	struct fleet_source *source = context;
+	if (key[0] != 0) {
+		on_put(source, key, value, length, 0);
+	} else {
+		free(source->store);
+		source->store = checked(strndup(value, length));
+	}
+}
+
+/* Where not all of it holds, some workload would be nobody's: then the store is to be heard first. */
+static bool all_hold(const struct fleet_source *source)
+{
+	bool hold = source->all.problems == 0;
+	for (const struct remote *remote = source->all.remotes; remote != NULL; remote = remote->hh.next)
+		hold = hold && remote->problem == NULL;
+	return hold;
+}
+
+bool fleet_source_load(struct fleet_source *source, const uint8_t *bytes, size_t length)
+{
+	source->all.keeps = true;
+	if (bytes == NULL)
+		return true;
+	source->listing = true;
+	bool good = fleet_kept_read(bytes, length, put_kept, source);
+	settle(source);
+	source->unsaved = false;
+	if (!good || !all_hold(source))
+		return good;
+	source->heard = true;
+	source->setup.heard(source->setup.context);
+	return true;
+}
+
+uint8_t *fleet_source_save(struct fleet_source *source, size_t *length)
+{
+	if (!source->unsaved || source->store == NULL || source->listing)
+		return NULL;
+	source->unsaved = false;
+	return fleet_kept_write(&source->all, source->store, length);
+}
+
 /* ---- its life ---- */
 
 static int on_tick(sd_event_source *timer, uint64_t usec, void *context)
@@ -418,5 +474,6 @@ void fleet_source_destroy(struct fleet_source *source)
 	arena_free(source->keys_arena);
 	arena_free(source->arena);
 	arena_free(source->names_arena);
+	free(source->store);
 	free(source);
 }

@@ -26,6 +26,13 @@ struct fleet_source;
 int fleet_source_create(struct fleet_source **source, const struct source_setup *setup, struct etcd *etcd,
 			const struct key_words *keys);
 void fleet_source_reread(struct fleet_source *source);
+
+/* Begins with what fleet_source_save gave to a daemon before, which is looked at as if the store told it now. Returns
+ * false where that makes no sense. From then on, also with nothing (NULL), what holds is kept for fleet_source_save. */
+bool fleet_source_load(struct fleet_source *source, const uint8_t *bytes, size_t length);
+
+/* What holds here, the caller's to free; NULL where that is what was given last. */
+uint8_t *fleet_source_save(struct fleet_source *source, size_t *length);
 void fleet_source_destroy(struct fleet_source *source);
 
 #endif

@@ -50,6 +50,8 @@ void remote_free(struct remotes *all, struct remote *remote)
 	HASH_DEL(all->remotes, remote);
 	bytes_clear(&remote->mark);
 	bytes_clear(&remote->enrolment);
+	bytes_clear(&remote->said);
+	bytes_clear(&remote->enrolling);
 	free(remote->problem);
 	free(remote->enrolment_problem);
 	free(remote);
@@ -80,6 +82,7 @@ void remote_read_enrolment(struct remotes *all, struct remote *remote)
 	if (why == NULL) {
 		remote->enrolled = true;
 		remote->who = read;
+		bytes_set(&remote->enrolling, remote->enrolment.items, remote->enrolment.length);
 	}
 	arena_free(arena);
 }
@@ -155,10 +158,10 @@ void thing_set_problem(struct remotes *all, struct thing *thing, const char *pro
 	thing->problem = problem != NULL ? checked(strdup(problem)) : NULL;
 }
 
-static void drop_record(struct remotes *all, struct thing *thing)
+static void drop_bytes(struct remotes *all, struct bytes *bytes)
 {
-	all->pending -= thing->record.length;
-	bytes_clear(&thing->record);
+	all->bytes -= bytes->length;
+	bytes_clear(bytes);
 }
 
 void thing_free(struct remotes *all, struct thing *thing)
@@ -170,7 +173,8 @@ void thing_free(struct remotes *all, struct thing *thing)
 	thing->remote->standing -= thing->stands;
 	HASH_DEL(all->things, thing);
 	thing_set_problem(all, thing, NULL);
-	drop_record(all, thing);
+	drop_bytes(all, &thing->record);
+	drop_bytes(all, &thing->kept);
 	free(thing);
 }
 
@@ -181,8 +185,7 @@ void thing_put(struct remotes *all, struct remote *remote, const struct record_k
 	size_t kept = length <= RECORD_MOST ? length : RECORD_MOST + 1; /* is refused, and then why does not matter */
 	snprintf(name, sizeof name, "%s:%s:%s", key->node, key->name_space, key->name);
 	struct thing *thing = thing_find(all, name);
-	if (all->pending + kept > REMOTE_PENDING_MOST ||
-	    (thing == NULL && HASH_COUNT(all->things) >= REMOTE_THINGS_MOST))
+	if (all->bytes + kept > REMOTE_BYTES_MOST || (thing == NULL && HASH_COUNT(all->things) >= REMOTE_THINGS_MOST))
 		return;
 	if (thing == NULL)
 		thing = add_thing(all, remote, name);
@@ -190,18 +193,18 @@ void thing_put(struct remotes *all, struct remote *remote, const struct record_k
 	record_digest(&thing->digest, name, value, length);
 	remote->standing += !thing->stands;
 	thing->stands = true;
-	drop_record(all, thing);
+	drop_bytes(all, &thing->record);
 	if (memcmp(&thing->digest, &thing->taken, sizeof thing->taken) == 0)
 		return; /* known from before */
 	bytes_set(&thing->record, value, kept);
-	all->pending += kept;
+	all->bytes += kept;
 }
 
 void thing_removed(struct remotes *all, struct thing *thing)
 {
 	thing->remote->standing -= thing->stands;
 	thing->stands = false;
-	drop_record(all, thing);
+	drop_bytes(all, &thing->record);
 	if (!thing->told)
 		thing_free(all, thing);
 }
@@ -209,5 +212,11 @@ void thing_removed(struct remotes *all, struct thing *thing)
 void thing_taken(struct remotes *all, struct thing *thing)
 {
 	thing->taken = thing->digest;
-	drop_record(all, thing);
+	drop_bytes(all, &thing->kept);
+	if (!all->keeps) {
+		drop_bytes(all, &thing->record);
+		return;
+	}
+	thing->kept = thing->record;
+	thing->record = (struct bytes){0};
 }

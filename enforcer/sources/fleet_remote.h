@@ -25,7 +25,8 @@ struct remote {
 	bool touched; /* something of it is another since it was looked at */
 	bool doubted; /* its mark went since the store is another one */
 	/* here */
-	uint64_t changed; /* monotonic microseconds when the mark went */
+	struct bytes said, enrolling; /* the mark and the enrolment that hold */
+	uint64_t changed;	      /* monotonic microseconds when the mark went */
 	uint64_t sequence;
 	uint8_t digest[SET_DIGEST_SIZE]; /* of the statement that holds */
 	bool enrolled;
@@ -45,17 +46,19 @@ struct thing {
 	bool told;			    /* of it was told, and it holds */
 	struct record_digest digest, taken; /* of what stands; and of what was looked at last */
 	struct bytes record;		    /* what stands, where it was not looked at yet */
+	struct bytes kept;		    /* what was looked at last, where that is kept */
 	char *problem;			    /* why what was looked at last is refused, or NULL */
 	char name[];			    /* NODE:NAMESPACE:NAME, as it is told of */
 };
 
-enum { REMOTES_MOST = 20000, REMOTE_PENDING_MOST = 256 << 20, REMOTE_THINGS_MOST = 1000000 };
+enum { REMOTES_MOST = 20000, REMOTE_BYTES_MOST = 1 << 30, REMOTE_THINGS_MOST = 1000000 };
 
 /* All of them. Zeroed: none. */
 struct remotes {
 	struct remote *remotes;
 	struct thing *things;
-	size_t pending;	 /* bytes of records that were not looked at yet */
+	size_t bytes;	 /* of records */
+	bool keeps;	 /* records that were looked at */
 	size_t problems; /* things that have one */
 	bool verified;	 /* statements count only when they are signed, by enrolled nodes */
 	struct trust trust;
@@ -73,7 +76,7 @@ void thing_put(struct remotes *all, struct remote *remote, const struct record_k
 	       size_t length);
 void thing_removed(struct remotes *all, struct thing *thing);
 
-/* That record was looked at, and is not needed any more. */
+/* That record was looked at; it is kept where records are. */
 void thing_taken(struct remotes *all, struct thing *thing);
 
 void bytes_set(struct bytes *bytes, const char *value, size_t length);

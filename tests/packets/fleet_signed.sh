@@ -97,6 +97,8 @@ refuses_to_start '`keys`, `signing_key` and `enrolment` go together' "keys witho
 
 identity node-a
 SOURCES=$(store_source localhost)
+STATE=$WORK/state
+mkdir "$STATE" && chmod 700 "$STATE" && chown "$DAEMON_USER" "$STATE"
 daemon_start
 serve 8080 api1
 for n in 7 8 9; do workload "web$n" "10.0.2.$n" "fd00:2::$n"; done
@@ -219,5 +221,40 @@ allowed web9 api1 8080 tcp "by its new key"
 store put "$(key node-b)/enrolment" <"$WORK/node-b.enrolment" >/dev/null
 check "and the old one not any more" await 10 refuses 'nodenode-b:itsenrolmentisnottaken:itisolder'
 allowed web9 api1 8080 tcp "the old enrolment is put back"
+
+# ---- a daemon that starts while the store is away, or has what was said before ----
+
+store put "$(key node-b)/enrolment" <"$WORK/renewed.enrolment" >/dev/null
+save node-b second
+change node_workload nodeb web8 8 'app: postgres'
+denied web8 api1 8080 tcp "its node says that it is another"
+stop "$NODE_PID" KILL
+daemon_stop
+store_stop KILL
+daemon_start
+check "what is not heard is told" await 10 status_has '"source":"etcd","told":true,"since":"'
+denied web8 api1 8080 tcp "the daemon began while the store was away"
+allowed web9 api1 8080 tcp "the daemon began while the store was away"
+denied web7 api1 8080 tcp "the daemon began while the store was away"
+workload web6 10.0.1.16 fd00:1::16
+change workload_file web6 shop 'app: web'
+allowed web6 api1 8080 tcp "a workload of this node that came meanwhile"
+store_start
+check "it is heard again" await 20 status_has '"source":"etcd","told":true,"since":null'
+store del --prefix "$(key node-b)" >/dev/null
+bring_back second
+check "what the node said before is refused over a restart, too" await 20 refuses 'nodenode-b:whatitsays[^"]*olderthan'
+denied web8 api1 8080 tcp "an older state after a restart"
+daemon_stop
+store_stop
+printf x | dd of="$STATE/fleet" bs=1 seek=200 conv=notrunc 2>/dev/null
+: >"$WORK/daemon.log"
+daemon_config repair
+become node "$RINGFENCED" --config "$WORK/ringfenced.yaml" >>"$WORK/daemon.log" 2>&1 &
+DAEMON_PID=$!
+STARTED+=("$DAEMON_PID")
+check "what was kept and is damaged is not used" await 10 grep -q 'what was kept is not used: .*/fleet: damaged' "$WORK/daemon.log"
+denied web8 api1 8080 tcp "and the table stays as it is"
+denied web7 api1 8080 tcp "and the table stays as it is"
 daemon_stop
 finish
