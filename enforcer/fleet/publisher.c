@@ -1,6 +1,8 @@
-/* A state machine with one request under way: lease -> list of what is there -> transactions -> mark -> follow.
+/* A state machine with one request under way: lease -> mark and list of what is there -> transactions -> mark ->
+ * follow.
  *
- * A record is put once more when it is another, known by a hash of it, or when the lease is. */
+ * A record is put once more when it is another, known by a hash of it, or when the lease is. After a failure the lease
+ * goes on where it still can, and what the store has under it is read, not put: each put is told to every node. */
 #include "enforcer/fleet/publisher.h"
 
 #include "enforcer/sources/fleet.h"
@@ -21,6 +23,7 @@ enum {
 	QUIET_US = 20000,
 	STATUS_SOON_US = 1000000,
 	BATCH = 100,
+	LIST = 100, /* records of the largest size fit into an answer */
 	BATCH_BYTES = 512 << 10,
 	DIGEST = 16,
 	STATUS_AGAIN_S = 60
@@ -42,8 +45,11 @@ struct publisher {
 	struct etcd_call *call;
 	sd_event_source *timer;
 	int64_t lease;
+	bool asked;  /* for the mark */
 	bool listed; /* what is in the store is known, in `entries` */
 	bool marked; /* under this lease */
+	bool puts;   /* a transaction of records or the mark is under way */
+	bool unsure; /* one failed that may yet be done: nothing that is read can be believed, so all is put again */
 	bool due;    /* something may be different */
 	bool well;
 	unsigned wait_ms;	      /* of the last failure; 0: none */
@@ -119,16 +125,18 @@ static void forget_entries(struct publisher *publisher)
 	{
 		free_entry(publisher, entry);
 	}
-	publisher->listed = publisher->marked = false;
+	publisher->asked = publisher->listed = publisher->marked = false;
 }
 
-/* Nothing is sure any more: the lease is asked for anew, and all is put again. */
+/* Nothing is sure any more: whether the lease is still there is asked, and what the store has. */
 static void fail(struct publisher *publisher, const char *why)
 {
 	forget_entries(publisher);
 	free(publisher->next);
 	publisher->next = NULL;
-	publisher->lease = 0;
+	publisher->unsure = publisher->unsure || publisher->puts;
+	publisher->puts = false;
+	publisher->alive_at = 0;
 	publisher->wait_ms = source_wait_ms(publisher->wait_ms);
 	publisher->well = false;
 	arm(publisher, now_of(publisher) + (uint64_t)publisher->wait_ms * 1000);
@@ -143,8 +151,10 @@ static bool hear(struct publisher *publisher, const json_t *answer, const char *
 	publisher->call = NULL;
 	if (error == NULL)
 		publisher->revision = revision;
-	if (error == NULL && revision < before)
+	if (error == NULL && revision < before) {
 		error = "the store was wiped, or put back from a backup; all is put anew";
+		publisher->lease = 0;
+	}
 	if (error != NULL)
 		fail(publisher, error);
 	return error == NULL;
@@ -169,8 +179,12 @@ static void on_alive(void *context, const json_t *answer, const char *error)
 {
 	struct publisher *publisher = context;
 	publisher->call = NULL;
-	if (error != NULL || etcd_number(json_object_get(answer, "result"), "TTL") <= 0) {
-		fail(publisher, error != NULL ? error : "the lease has run out; all is put anew");
+	if (error == NULL && etcd_number(json_object_get(answer, "result"), "TTL") <= 0) {
+		publisher->lease = 0;
+		error = "the lease has run out; all is put anew";
+	}
+	if (error != NULL) {
+		fail(publisher, error);
 		return;
 	}
 	publisher->alive_at = now_of(publisher) + (uint64_t)PUBLISHER_LEASE_S * 1000000 / 3;
@@ -194,6 +208,42 @@ static void ask_lease(struct publisher *publisher)
 
 /* ---- what is in the store, of this daemon or of one before it ---- */
 
+/* Whether what is there is under this lease, and goes with it. */
+static bool is_ours(const struct publisher *publisher, const json_t *pair)
+{
+	return !publisher->unsure && etcd_number(pair, "lease") == publisher->lease;
+}
+
+static void on_mark(void *context, const json_t *answer, const char *error)
+{
+	struct publisher *publisher = context;
+	const json_t *pair = json_array_get(json_object_get(answer, "kvs"), 0);
+	if (!hear(publisher, answer, error))
+		return;
+	publisher->asked = true;
+	publisher->marked = pair != NULL && is_ours(publisher, pair);
+	step(publisher);
+}
+
+static void ask_mark(struct publisher *publisher)
+{
+	char *mark = key_of(publisher, FLEET_WORKLOADS, "", "");
+	publisher->call = etcd_ask(publisher->setup.etcd, "/v3/kv/range",
+				   json_pack("{s:o}", "key", etcd_encode(mark, strlen(mark))), on_mark, publisher);
+	free(mark);
+}
+
+/* What is there under another lease, or with another text, is put. */
+static void note_entry(struct publisher *publisher, const char *name, const json_t *pair)
+{
+	struct entry *entry = find_entry(publisher, name, true);
+	size_t length;
+	char *record = etcd_decode(json_object_get(pair, "value"), &length);
+	if (record != NULL && strlen(record) == length && is_ours(publisher, pair))
+		digest(entry->digest, record);
+	free(record);
+}
+
 static void on_list(void *context, const json_t *answer, const char *error)
 {
 	struct publisher *publisher = context;
@@ -210,7 +260,7 @@ static void on_list(void *context, const json_t *answer, const char *error)
 	{
 		char *key = etcd_decode(json_object_get(pair, "key"), &length);
 		if (key != NULL && strlen(key) == length && strncmp(key, prefix, strlen(prefix)) == 0)
-			find_entry(publisher, key + strlen(prefix), true);
+			note_entry(publisher, key + strlen(prefix), pair);
 		free(publisher->next);
 		publisher->next = key;
 	}
@@ -228,8 +278,7 @@ static void ask_list(struct publisher *publisher)
 {
 	char *prefix = key_of(publisher, FLEET_WORKLOADS, "/", "");
 	json_t *range = etcd_prefix_range(prefix);
-	json_object_set_new(range, "keys_only", json_true());
-	json_object_set_new(range, "limit", json_integer(1000));
+	json_object_set_new(range, "limit", json_integer(LIST));
 	if (publisher->next != NULL)
 		json_object_set_new(range, "key", etcd_encode(publisher->next, strlen(publisher->next) + 1));
 	free(prefix);
@@ -248,8 +297,10 @@ void publisher_add(struct published *all, const char *name, char *record)
 static void on_put(void *context, const json_t *answer, const char *error)
 {
 	struct publisher *publisher = context;
-	if (hear(publisher, answer, error))
-		step(publisher);
+	if (!hear(publisher, answer, error))
+		return;
+	publisher->puts = false;
+	step(publisher);
 }
 
 /* One operation of a transaction that makes the store have this entry, and notes that it has; NULL: it has it. */
@@ -304,6 +355,7 @@ static json_t *differences(struct publisher *publisher)
 
 static void ask_put(struct publisher *publisher, json_t *operations)
 {
+	publisher->puts = true;
 	publisher->call =
 	    etcd_ask(publisher->setup.etcd, "/v3/kv/txn", json_pack("{s:o}", "success", operations), on_put, publisher);
 }
@@ -332,6 +384,7 @@ static bool put_status(struct publisher *publisher)
 		char *key = key_of(publisher, FLEET_NODES, "/status", "");
 		memcpy(publisher->status, now, DIGEST);
 		ask_put(publisher, json_pack("[o]", etcd_put(key, status, strlen(status), 0)));
+		publisher->puts = false; /* nobody goes by it */
 		free(key);
 	}
 	free(status);
@@ -345,6 +398,8 @@ static void step(struct publisher *publisher)
 	json_t *operations;
 	if (publisher->lease == 0 || now >= publisher->alive_at) {
 		ask_lease(publisher);
+	} else if (!publisher->asked) {
+		ask_mark(publisher);
 	} else if (!publisher->listed) {
 		publisher->due = true;
 		memset(publisher->status, 0, sizeof publisher->status);
@@ -354,6 +409,7 @@ static void step(struct publisher *publisher)
 	} else if (!publisher->marked) {
 		put_mark(publisher);
 	} else if (now < publisher->status_at || !put_status(publisher)) {
+		publisher->unsure = false;
 		if (!publisher->well)
 			publisher->setup.problem(publisher->setup.context, NULL);
 		publisher->well = true;
