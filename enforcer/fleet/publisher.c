@@ -1,8 +1,9 @@
 /* A state machine with one request under way: lease -> mark -> list of what is there -> transactions -> follow.
  *
- * A record is put once more when it is another, known by its digest, or when the lease is. The mark, which says what
- * all of it is, goes with the last transaction of what is different; and none is made where the mark is not as it was
- * read, or put: then somebody else has put something under this node's name. */
+ * A record is put once more when it is another, known by its digest, or when the lease is. After a failure the lease
+ * goes on where it still can, and what the store has under it is read, not put: each put is told to every node. The
+ * mark, which says what all of it is, goes with the last transaction of what is different; and none is made where the
+ * mark is not as it was read, or put: then somebody else has put something under this node's name. */
 #include "enforcer/fleet/publisher.h"
 
 #include "enforcer/fleet/record.h"
@@ -26,6 +27,7 @@ enum {
 	QUIET_US = 20000,
 	STATUS_SOON_US = 1000000,
 	BATCH = 100,
+	LIST = 100, /* records of the largest size fit into an answer */
 	BATCH_BYTES = 512 << 10,
 	STATUS_DIGEST = 16,
 	STATUS_AGAIN_S = 60
@@ -47,13 +49,16 @@ struct publisher {
 	struct etcd_call *call;
 	sd_event_source *timer;
 	int64_t lease;
-	uint64_t sequence;     /* of the statement that was made last */
-	int64_t mark_revision; /* in which the mark was put; 0: it is not there, -1: that is not known */
-	bool marks;	       /* the transaction under way puts it */
-	bool unsaid;	       /* it does not say what is there by now */
-	bool listed;	       /* what is in the store is known, in `entries` */
-	bool marked;	       /* under this lease */
-	bool due;	       /* something may be different */
+	uint64_t sequence;	       /* of the statement that was made last */
+	uint8_t said[SET_DIGEST_SIZE]; /* what the mark says; zero: that is not known */
+	int64_t mark_revision;	       /* in which the mark was put; 0: it is not there, -1: that is not known */
+	bool marks;		       /* the transaction under way puts it */
+	bool unsaid;		       /* it may not say what is there by now */
+	bool puts;		       /* a transaction of records or the mark is under way */
+	bool unsure; /* one failed that may yet be done: what is read counts for nothing, all is put again */
+	bool listed; /* what is in the store is known, in `entries` */
+	bool marked; /* under this lease */
+	bool due;    /* something may be different */
 	bool well;
 	unsigned wait_ms;		     /* of the last failure; 0: none */
 	uint64_t alive_at, status_at;	     /* monotonic microseconds: when the lease, and the status, are due */
@@ -125,15 +130,18 @@ static void forget_entries(struct publisher *publisher)
 	}
 	publisher->listed = publisher->marked = publisher->marks = false;
 	publisher->mark_revision = -1;
+	memset(publisher->said, 0, sizeof publisher->said);
 }
 
-/* Nothing is sure any more: the lease is asked for anew, and all is put again. */
+/* Nothing is sure any more: whether the lease is still there is asked, and what the store has. */
 static void fail(struct publisher *publisher, const char *why)
 {
 	forget_entries(publisher);
 	free(publisher->next);
 	publisher->next = NULL;
-	publisher->lease = 0;
+	publisher->unsure = publisher->unsure || publisher->puts;
+	publisher->puts = false;
+	publisher->alive_at = 0;
 	publisher->wait_ms = source_wait_ms(publisher->wait_ms);
 	publisher->well = false;
 	arm(publisher, now_of(publisher) + (uint64_t)publisher->wait_ms * 1000);
@@ -148,8 +156,10 @@ static bool hear(struct publisher *publisher, const json_t *answer, const char *
 	publisher->call = NULL;
 	if (error == NULL)
 		publisher->revision = revision;
-	if (error == NULL && revision < before)
+	if (error == NULL && revision < before) {
 		error = "the store was wiped, or put back from a backup; all is put anew";
+		publisher->lease = 0;
+	}
 	if (error != NULL)
 		fail(publisher, error);
 	return error == NULL;
@@ -174,8 +184,12 @@ static void on_alive(void *context, const json_t *answer, const char *error)
 {
 	struct publisher *publisher = context;
 	publisher->call = NULL;
-	if (error != NULL || etcd_number(json_object_get(answer, "result"), "TTL") <= 0) {
-		fail(publisher, error != NULL ? error : "the lease has run out; all is put anew");
+	if (error == NULL && etcd_number(json_object_get(answer, "result"), "TTL") <= 0) {
+		publisher->lease = 0;
+		error = "the lease has run out; all is put anew";
+	}
+	if (error != NULL) {
+		fail(publisher, error);
 		return;
 	}
 	publisher->alive_at = now_of(publisher) + (uint64_t)PUBLISHER_LEASE_S * 1000000 / 3;
@@ -199,27 +213,42 @@ static void ask_lease(struct publisher *publisher)
 
 /* ---- what is in the store, of this daemon or of one before it ---- */
 
-/* Each statement has a larger sequence than any that this node ever signed. */
+/* Whether what is there is under this lease, and goes with it. */
+static bool is_ours(const struct publisher *publisher, const json_t *pair)
+{
+	return !publisher->unsure && etcd_number(pair, "lease") == publisher->lease;
+}
+
+/* Notes what this node said last, where it did: each statement has a larger sequence than any that it ever signed. */
+static void take_mark(struct publisher *publisher, const json_t *pair)
+{
+	const struct private_key *key = publisher->setup.key;
+	const struct statement_trust trust = {.node = key != NULL ? &key->public_key : NULL};
+	struct statement statement;
+	size_t length;
+	char *mark = etcd_decode(json_object_get(pair, "value"), &length);
+	struct arena *arena = arena_create();
+	if (mark != NULL && statement_read(&statement, arena, publisher->setup.node, mark, length,
+					   key != NULL ? &trust : NULL) == NULL) {
+		if (statement.sequence > publisher->sequence)
+			publisher->sequence = statement.sequence;
+		publisher->marked = is_ours(publisher, pair);
+		memcpy(publisher->said, statement.digest, sizeof publisher->said);
+	}
+	arena_free(arena);
+	free(mark);
+}
+
 static void on_mark(void *context, const json_t *answer, const char *error)
 {
 	struct publisher *publisher = context;
 	if (!hear(publisher, answer, error))
 		return;
 	const json_t *pair = json_array_get(json_object_get(answer, "kvs"), 0);
-	size_t length = 0;
-	char *mark = pair != NULL ? etcd_decode(json_object_get(pair, "value"), &length) : NULL;
-	const struct private_key *key = publisher->setup.key;
-	const struct statement_trust trust = {.node = key != NULL ? &key->public_key : NULL};
-	struct statement statement;
-	struct arena *arena = arena_create();
-	if (mark != NULL &&
-	    statement_read(&statement, arena, publisher->setup.node, mark, length, key != NULL ? &trust : NULL) ==
-		NULL &&
-	    statement.sequence > publisher->sequence)
-		publisher->sequence = statement.sequence;
+	if (pair != NULL)
+		take_mark(publisher, pair);
 	publisher->mark_revision = pair != NULL ? etcd_number(pair, "mod_revision") : 0;
-	arena_free(arena);
-	free(mark);
+	publisher->unsaid = true;
 	step(publisher);
 }
 
@@ -229,6 +258,17 @@ static void ask_mark(struct publisher *publisher)
 	publisher->call = etcd_ask(publisher->setup.etcd, "/v3/kv/range",
 				   json_pack("{s:o}", "key", etcd_encode(mark, strlen(mark))), on_mark, publisher);
 	free(mark);
+}
+
+/* What is there under another lease, or with another text, is put. */
+static void note_entry(struct publisher *publisher, const char *name, const json_t *pair)
+{
+	struct entry *entry = find_entry(publisher, name, true);
+	size_t length;
+	char *record = etcd_decode(json_object_get(pair, "value"), &length);
+	if (record != NULL && strlen(record) == length && is_ours(publisher, pair))
+		record_digest(&entry->digest, name, record, length);
+	free(record);
 }
 
 static void on_list(void *context, const json_t *answer, const char *error)
@@ -248,7 +288,7 @@ static void on_list(void *context, const json_t *answer, const char *error)
 		char *key = etcd_decode(json_object_get(pair, "key"), &length);
 		if (key != NULL && strlen(key) == length && strncmp(key, prefix, strlen(prefix)) == 0 &&
 		    strcmp(key + strlen(prefix), FLEET_ENROLMENT) != 0)
-			find_entry(publisher, key + strlen(prefix), true);
+			note_entry(publisher, key + strlen(prefix), pair);
 		free(publisher->next);
 		publisher->next = key;
 	}
@@ -266,8 +306,7 @@ static void ask_list(struct publisher *publisher)
 {
 	char *prefix = key_of(publisher, FLEET_WORKLOADS, "/", "");
 	json_t *range = etcd_prefix_range(prefix);
-	json_object_set_new(range, "keys_only", json_true());
-	json_object_set_new(range, "limit", json_integer(1000));
+	json_object_set_new(range, "limit", json_integer(LIST));
 	if (publisher->next != NULL)
 		json_object_set_new(range, "key", etcd_encode(publisher->next, strlen(publisher->next) + 1));
 	free(prefix);
@@ -288,10 +327,11 @@ static void on_put(void *context, const json_t *answer, const char *error)
 	struct publisher *publisher = context;
 	bool marks = publisher->marks;
 	publisher->marks = false;
+	publisher->puts = publisher->puts && error != NULL;
 	if (error == NULL && !json_is_true(json_object_get(answer, "succeeded")))
 		error =
 		    "this node's mark in the store is not as it was left: the lease had run out, or another daemon has "
-		    "the name of this node; all is put anew";
+		    "the name of this node; what is there is read anew";
 	if (!hear(publisher, answer, error))
 		return;
 	if (marks)
@@ -302,6 +342,7 @@ static void on_put(void *context, const json_t *answer, const char *error)
 /* The store does these, unless somebody else has changed the mark. */
 static void ask_put(struct publisher *publisher, json_t *operations)
 {
+	publisher->puts = true;
 	char revision[24], *mark = key_of(publisher, FLEET_WORKLOADS, "", "");
 	snprintf(revision, sizeof revision, "%" PRId64, publisher->mark_revision);
 	json_t *compare = json_pack("{s:s, s:s, s:o, s:s}", "target", "MOD", "result", "EQUAL", "key",
@@ -334,7 +375,8 @@ static json_t *operation(struct publisher *publisher, struct entry *entry, size_
 	return made;
 }
 
-/* Appends what puts the mark: what all entries are, all of which are in the store with what stands before. */
+/* Appends what puts the mark, where it says another: what all entries are, all of which are in the store with what
+ * stands before. */
 static void add_mark(struct publisher *publisher, json_t *operations)
 {
 	const struct publisher_setup *setup = &publisher->setup;
@@ -345,6 +387,10 @@ static void add_mark(struct publisher *publisher, json_t *operations)
 	struct statement statement = {.sequence = sequence_after(publisher->sequence)};
 	set_digest(statement.digest, digests, count);
 	free(digests);
+	publisher->unsaid = false;
+	if (publisher->marked && memcmp(publisher->said, statement.digest, sizeof statement.digest) == 0)
+		return; /* it says so already */
+	memcpy(publisher->said, statement.digest, sizeof publisher->said);
 	uint8_t *bytes = statement_write(&statement, setup->node, setup->key, &length);
 	char *mark = key_of(publisher, FLEET_WORKLOADS, "", ""), *alive = key_of(publisher, FLEET_NODES, "/alive", ""),
 	     *enrolment = key_of(publisher, FLEET_WORKLOADS, "/", FLEET_ENROLMENT);
@@ -357,7 +403,6 @@ static void add_mark(struct publisher *publisher, json_t *operations)
 	}
 	publisher->sequence = statement.sequence;
 	publisher->marked = publisher->marks = true;
-	publisher->unsaid = false;
 	free(bytes);
 	free(mark);
 	free(alive);
@@ -412,6 +457,7 @@ static bool put_status(struct publisher *publisher)
 		char *key = key_of(publisher, FLEET_NODES, "/status", "");
 		memcpy(publisher->status, now, sizeof now);
 		ask_put(publisher, json_pack("[o]", etcd_put(key, status, strlen(status), 0)));
+		publisher->puts = false; /* nobody's workloads go by it */
 		free(key);
 	}
 	free(status);
@@ -433,6 +479,7 @@ static void step(struct publisher *publisher)
 	} else if ((publisher->due || !publisher->marked) && put_differences(publisher)) {
 		return;
 	} else if (now < publisher->status_at || !put_status(publisher)) {
+		publisher->unsure = false;
 		if (!publisher->well)
 			publisher->setup.problem(publisher->setup.context, NULL);
 		publisher->well = true;

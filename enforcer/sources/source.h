@@ -10,6 +10,8 @@
 #include "enforcer/desired/state.h"
 #include "enforcer/http_client/http_client.h"
 
+#include <sodium.h>
+
 struct source_setup {
 	sd_event *events;
 	struct http_client *client;
@@ -29,11 +31,14 @@ struct source_setup {
 
 enum { SOURCE_WAIT_FIRST_MS = 250, SOURCE_WAIT_MOST_MS = 15000 };
 
-/* The wait before the next try, of the wait before it (0: none yet). */
+/* The wait before the next try, of the wait before it (0: none yet): up to half of it less by chance, so that those who
+ * lost a server at the same moment do not all come back to it at the same moment. */
 static inline unsigned source_wait_ms(unsigned before)
 {
-	unsigned next = before == 0 ? SOURCE_WAIT_FIRST_MS : 2 * before;
-	return next < SOURCE_WAIT_MOST_MS ? next : SOURCE_WAIT_MOST_MS;
+	unsigned next = before == 0 ? SOURCE_WAIT_FIRST_MS : 3 * before;
+	if (next > SOURCE_WAIT_MOST_MS)
+		next = SOURCE_WAIT_MOST_MS;
+	return next - randombytes_uniform(next / 2 + 1);
 }
 
 #endif

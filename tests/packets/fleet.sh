@@ -128,6 +128,8 @@ allowed web8 api1 8080 tcp "and with this one"
 
 # ---- the store goes, and comes back ----
 
+put_in() { store get "/ringfence/workloads/$1" -w json | jq '.kvs[0].mod_revision'; }
+web8_put=$(put_in node-b/shop/web8) mark_put=$(put_in node-a)
 store_stop KILL
 check "a store that is gone is told" await 10 unheard
 code_of 1 "that is drift" tell drift
@@ -141,6 +143,7 @@ store_start
 check "it is heard again" await 20 heard
 check "and what happened meanwhile" await 20 count_is 5
 allowed web9 api1 8080 tcp "after the store is back"
+equal "what it has is not put again" "$web8_put $mark_put" "$(put_in node-b/shop/web8) $(put_in node-a)"
 
 # ---- it forgets what happened meanwhile (compaction) ----
 

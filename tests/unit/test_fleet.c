@@ -3,6 +3,7 @@
 #include "enforcer/etcd/etcd.h"
 #include "enforcer/fleet/policy_store.h"
 #include "enforcer/fleet/record.h"
+#include "enforcer/sources/source.h"
 
 #include <ringfence/arena.h>
 
@@ -12,8 +13,31 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* A thousand nodes that lose the store at one moment are not back at one moment, whichever try it is. */
+static void waits_differ_and_grow(void **state)
+{
+	enum { NODES = 1000, TRIES = 16, PARTS = 10 };
+	unsigned waits[NODES] = {0};
+	(void)state;
+	for (unsigned try = 0; try < TRIES; try++) {
+		unsigned least = UINT_MAX, most = 0, parts[PARTS] = {0};
+		for (size_t i = 0; i < NODES; i++) {
+			waits[i] = source_wait_ms(waits[i]);
+			least = waits[i] < least ? waits[i] : least;
+			most = waits[i] > most ? waits[i] : most;
+		}
+		assert_true(least >= SOURCE_WAIT_FIRST_MS / 2 && most <= SOURCE_WAIT_MOST_MS);
+		for (size_t i = 0; i < NODES; i++)
+			parts[(waits[i] - least) * PARTS / (most - least + 1)]++;
+		for (size_t i = 0; i < PARTS; i++)
+			assert_true(parts[i] < NODES / 2);
+		assert_true(try < TRIES - 1 || least >= SOURCE_WAIT_MOST_MS / 2);
+	}
+}
 
 static const struct record_key web = {"node-b", "shop", "web"};
 
@@ -236,6 +260,7 @@ static void bytes_go_through_base64(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(waits_differ_and_grow),
 	    cmocka_unit_test(what_is_written_is_read),
 	    cmocka_unit_test(a_host_workload_is_read),
 	    cmocka_unit_test(what_says_something_else_is_refused),
