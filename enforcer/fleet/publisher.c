@@ -32,6 +32,7 @@ enum {
 	STATUS_DIGEST = 16,
 	STATUS_AGAIN_S = 60
 };
+#define SEQUENCE_RESERVE ((uint64_t)300 * 1000000) /* are kept at once: what 5 minutes of the clock take */
 
 struct entry {
 	UT_hash_handle hh;
@@ -49,16 +50,18 @@ struct publisher {
 	struct etcd_call *call;
 	sd_event_source *timer;
 	int64_t lease;
+	uint64_t reserved;	       /* sequences up to this may have been used, as it is kept */
 	uint64_t sequence;	       /* of the statement that was made last */
 	uint8_t said[SET_DIGEST_SIZE]; /* what the mark says; zero: that is not known */
 	int64_t mark_revision;	       /* in which the mark was put; 0: it is not there, -1: that is not known */
 	bool marks;		       /* the transaction under way puts it */
 	bool unsaid;		       /* it may not say what is there by now */
 	bool puts;		       /* a transaction of records or the mark is under way */
-	bool unsure; /* one failed that may yet be done: what is read counts for nothing, all is put again */
-	bool listed; /* what is in the store is known, in `entries` */
-	bool marked; /* under this lease */
-	bool due;    /* something may be different */
+	bool unsure;   /* one failed that may yet be done: what is read counts for nothing, all is put again */
+	bool listed;   /* what is in the store is known, in `entries` */
+	bool marked;   /* under this lease */
+	bool enrolled; /* the enrolment is there, under this lease */
+	bool due;      /* something may be different */
 	bool well;
 	unsigned wait_ms;		     /* of the last failure; 0: none */
 	uint64_t alive_at, status_at;	     /* monotonic microseconds: when the lease, and the status, are due */
@@ -128,7 +131,7 @@ static void forget_entries(struct publisher *publisher)
 	{
 		free_entry(publisher, entry);
 	}
-	publisher->listed = publisher->marked = publisher->marks = false;
+	publisher->listed = publisher->marked = publisher->enrolled = publisher->marks = false;
 	publisher->mark_revision = -1;
 	memset(publisher->said, 0, sizeof publisher->said);
 }
@@ -213,17 +216,18 @@ static void ask_lease(struct publisher *publisher)
 
 /* ---- what is in the store, of this daemon or of one before it ---- */
 
-/* Whether what is there is under this lease, and goes with it. */
+/* Whether what is there is under this lease, goes with it, and was put before the mark, or with it. */
 static bool is_ours(const struct publisher *publisher, const json_t *pair)
 {
-	return !publisher->unsure && etcd_number(pair, "lease") == publisher->lease;
+	int64_t at = etcd_number(pair, "mod_revision");
+	return !publisher->unsure && etcd_number(pair, "lease") == publisher->lease && at <= publisher->mark_revision;
 }
 
 /* Notes what this node said last, where it did: each statement has a larger sequence than any that it ever signed. */
 static void take_mark(struct publisher *publisher, const json_t *pair)
 {
 	const struct private_key *key = publisher->setup.key;
-	const struct statement_trust trust = {.node = key != NULL ? &key->public_key : NULL};
+	const struct statement_trust trust = {key != NULL ? &key->public_key : NULL, publisher->setup.trust};
 	struct statement statement;
 	size_t length;
 	char *mark = etcd_decode(json_object_get(pair, "value"), &length);
@@ -245,10 +249,11 @@ static void on_mark(void *context, const json_t *answer, const char *error)
 	if (!hear(publisher, answer, error))
 		return;
 	const json_t *pair = json_array_get(json_object_get(answer, "kvs"), 0);
+	int64_t at = pair != NULL ? etcd_number(pair, "mod_revision") : 0;
+	publisher->mark_revision = at > 0 ? at : 0;
+	publisher->unsaid = true;
 	if (pair != NULL)
 		take_mark(publisher, pair);
-	publisher->mark_revision = pair != NULL ? etcd_number(pair, "mod_revision") : 0;
-	publisher->unsaid = true;
 	step(publisher);
 }
 
@@ -263,11 +268,18 @@ static void ask_mark(struct publisher *publisher)
 /* What is there under another lease, or with another text, is put. */
 static void note_entry(struct publisher *publisher, const char *name, const json_t *pair)
 {
-	struct entry *entry = find_entry(publisher, name, true);
+	const struct publisher_setup *setup = &publisher->setup;
 	size_t length;
 	char *record = etcd_decode(json_object_get(pair, "value"), &length);
-	if (record != NULL && strlen(record) == length && is_ours(publisher, pair))
-		record_digest(&entry->digest, name, record, length);
+	bool ours = record != NULL && strlen(record) == length && is_ours(publisher, pair);
+	if (setup->enrolment != NULL && strcmp(name, FLEET_ENROLMENT) == 0) {
+		publisher->enrolled =
+		    ours && length == setup->enrolment_length && memcmp(record, setup->enrolment, length) == 0;
+	} else {
+		struct entry *entry = find_entry(publisher, name, true);
+		if (ours)
+			record_digest(&entry->digest, name, record, length);
+	}
 	free(record);
 }
 
@@ -286,8 +298,7 @@ static void on_list(void *context, const json_t *answer, const char *error)
 	json_array_foreach(pairs, i, pair)
 	{
 		char *key = etcd_decode(json_object_get(pair, "key"), &length);
-		if (key != NULL && strlen(key) == length && strncmp(key, prefix, strlen(prefix)) == 0 &&
-		    strcmp(key + strlen(prefix), FLEET_ENROLMENT) != 0)
+		if (key != NULL && strlen(key) == length && strncmp(key, prefix, strlen(prefix)) == 0)
 			note_entry(publisher, key + strlen(prefix), pair);
 		free(publisher->next);
 		publisher->next = key;
@@ -322,31 +333,47 @@ void publisher_add(struct published *all, const char *name, char *record)
 	entry->record = record;
 }
 
+/* Takes the answer to a transaction that the store does only where nobody else changed anything of this node's. */
+static bool hear_done(struct publisher *publisher, const json_t *answer, const char *error)
+{
+	if (error == NULL && !json_is_true(json_object_get(answer, "succeeded")))
+		error =
+		    "what this node had put in the store is not as it was: its lease had run out, somebody else wrote "
+		    "there, or another daemon has the name of this node; it is read anew";
+	return hear(publisher, answer, error);
+}
+
 static void on_put(void *context, const json_t *answer, const char *error)
 {
 	struct publisher *publisher = context;
 	bool marks = publisher->marks;
 	publisher->marks = false;
 	publisher->puts = publisher->puts && error != NULL;
-	if (error == NULL && !json_is_true(json_object_get(answer, "succeeded")))
-		error =
-		    "this node's mark in the store is not as it was left: the lease had run out, or another daemon has "
-		    "the name of this node; what is there is read anew";
-	if (!hear(publisher, answer, error))
+	if (!hear_done(publisher, answer, error))
 		return;
 	if (marks)
 		publisher->mark_revision = publisher->revision;
 	step(publisher);
 }
 
+/* A condition of a transaction: when the key, or each up to `end`, was put last. */
+static json_t *put_in(const char *result, const char *key, const char *end, int64_t revision)
+{
+	char text[24];
+	snprintf(text, sizeof text, "%" PRId64, revision);
+	json_t *compare = json_pack("{s:s, s:s, s:o, s:s}", "target", "MOD", "result", result, "key",
+				    etcd_encode(key, strlen(key)), "mod_revision", text);
+	if (end != NULL)
+		json_object_set_new(compare, "range_end", etcd_encode(end, strlen(end)));
+	return compare;
+}
+
 /* The store does these, unless somebody else has changed the mark. */
 static void ask_put(struct publisher *publisher, json_t *operations)
 {
+	char *mark = key_of(publisher, FLEET_WORKLOADS, "", "");
+	json_t *compare = put_in("EQUAL", mark, NULL, publisher->mark_revision);
 	publisher->puts = true;
-	char revision[24], *mark = key_of(publisher, FLEET_WORKLOADS, "", "");
-	snprintf(revision, sizeof revision, "%" PRId64, publisher->mark_revision);
-	json_t *compare = json_pack("{s:s, s:s, s:o, s:s}", "target", "MOD", "result", "EQUAL", "key",
-				    etcd_encode(mark, strlen(mark)), "mod_revision", revision);
 	publisher->call =
 	    etcd_ask(publisher->setup.etcd, "/v3/kv/txn",
 		     json_pack("{s:[o], s:o}", "compare", compare, "success", operations), on_put, publisher);
@@ -388,21 +415,25 @@ static void add_mark(struct publisher *publisher, json_t *operations)
 	set_digest(statement.digest, digests, count);
 	free(digests);
 	publisher->unsaid = false;
-	if (publisher->marked && memcmp(publisher->said, statement.digest, sizeof statement.digest) == 0)
+	bool enrols = setup->enrolment != NULL && !publisher->enrolled;
+	if (publisher->marked && !enrols && memcmp(publisher->said, statement.digest, sizeof statement.digest) == 0)
 		return; /* it says so already */
+	if (statement.sequence > publisher->reserved) {
+		publisher->reserved = statement.sequence + SEQUENCE_RESERVE;
+		setup->reserve(setup->context, publisher->reserved);
+	}
 	memcpy(publisher->said, statement.digest, sizeof publisher->said);
 	uint8_t *bytes = statement_write(&statement, setup->node, setup->key, &length);
 	char *mark = key_of(publisher, FLEET_WORKLOADS, "", ""), *alive = key_of(publisher, FLEET_NODES, "/alive", ""),
 	     *enrolment = key_of(publisher, FLEET_WORKLOADS, "/", FLEET_ENROLMENT);
 	json_array_append_new(operations, etcd_put(mark, bytes, length, publisher->lease));
-	if (!publisher->marked) {
+	if (!publisher->marked)
 		json_array_append_new(operations, etcd_put(alive, "1", 1, publisher->lease));
-		if (setup->enrolment != NULL)
-			json_array_append_new(operations, etcd_put(enrolment, setup->enrolment, setup->enrolment_length,
-								   publisher->lease));
-	}
+	if (enrols)
+		json_array_append_new(operations,
+				      etcd_put(enrolment, setup->enrolment, setup->enrolment_length, publisher->lease));
 	publisher->sequence = statement.sequence;
-	publisher->marked = publisher->marks = true;
+	publisher->marked = publisher->enrolled = publisher->marks = true;
 	free(bytes);
 	free(mark);
 	free(alive);
@@ -443,6 +474,36 @@ static bool put_differences(struct publisher *publisher)
 	return false;
 }
 
+static void on_status(void *context, const json_t *answer, const char *error)
+{
+	struct publisher *publisher = context;
+	const json_t *range =
+	    json_object_get(json_array_get(json_object_get(answer, "responses"), 1), "response_range");
+	size_t count = HASH_COUNT(publisher->entries) + (publisher->setup.enrolment != NULL);
+	if (hear_done(publisher, etcd_number(range, "count") == (int64_t)count ? answer : NULL, error))
+		step(publisher);
+}
+
+/* Puts the status, where what was put before it is as it was: nothing of that is newer than the mark, and all is there.
+ */
+static void ask_status(struct publisher *publisher, const char *status)
+{
+	char *key = key_of(publisher, FLEET_NODES, "/status", ""), *mark = key_of(publisher, FLEET_WORKLOADS, "", ""),
+	     *first = key_of(publisher, FLEET_WORKLOADS, "/", ""),
+	     *end = key_of(publisher, FLEET_WORKLOADS, "0", ""); /* comes right after what begins with the slash */
+	json_t *range = json_pack("{s:o, s:o, s:b}", "key", etcd_encode(first, strlen(first)), "range_end",
+				  etcd_encode(end, strlen(end)), "count_only", true);
+	json_t *body =
+	    json_pack("{s:[o, o], s:[o, {s:o}]}", "compare", put_in("EQUAL", mark, NULL, publisher->mark_revision),
+		      put_in("LESS", first, end, publisher->mark_revision + 1), "success",
+		      etcd_put(key, status, strlen(status), 0), "request_range", range);
+	publisher->call = etcd_ask(publisher->setup.etcd, "/v3/kv/txn", body, on_status, publisher);
+	free(key);
+	free(mark);
+	free(first);
+	free(end);
+}
+
 /* Puts the status, where it is another, or was put long ago: that shows whether the store still is the one it was. */
 static bool put_status(struct publisher *publisher)
 {
@@ -454,11 +515,8 @@ static bool put_status(struct publisher *publisher)
 		     now_of(publisher) - publisher->put_at > (uint64_t)STATUS_AGAIN_S * 1000000;
 	if (other) {
 		publisher->put_at = now_of(publisher);
-		char *key = key_of(publisher, FLEET_NODES, "/status", "");
 		memcpy(publisher->status, now, sizeof now);
-		ask_put(publisher, json_pack("[o]", etcd_put(key, status, strlen(status), 0)));
-		publisher->puts = false; /* nobody's workloads go by it */
-		free(key);
+		ask_status(publisher, status);
 	}
 	free(status);
 	return other;
@@ -504,7 +562,7 @@ int publisher_create(struct publisher **publisher, const struct publisher_setup 
 {
 	struct publisher *made = checked(calloc(1, sizeof *made));
 	*publisher = NULL;
-	*made = (struct publisher){.setup = *setup, .mark_revision = -1, .well = true};
+	*made = (struct publisher){.setup = *setup, .sequence = setup->sequence, .mark_revision = -1, .well = true};
 	int error = sd_event_add_time(setup->events, &made->timer, CLOCK_MONOTONIC, now_of(made), 1, on_timer, made);
 	if (error < 0) {
 		publisher_destroy(made);

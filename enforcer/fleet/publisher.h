@@ -12,7 +12,7 @@
 #define ENFORCER_FLEET_PUBLISHER_H
 
 #include "enforcer/etcd/etcd.h"
-#include "enforcer/fleet/keys.h"
+#include "enforcer/fleet/document.h"
 
 #include <systemd/sd-event.h>
 
@@ -27,8 +27,11 @@ struct publisher_setup {
 	struct etcd *etcd;
 	const char *node;
 	const struct private_key *key; /* of the node; NULL: what it says is not signed */
+	struct trust trust;	       /* who may say that it is gone */
 	const char *enrolment;	       /* of this key; NULL: there is none */
 	size_t enrolment_length;
+	uint64_t sequence;				       /* none up to this is used (statement.h), and */
+	void (*reserve)(void *context, uint64_t sequence);     /* up to this they may have been, from now on */
 	void (*collect)(void *context, struct published *all); /* adds each workload of the node */
 	char *(*status)(void *context);			       /* the caller's to free */
 	/* Why nothing can be published; NULL: it can be, again. */

@@ -12,7 +12,7 @@
 
 #define FLEET_ENROLMENT "enrolment" /* stands in the place of a namespace */
 
-enum { RECORD_MOST = 64 << 10 };
+enum { RECORD_MOST = 64 << 10, RECORD_PARTS_MOST = 1000 };
 
 /* The document, the caller's to free. */
 char *record_write(const struct workload *workload);

@@ -40,7 +40,7 @@ struct fleet_settings {
 	struct etcd_settings store; /* without endpoints: nowhere */
 	struct key_words keys;	    /* whose word on a node's key counts; none: nodes are believed without one */
 	const char *signing_key;    /* the file of this node's private key, and */
-	const char *enrolment;	    /* the file that says that it is; both, or neither, as there are `keys` */
+	const char *enrolment;	    /* the file that says that it is; both, or neither, and both with `keys` */
 };
 
 struct config {

@@ -128,12 +128,12 @@ static void fleet_read(struct frontend *frontend, const struct yaml_node *node, 
 	if (config->fleet.store.endpoint_count > 0)
 		diagnostics_error(frontend->diagnostics, node->span,
 				  "the source `etcd` stands twice: put all `endpoints` into one");
-	bool keys = settings.keys.count > 0;
-	if ((settings.signing_key != NULL) != keys || (settings.enrolment != NULL) != keys)
+	if ((settings.signing_key != NULL) != (settings.enrolment != NULL) ||
+	    (settings.signing_key == NULL && settings.keys.count > 0))
 		diagnostics_error(
 		    frontend->diagnostics, node->span,
-		    "`keys`, `signing_key` and `enrolment` go together: whose word counts, this node's own "
-		    "key, and the word that it is (`ringfence enroll` signs one)");
+		    "`signing_key` and `enrolment` go together: this node's own key, and the word that it is "
+		    "(`ringfence enroll` signs one); and `keys`, whose word counts, goes with both");
 	if (frontend->diagnostics->errors > errors)
 		return;
 	config->fleet = settings;

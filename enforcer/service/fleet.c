@@ -13,12 +13,14 @@
 #include <ringfence/arena.h>
 #include <ringfence/diagnostic.h>
 
+#include <endian.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#define SEQUENCE_FILE "sequence" /* in the state directory */
 enum { SAMPLES = 8, SAMPLE_S = 10, RATE_S = 60 };
 
 /* How many packets were denied by a moment. */
@@ -37,6 +39,10 @@ struct fleet {
 	struct http_client *client;
 	struct etcd *etcd;
 	struct private_key *key; /* of the node; NULL: what it says is not signed */
+	struct arena *arena;	 /* of the keys that are */
+	struct trust trust;
+	const struct state_directory *directory;
+	uint64_t sequence; /* up to which sequences may have been used before */
 	uint8_t *enrolment;
 	size_t enrolment_length;
 	struct publisher *publisher; /* NULL: not yet */
@@ -143,20 +149,54 @@ static void on_problem(void *context, const char *text)
 	fleet->problem = text != NULL ? strdup(text) : NULL;
 }
 
+/* ---- how far its statements have come ---- */
+
+/* Without it the clock says. */
+static void read_sequence(struct fleet *fleet)
+{
+	struct state_content content = {0};
+	uint64_t sequence;
+	char *error = fleet->directory->fd >= 0
+			  ? state_file_read(fleet->directory, SEQUENCE_FILE, STATE_SEQUENCE, &content)
+			  : NULL;
+	if (error == NULL && content.length == sizeof sequence) {
+		memcpy(&sequence, content.payload, sizeof sequence);
+		fleet->sequence = le64toh(sequence);
+	}
+	if (error != NULL)
+		fprintf(stderr, "ringfenced: fleet: %s; the clock says how far this node's word has come\n", error);
+	state_content_finish(&content);
+	free(error);
+}
+
+static void reserve(void *context, uint64_t sequence)
+{
+	struct fleet *fleet = context;
+	const uint64_t bytes = htole64(sequence);
+	char *error = fleet->directory->fd >= 0
+			  ? state_file_write(fleet->directory, SEQUENCE_FILE, STATE_SEQUENCE, &bytes, sizeof bytes)
+			  : NULL;
+	if (error != NULL)
+		fprintf(stderr, "ringfenced: fleet: %s\n", error);
+	free(error);
+}
+
+/* ---- who it is ---- */
+
 /* Returns NULL, or why others would not believe what this node signs, in `arena`. */
 static const char *read_identity(struct fleet *fleet, const struct fleet_settings *settings, struct arena *arena)
 {
-	struct trust trust;
 	struct enrolment enrolment;
 	const char *node = fleet->daemon->config.node,
 		   *wrong = private_key_read(&fleet->key, arena, settings->signing_key);
 	if (wrong == NULL)
-		wrong = trust_load(&trust, arena, &settings->keys);
+		wrong = trust_load(&fleet->trust, fleet->arena, &settings->keys);
 	if (wrong != NULL)
 		return wrong;
 	wrong = document_load(settings->enrolment, ENROLMENT_MOST, arena, &fleet->enrolment, &fleet->enrolment_length);
-	if (wrong == NULL)
-		wrong = enrolment_open(&enrolment, arena, fleet->enrolment, fleet->enrolment_length, &trust);
+	if (wrong != NULL || settings->keys.count == 0) /* then it is looked at by those who have keys */
+		return wrong != NULL ? arena_printf(arena, "%s: %s", settings->enrolment, wrong) : NULL;
+	wrong = enrolment_open(&enrolment, arena, fleet->enrolment, fleet->enrolment_length, &fleet->trust);
 	if (wrong == NULL && strcmp(enrolment.node, node) != 0)
 		wrong =
 		    arena_printf(arena, "it is the enrolment of the node %s, and this one is %s", enrolment.node, node);
@@ -170,7 +210,7 @@ static const char *read_identity(struct fleet *fleet, const struct fleet_setting
 static int take_identity(struct fleet *fleet)
 {
 	const struct fleet_settings *settings = &fleet->daemon->config.fleet;
-	if (settings->keys.count == 0)
+	if (settings->signing_key == NULL)
 		return 0;
 	struct arena *arena = arena_create();
 	const char *wrong = read_identity(fleet, settings, arena);
@@ -184,7 +224,7 @@ static int take_identity(struct fleet *fleet)
 }
 
 int fleet_create(struct fleet **fleet, sd_event *events, struct daemon *daemon, const struct findings *findings,
-		 struct usage_following *usage)
+		 struct usage_following *usage, const struct state_directory *directory)
 {
 	*fleet = NULL;
 	if (daemon->config.fleet.store.endpoint_count == 0)
@@ -192,7 +232,13 @@ int fleet_create(struct fleet **fleet, sd_event *events, struct daemon *daemon, 
 	struct fleet *made = calloc(1, sizeof *made);
 	if (made == NULL)
 		return -ENOMEM;
-	*made = (struct fleet){.daemon = daemon, .findings = findings, .usage = usage, .events = events};
+	*made = (struct fleet){.daemon = daemon,
+			       .findings = findings,
+			       .usage = usage,
+			       .events = events,
+			       .arena = arena_create(),
+			       .directory = directory};
+	read_sequence(made);
 	int error = take_identity(made);
 	if (error == 0 && (error = http_client_create(&made->client, events)) < 0)
 		fprintf(stderr, "ringfenced: fleet: cannot make a client: %s\n", strerror(-error));
@@ -213,6 +259,7 @@ void fleet_destroy(struct fleet *fleet)
 	etcd_destroy(fleet->etcd);
 	http_client_destroy(fleet->client);
 	private_key_destroy(fleet->key);
+	arena_free(fleet->arena);
 	free(fleet->enrolment);
 	free(fleet->problem);
 	free(fleet);
@@ -230,6 +277,9 @@ void fleet_follow(struct fleet *fleet)
 					      .etcd = fleet->etcd,
 					      .node = fleet->daemon->config.node,
 					      .key = fleet->key,
+					      .trust = fleet->trust,
+					      .sequence = fleet->sequence,
+					      .reserve = reserve,
 					      .enrolment = (const char *)fleet->enrolment,
 					      .enrolment_length = fleet->enrolment_length,
 					      .collect = collect,

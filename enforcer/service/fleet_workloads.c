@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #define FILE_NAME "fleet" /* in the state directory */
-enum { SAVE_S = 60 };	  /* between two writings, at least */
+enum { SAVE_S = 600 };	  /* between two writings, at least */
 
 struct fleet_workloads {
 	struct etcd *etcd;
@@ -25,9 +25,11 @@ static void say(const char *before, char *error, const char *after)
 
 static void on_saved(void *context, char *error)
 {
-	(void)context;
-	if (error != NULL)
-		say("cannot be kept: ", error, "");
+	struct fleet_workloads *workloads = context;
+	if (error == NULL)
+		return;
+	say("cannot be kept: ", error, "");
+	fleet_source_save_again(workloads->source);
 }
 
 static void save(struct fleet_workloads *workloads)

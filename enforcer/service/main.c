@@ -551,7 +551,8 @@ static int start(struct loop *loop)
 	if ((error = sources_create(&loop->sources, loop->events, daemon, &loop->directory, after_source, loop)) < 0)
 		return fail("cannot make the event loop", error);
 	daemon->sources = loop->sources;
-	if ((error = fleet_create(&loop->fleet, loop->events, daemon, loop->findings, loop->usage)) < 0)
+	if ((error = fleet_create(&loop->fleet, loop->events, daemon, loop->findings, loop->usage, &loop->directory)) <
+	    0)
 		return error;
 	loop->commands.fleet = loop->fleet;
 	observing_tell_records(loop->observing, hear_record, loop);

@@ -29,6 +29,7 @@ static const struct {
     [STATE_EVIDENCE] = {"evidence of audit", 1},
     [STATE_BUNDLE] = {"newest bundle", 1},
     [STATE_FLEET] = {"fleet", 1},
+    [STATE_SEQUENCE] = {"sequence of the fleet", 1},
 };
 
 enum {

@@ -27,8 +27,9 @@ struct fleet_source {
 	struct remotes all;
 	struct remote *last; /* of a list: of whom it told last */
 	bool listing, heard;
-	bool unsaved; /* what holds is another since it was saved */
-	char *store;  /* the name of the store that it is from; NULL: none yet */
+	bool unsaved;	  /* what holds is another since it was saved */
+	char *store;	  /* the name of the store that it is from; NULL: none yet */
+	char *kept_store; /* the same of what was kept, until the store has been heard; NULL: none */
 	sd_event_source *tick;
 	struct arena *keys_arena;
 	const char *keys_problem; /* in that; NULL: none */
@@ -131,6 +132,15 @@ static void set_problem(struct fleet_source *source, struct remote *remote, cons
 	remote->problem = copy;
 }
 
+/* The time in which it may come back begins. */
+static void note_loss(struct fleet_source *source, struct remote *remote)
+{
+	bool lost = remote_is_lost(remote);
+	if (lost && !remote->lost)
+		remote->lost_at = now_of(source);
+	remote->lost = lost;
+}
+
 /* Has what the store says of a node hold, where the node is believed and what stands there is whole. */
 static void take_remote(struct fleet_source *source, struct remote *remote)
 {
@@ -141,6 +151,7 @@ static void take_remote(struct fleet_source *source, struct remote *remote)
 	const char *problem = silent ? NULL : remote_read_mark(&source->all, remote, arena, &statement);
 	set_problem(source, remote, problem);
 	arena_free(arena);
+	note_loss(source, remote);
 	if (silent || problem != NULL)
 		return;
 	source->unsaved = source->unsaved || remote->sequence != statement.sequence;
@@ -238,7 +249,7 @@ static void on_list(void *context, bool same, const char *store)
 {
 	struct fleet_source *source = context;
 	struct remote *remote, *next;
-	same = same || (source->store != NULL && strcmp(source->store, store) == 0); /* as it was kept */
+	same = same || (source->kept_store != NULL && strcmp(source->kept_store, store) == 0);
 	free(source->store);
 	source->store = checked(strdup(store));
 	source->listing = source->unsaved = true;
@@ -246,11 +257,9 @@ static void on_list(void *context, bool same, const char *store)
 	HASH_ITER(hh, source->all.remotes, remote, next)
 	{
 		/* Not marked until the list says so. */
-		bool doubted = !same && remote->things != NULL;
-		if (doubted || (remote->mark.items != NULL && same))
-			remote->changed = now_of(source);
-		remote->doubted = remote->doubted || doubted;
+		remote->doubted = remote->doubted || (!same && remote->things != NULL);
 		remote->touched = true;
+		remote->over = false;
 		bytes_clear(&remote->mark);
 		for (struct thing *thing = remote->things, *following; thing != NULL; thing = following) {
 			following = thing->next;
@@ -275,6 +284,7 @@ static void on_put(void *context, const char *key, const char *value, size_t len
 	} else if (parsed.name[0] == 0) {
 		bytes_set(&remote->enrolment, value, length <= ENROLMENT_MOST ? length : ENROLMENT_MOST + 1);
 		remote_read_enrolment(&source->all, remote);
+		source->unsaved = true;
 	} else {
 		thing_put(&source->all, remote, &parsed, value, length);
 	}
@@ -299,7 +309,6 @@ static void on_removed(void *context, const char *key, int64_t revision)
 	remote->touched = true;
 	if (parsed.name_space[0] == 0) {
 		bytes_clear(&remote->mark);
-		remote->changed = now_of(source);
 		return;
 	}
 	snprintf(name, sizeof name, "%s:%s:%s", parsed.node, parsed.name_space, parsed.name);
@@ -327,6 +336,8 @@ static void on_settled(void *context)
 {
 	struct fleet_source *source = context;
 	settle(source);
+	free(source->kept_store);
+	source->kept_store = NULL;
 	if (!source->heard)
 		source->setup.heard(source->setup.context);
 	source->heard = true;
@@ -346,18 +357,18 @@ static void put_kept(void *context, const char *key, const char *value, size_t l
 	if (key[0] != 0) {
 		on_put(source, key, value, length, 0);
 	} else {
-		free(source->store);
-		source->store = checked(strndup(value, length));
+		free(source->kept_store);
+		source->kept_store = checked(strndup(value, length));
 	}
 }
 
-/* Where not all of it holds, some workload would be nobody's: then the store is to be heard first. */
-static bool all_hold(const struct fleet_source *source)
+/* Where a node is not believed any more, its workloads would be nobody's: then the store is to be heard first. */
+static bool all_are_believed(const struct fleet_source *source)
 {
-	bool hold = source->all.problems == 0;
+	bool believed = true;
 	for (const struct remote *remote = source->all.remotes; remote != NULL; remote = remote->hh.next)
-		hold = hold && remote->problem == NULL;
-	return hold;
+		believed = believed && remote->problem == NULL;
+	return believed;
 }
 
 bool fleet_source_load(struct fleet_source *source, const uint8_t *bytes, size_t length)
@@ -365,15 +376,20 @@ bool fleet_source_load(struct fleet_source *source, const uint8_t *bytes, size_t
 	source->all.keeps = true;
 	if (bytes == NULL)
 		return true;
-	source->listing = true;
+	source->listing = source->all.loads = true;
 	bool good = fleet_kept_read(bytes, length, put_kept, source);
 	settle(source);
-	source->unsaved = false;
-	if (!good || !all_hold(source))
+	source->unsaved = source->all.loads = false;
+	if (!good || !all_are_believed(source))
 		return good;
 	source->heard = true;
 	source->setup.heard(source->setup.context);
 	return true;
+}
+
+void fleet_source_save_again(struct fleet_source *source)
+{
+	source->unsaved = true;
 }
 
 uint8_t *fleet_source_save(struct fleet_source *source, size_t *length)
@@ -392,10 +408,10 @@ static int on_tick(sd_event_source *timer, uint64_t usec, void *context)
 	struct remote *remote, *next;
 	HASH_ITER(hh, source->all.remotes, remote, next)
 	{
-		uint64_t seconds = (now_of(source) - remote->changed) / 1000000;
+		uint64_t seconds = (now_of(source) - remote->lost_at) / 1000000;
 		if (source->listing)
 			break;
-		if (remote_is_lost(remote) && !remote->doubted && seconds > FLEET_FORGET_S)
+		if (remote->lost && remote->things != NULL && !remote->doubted && seconds > FLEET_FORGET_S)
 			forget_things(source, remote);
 		if (remote->things == NULL && remote->mark.items == NULL && remote->sequence == 0 && !remote->enrolled)
 			remote_free(&source->all, remote); /* of which nothing needs to be known */
@@ -426,9 +442,8 @@ void fleet_source_reread(struct fleet_source *source)
 	read_keys(source);
 	HASH_ITER(hh, source->all.remotes, remote, next)
 	{
-		remote->enrolled = false;
 		remote->touched = true;
-		remote_read_enrolment(&source->all, remote);
+		remote_reread_enrolment(&source->all, remote);
 	}
 	if (!source->listing)
 		settle(source);
@@ -475,5 +490,6 @@ void fleet_source_destroy(struct fleet_source *source)
 	arena_free(source->arena);
 	arena_free(source->names_arena);
 	free(source->store);
+	free(source->kept_store);
 	free(source);
 }

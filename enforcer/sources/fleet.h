@@ -33,6 +33,7 @@ bool fleet_source_load(struct fleet_source *source, const uint8_t *bytes, size_t
 
 /* What holds here, the caller's to free; NULL where that is what was given last. */
 uint8_t *fleet_source_save(struct fleet_source *source, size_t *length);
+void fleet_source_save_again(struct fleet_source *source); /* what was given last is not kept after all */
 void fleet_source_destroy(struct fleet_source *source);
 
 #endif

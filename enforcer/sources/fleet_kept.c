@@ -7,50 +7,65 @@
 
 enum { KEY_MOST = sizeof(struct record_key) + 3 };
 
-static void add_bytes(FILE *stream, const void *bytes, size_t length)
+/* Where bytes are put behind each other; without a place (NULL) they are counted. */
+struct output {
+	uint8_t *bytes;
+	size_t length;
+};
+
+static void add_bytes(struct output *to, const void *bytes, size_t length)
 {
 	const uint32_t size = htole32((uint32_t)length);
-	fwrite(&size, sizeof size, 1, stream);
-	fwrite(bytes, 1, length, stream);
+	if (to->bytes != NULL) {
+		memcpy(to->bytes + to->length, &size, sizeof size);
+		memcpy(to->bytes + to->length + sizeof size, bytes, length);
+	}
+	to->length += sizeof size + length;
 }
 
-static void add(FILE *stream, const char *key, const void *value, size_t length)
+static void add(struct output *to, const char *key, const void *value, size_t length)
 {
-	add_bytes(stream, key, strlen(key));
-	add_bytes(stream, value, length);
+	add_bytes(to, key, strlen(key));
+	add_bytes(to, value, length);
 }
 
 /* Of a node that was heard in whole. */
-static void add_remote(FILE *stream, const struct remote *remote)
+static void add_remote(struct output *to, const struct remote *remote)
 {
 	char key[KEY_MOST];
-	add(stream, remote->name, remote->said.items, remote->said.length);
+	add(to, remote->name, remote->said.items, remote->said.length);
 	snprintf(key, sizeof key, "%s/" FLEET_ENROLMENT, remote->name);
 	if (remote->enrolling.items != NULL)
-		add(stream, key, remote->enrolling.items, remote->enrolling.length);
+		add(to, key, remote->enrolling.items, remote->enrolling.length);
 	for (const struct thing *thing = remote->things; thing != NULL; thing = thing->next) {
 		if (thing->kept.items == NULL)
 			continue;
 		snprintf(key, sizeof key, "%s", thing->name);
 		for (char *at = key; (at = strchr(at, ':')) != NULL;)
 			*at = '/';
-		add(stream, key, thing->kept.items, thing->kept.length);
+		add(to, key, thing->kept.items, thing->kept.length);
 	}
+}
+
+static void add_all(struct output *to, const struct remotes *all, const char *store)
+{
+	add(to, "", store, strlen(store));
+	for (const struct remote *remote = all->remotes; remote != NULL; remote = remote->hh.next)
+		if (remote->said.items != NULL)
+			add_remote(to, remote);
 }
 
 uint8_t *fleet_kept_write(const struct remotes *all, const char *store, size_t *length)
 {
-	char *bytes = NULL;
-	FILE *stream = open_memstream(&bytes, length);
-	if (stream == NULL)
+	struct output to = {0};
+	add_all(&to, all, store);
+	to.bytes = malloc(to.length);
+	if (to.bytes == NULL)
 		abort();
-	add(stream, "", store, strlen(store));
-	for (const struct remote *remote = all->remotes; remote != NULL; remote = remote->hh.next)
-		if (remote->said.items != NULL)
-			add_remote(stream, remote);
-	if (fclose(stream) != 0)
-		abort();
-	return (uint8_t *)bytes;
+	to.length = 0;
+	add_all(&to, all, store);
+	*length = to.length;
+	return to.bytes;
 }
 
 /* Takes a length and so many bytes from the front; NULL: there are fewer. */

@@ -58,9 +58,9 @@ void remote_free(struct remotes *all, struct remote *remote)
 }
 
 static const char *open_enrolment(const struct remotes *all, const struct remote *remote, struct arena *arena,
-				  struct enrolment *read)
+				  const struct bytes *bytes, struct enrolment *read)
 {
-	const char *why = enrolment_open(read, arena, remote->enrolment.items, remote->enrolment.length, &all->trust);
+	const char *why = enrolment_open(read, arena, bytes->items, bytes->length, &all->trust);
 	if (why == NULL && strcmp(read->node, remote->name) != 0)
 		why = "it is of another node";
 	if (why == NULL && remote->enrolled && read->time < remote->who.time)
@@ -71,12 +71,10 @@ static const char *open_enrolment(const struct remotes *all, const struct remote
 void remote_read_enrolment(struct remotes *all, struct remote *remote)
 {
 	struct enrolment read;
-	struct arena *arena = arena_create();
-	if (!all->verified || remote->enrolment.items == NULL) {
-		arena_free(arena);
+	if (!all->verified || remote->enrolment.items == NULL)
 		return;
-	}
-	const char *why = open_enrolment(all, remote, arena, &read);
+	struct arena *arena = arena_create();
+	const char *why = open_enrolment(all, remote, arena, &remote->enrolment, &read);
 	free(remote->enrolment_problem);
 	remote->enrolment_problem = why != NULL ? checked(strdup(why)) : NULL;
 	if (why == NULL) {
@@ -85,6 +83,20 @@ void remote_read_enrolment(struct remotes *all, struct remote *remote)
 		bytes_set(&remote->enrolling, remote->enrolment.items, remote->enrolment.length);
 	}
 	arena_free(arena);
+}
+
+void remote_reread_enrolment(struct remotes *all, struct remote *remote)
+{
+	struct enrolment read;
+	struct arena *arena = arena_create();
+	remote->enrolled = false;
+	if (all->verified && remote->enrolling.items != NULL &&
+	    open_enrolment(all, remote, arena, &remote->enrolling, &read) == NULL) {
+		remote->enrolled = true;
+		remote->who = read;
+	}
+	arena_free(arena);
+	remote_read_enrolment(all, remote);
 }
 
 static void digest_of_things(const struct remote *remote, uint8_t digest[SET_DIGEST_SIZE])
@@ -100,7 +112,8 @@ static void digest_of_things(const struct remote *remote, uint8_t digest[SET_DIG
 
 bool remote_is_lost(const struct remote *remote)
 {
-	return remote->mark.items == NULL && remote->standing == 0 && remote->things != NULL;
+	return remote->things != NULL && remote->standing == 0 &&
+	       (remote->mark.items == NULL || remote->problem != NULL);
 }
 
 const char *remote_read_mark(const struct remotes *all, const struct remote *remote, struct arena *arena,
@@ -118,8 +131,10 @@ const char *remote_read_mark(const struct remotes *all, const struct remote *rem
 		return "it is older than what the node said before";
 	if (statement->sequence == remote->sequence && memcmp(statement->digest, remote->digest, SET_DIGEST_SIZE) != 0)
 		return "it is another one than the node said before, and not a newer one";
-	if (statement->gone)
+	if (statement->gone || all->loads)
 		return NULL;
+	if (remote->over)
+		return "it has more than 10000 workloads, or 8 MiB of them";
 	digest_of_things(remote, digest);
 	return memcmp(digest, statement->digest, SET_DIGEST_SIZE) == 0
 		   ? NULL
@@ -158,9 +173,9 @@ void thing_set_problem(struct remotes *all, struct thing *thing, const char *pro
 	thing->problem = problem != NULL ? checked(strdup(problem)) : NULL;
 }
 
-static void drop_bytes(struct remotes *all, struct bytes *bytes)
+static void drop_bytes(struct remote *remote, struct bytes *bytes)
 {
-	all->bytes -= bytes->length;
+	remote->bytes -= bytes->length;
 	bytes_clear(bytes);
 }
 
@@ -173,8 +188,8 @@ void thing_free(struct remotes *all, struct thing *thing)
 	thing->remote->standing -= thing->stands;
 	HASH_DEL(all->things, thing);
 	thing_set_problem(all, thing, NULL);
-	drop_bytes(all, &thing->record);
-	drop_bytes(all, &thing->kept);
+	drop_bytes(thing->remote, &thing->record);
+	drop_bytes(thing->remote, &thing->kept);
 	free(thing);
 }
 
@@ -185,7 +200,9 @@ void thing_put(struct remotes *all, struct remote *remote, const struct record_k
 	size_t kept = length <= RECORD_MOST ? length : RECORD_MOST + 1; /* is refused, and then why does not matter */
 	snprintf(name, sizeof name, "%s:%s:%s", key->node, key->name_space, key->name);
 	struct thing *thing = thing_find(all, name);
-	if (all->bytes + kept > REMOTE_BYTES_MOST || (thing == NULL && HASH_COUNT(all->things) >= REMOTE_THINGS_MOST))
+	remote->over = remote->over || remote->bytes + kept > REMOTE_BYTES_MOST ||
+		       (thing == NULL && remote->thing_count >= REMOTE_THINGS_MOST);
+	if (remote->over)
 		return;
 	if (thing == NULL)
 		thing = add_thing(all, remote, name);
@@ -193,18 +210,18 @@ void thing_put(struct remotes *all, struct remote *remote, const struct record_k
 	record_digest(&thing->digest, name, value, length);
 	remote->standing += !thing->stands;
 	thing->stands = true;
-	drop_bytes(all, &thing->record);
+	drop_bytes(thing->remote, &thing->record);
 	if (memcmp(&thing->digest, &thing->taken, sizeof thing->taken) == 0)
 		return; /* known from before */
 	bytes_set(&thing->record, value, kept);
-	all->bytes += kept;
+	remote->bytes += kept;
 }
 
 void thing_removed(struct remotes *all, struct thing *thing)
 {
 	thing->remote->standing -= thing->stands;
 	thing->stands = false;
-	drop_bytes(all, &thing->record);
+	drop_bytes(thing->remote, &thing->record);
 	if (!thing->told)
 		thing_free(all, thing);
 }
@@ -212,9 +229,9 @@ void thing_removed(struct remotes *all, struct thing *thing)
 void thing_taken(struct remotes *all, struct thing *thing)
 {
 	thing->taken = thing->digest;
-	drop_bytes(all, &thing->kept);
+	drop_bytes(thing->remote, &thing->kept);
 	if (!all->keeps) {
-		drop_bytes(all, &thing->record);
+		drop_bytes(thing->remote, &thing->record);
 		return;
 	}
 	thing->kept = thing->record;

@@ -23,10 +23,12 @@ struct remote {
 	/* in the store */
 	struct bytes mark, enrolment;
 	bool touched; /* something of it is another since it was looked at */
+	bool over;    /* it has more there than a node may */
 	bool doubted; /* its mark went since the store is another one */
 	/* here */
 	struct bytes said, enrolling; /* the mark and the enrolment that hold */
-	uint64_t changed;	      /* monotonic microseconds when the mark went */
+	bool lost;
+	uint64_t lost_at; /* since when, in monotonic microseconds */
 	uint64_t sequence;
 	uint8_t digest[SET_DIGEST_SIZE]; /* of the statement that holds */
 	bool enrolled;
@@ -35,6 +37,7 @@ struct remote {
 	uint64_t problem_at;		   /* since when, in monotonic microseconds */
 	struct thing *things;
 	size_t thing_count, standing; /* and how many of them are in the store */
+	size_t bytes;		      /* of records */
 	char name[];
 };
 
@@ -51,14 +54,14 @@ struct thing {
 	char name[];			    /* NODE:NAMESPACE:NAME, as it is told of */
 };
 
-enum { REMOTES_MOST = 20000, REMOTE_BYTES_MOST = 1 << 30, REMOTE_THINGS_MOST = 1000000 };
+enum { REMOTES_MOST = 20000, REMOTE_THINGS_MOST = 10000, REMOTE_BYTES_MOST = 8 << 20 };
 
 /* All of them. Zeroed: none. */
 struct remotes {
 	struct remote *remotes;
 	struct thing *things;
-	size_t bytes;	 /* of records */
 	bool keeps;	 /* records that were looked at */
+	bool loads;	 /* what was kept, and so looked at before: it need not be whole */
 	size_t problems; /* things that have one */
 	bool verified;	 /* statements count only when they are signed, by enrolled nodes */
 	struct trust trust;
@@ -71,7 +74,8 @@ struct thing *thing_find(const struct remotes *all, const char *name);
 void thing_free(struct remotes *all, struct thing *thing);
 void thing_set_problem(struct remotes *all, struct thing *thing, const char *problem);
 
-/* Notes what the store has of a thing, or that it has nothing. What would be too much is as if it were not there. */
+/* Notes what the store has of a thing, or that it has nothing. What is too much is passed over: then the mark tells of
+ * more than is known of the node, and nothing new of it is taken. */
 void thing_put(struct remotes *all, struct remote *remote, const struct record_key *key, const char *value,
 	       size_t length);
 void thing_removed(struct remotes *all, struct thing *thing);
@@ -85,7 +89,11 @@ void bytes_clear(struct bytes *bytes);
 /* Reads the enrolment that stands in the store, where keys are asked for. The one before holds where it is refused. */
 void remote_read_enrolment(struct remotes *all, struct remote *remote);
 
-/* Whether its lease ran out: all that it had in the store went at once, and holds here. */
+/* The same after other keys are trusted: the one before holds where it still is. */
+void remote_reread_enrolment(struct remotes *all, struct remote *remote);
+
+/* Whether nothing of it is in the store, or a mark alone that is not taken (`problem`): it is down or cut off, its
+ * lease ran out, and what it had holds here. */
 bool remote_is_lost(const struct remote *remote);
 
 /* Whether the mark says that what stands in the store is all that the node has, and the node is believed. Returns NULL,

@@ -91,7 +91,7 @@ refuses_to_start "it enrols the key [0-9a-f]*, and .*node-b.key is" "another nod
 identity node-a node-a node-a.enrolment other
 refuses_to_start 'signed by the key [0-9a-f]*, which is not trusted' "an enrolment by somebody else"
 STORE_USER=", keys: [$WORK/enrol.key.pub]"
-refuses_to_start '`keys`, `signing_key` and `enrolment` go together' "keys without an own one"
+refuses_to_start '`signing_key` and `enrolment` go together' "keys without an own one"
 
 # ---- nodes that sign ----
 
@@ -121,6 +121,15 @@ check "and nothing is refused" await 10 well
 
 # ---- whoever holds the store ----
 
+store del "$(key node-b)/shop/web8" >/dev/null
+record node-b web7 7 web
+check "what was changed under its name is not taken" await 10 refuses 'nodenode-b:whatitsaysisnottaken'
+check "and its node puts it right" await 90 well
+allowed web8 api1 8080 tcp "its node put it right"
+denied web7 api1 8080 tcp "its node put it right"
+store del "$(key node-b)/enrolment" >/dev/null
+enrolled() { store get "$(key node-b)/enrolment" | grep -q ringfence-node; }
+check "its enrolment, too" await 90 enrolled
 kill -STOP "$B_PID" # else it puts its own there again
 holds() { # TEXT
 	allowed web8 api1 8080 tcp "$1: what its node said holds"
