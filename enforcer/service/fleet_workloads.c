@@ -29,7 +29,7 @@ static void on_saved(void *context, char *error)
 	if (error == NULL)
 		return;
 	say("cannot be kept: ", error, "");
-	fleet_source_save_again(workloads->source);
+	fleet_nodes_save_again(fleet_source_nodes(workloads->source));
 }
 
 static void save(struct fleet_workloads *workloads)
@@ -37,7 +37,7 @@ static void save(struct fleet_workloads *workloads)
 	size_t length;
 	if (workloads->saving == NULL || saving_is_busy(workloads->saving))
 		return;
-	uint8_t *bytes = fleet_source_save(workloads->source, &length);
+	uint8_t *bytes = fleet_nodes_save(fleet_source_nodes(workloads->source), &length);
 	if (bytes != NULL)
 		saving_begin(workloads->saving, (struct encoded){.bytes = bytes, .length = length});
 }
@@ -54,7 +54,7 @@ static void load(struct fleet_workloads *workloads, const struct state_directory
 {
 	struct state_content content;
 	char *error = state_file_read(directory, FILE_NAME, STATE_FLEET, &content);
-	bool good = fleet_source_load(workloads->source, content.payload, content.length);
+	bool good = fleet_nodes_load(fleet_source_nodes(workloads->source), content.payload, content.length);
 	state_content_finish(&content);
 	if (error == NULL && !good && asprintf(&error, "%s/" FILE_NAME ": damaged", directory->path) < 0)
 		abort();
@@ -112,5 +112,5 @@ void fleet_workloads_destroy(struct fleet_workloads *workloads)
 
 void fleet_workloads_reread(struct fleet_workloads *workloads)
 {
-	fleet_source_reread(workloads->source);
+	fleet_nodes_reread(fleet_source_nodes(workloads->source));
 }

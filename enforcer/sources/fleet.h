@@ -10,8 +10,7 @@
 #define ENFORCER_SOURCES_FLEET_H
 
 #include "enforcer/etcd/etcd.h"
-#include "enforcer/fleet/keys.h"
-#include "enforcer/sources/source.h"
+#include "enforcer/sources/fleet_nodes.h"
 
 #define FLEET_WORKLOADS "workloads/" /* below the prefix: NODE, the mark, and NODE/NAMESPACE/NAME */
 #define FLEET_NODES "nodes/"	     /* NODE/alive and NODE/status */
@@ -20,20 +19,13 @@ enum { FLEET_FORGET_S = 600 };
 
 struct fleet_source;
 
-/* Follows the store. Enrolments count that one of `keys` signed, which are read now and by fleet_source_reread; where
- * there are none, nodes are believed without a signature. `etcd` and the keys must outlive the source, which the caller
+/* Follows the store; of `keys` see fleet_nodes_create. They and `etcd` must outlive the source, which the caller
  * destroys. Returns 0 or a negative errno. */
 int fleet_source_create(struct fleet_source **source, const struct source_setup *setup, struct etcd *etcd,
 			const struct key_words *keys);
-void fleet_source_reread(struct fleet_source *source);
+void fleet_source_destroy(struct fleet_source *source); /* NULL is allowed */
 
-/* Begins with what fleet_source_save gave to a daemon before, which is looked at as if the store told it now. Returns
- * false where that makes no sense. From then on, also with nothing (NULL), what holds is kept for fleet_source_save. */
-bool fleet_source_load(struct fleet_source *source, const uint8_t *bytes, size_t length);
-
-/* What holds here, the caller's to free; NULL where that is what was given last. */
-uint8_t *fleet_source_save(struct fleet_source *source, size_t *length);
-void fleet_source_save_again(struct fleet_source *source); /* what was given last is not kept after all */
-void fleet_source_destroy(struct fleet_source *source);
+/* What it knows of them, which is the source's. */
+struct fleet_nodes *fleet_source_nodes(struct fleet_source *source);
 
 #endif
