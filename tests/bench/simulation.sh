@@ -116,7 +116,7 @@ nothing_lost() { # TEXT
 # ---- the run ----
 
 bundle
-echo "policy bytes=$(stat -c %s "$WORK/policy.bundle") services=$((TOTAL / 100)) nodes=$NODES workloads=$TOTAL full=$FULL following=$FOLLOWING"
+echo "policy bytes=$(stat -c %s "$WORK/policy.bundle") services=$(grep -h 'ports:' "$POLICY"/services*.yaml | wc -l) nodes=$NODES workloads=$TOTAL full=$FULL following=$FOLLOWING"
 push
 begin
 tell start "$RATE"

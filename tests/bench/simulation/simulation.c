@@ -30,7 +30,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { WORKERS = 2, LIMIT_S = 1800, POLL_MS = 5, PER_SERVICE = 100, PER_TENANT = 10000, ALLOWS = 5 };
+enum {
+	WORKERS = 2,
+	LIMIT_S = 1800,
+	POLL_MS = 5,
+	PER_SERVICE = 500,
+	SERVICES_LEAST = 20,
+	PER_TENANT = 10000,
+	ALLOWS = 5
+};
 
 struct process {
 	pid_t pid;
@@ -48,13 +56,14 @@ struct simulation {
 	uint32_t ordered;
 };
 
-/* A service for each hundred workloads, of tenants who have ten thousand. */
+/* A service for each five hundred workloads, of tenants who have ten thousand. */
 static struct fleet fleet_of(unsigned nodes, unsigned workloads)
 {
+	unsigned services = workloads / PER_SERVICE > SERVICES_LEAST ? workloads / PER_SERVICE : SERVICES_LEAST;
 	unsigned tenants = workloads / PER_TENANT > 0 && workloads % PER_TENANT == 0 ? workloads / PER_TENANT : 1;
 	if (nodes % tenants != 0)
 		tenants = 1;
-	return (struct fleet){.services = workloads / PER_SERVICE,
+	return (struct fleet){.services = services,
 			      .allows = ALLOWS,
 			      .workloads = workloads,
 			      .nodes = nodes,
