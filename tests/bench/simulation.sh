@@ -20,7 +20,7 @@
 NODES=${1:-1000} TOTAL=${2:-100000} FULL=${3:-4} FOLLOWING=${4:-100}
 RATE=${RATE:-$((NODES < 100 ? NODES : 20))} # nodes that are started a second
 FOLLOW_RATE=${FOLLOW_RATE:-$((NODES < 100 ? NODES : 2))} # nodes a second that begin to follow the others
-REST=${REST:-$((NODES < 100 ? 3 : 60))}     # seconds
+REST=${REST:-$((NODES < 100 ? 1 : 60))}     # seconds
 PUSHES=${PUSHES:-$((NODES < 100 ? 2 : 5))} CHANGES=${CHANGES:-$((NODES < 100 ? 10 : 50))}
 CHURN=${CHURN:-5} # workloads a second
 MIDDLE=${MIDDLE:-$((NODES < 100 ? 0 : 1))} # seconds of the push before etcd is killed
@@ -44,7 +44,6 @@ cat >"$WORK/simulated.yaml" <<-END
 	state: $WORK/state
 END
 
-monotonic() { python3 -c 'import time; print(time.monotonic_ns())'; }
 # Each bundle is of another policy for every node: a port of each service is another one.
 PUSHED=0
 bundle() {
@@ -70,15 +69,16 @@ wire() { # to nodes, from nodes: bytes
 }
 begin() {
 	read -r SENT GOT <<<"$(wire)"
-	CPU=$(etcd_cpu) BEGAN=$(monotonic)
+	CPU=$(etcd_cpu)
 	tell cpu
+	BEGAN=$(value now)
 	NODES_CPU=$(value seconds)
 }
 load() { # WHAT [PER]; since `begin`, by node and PER things
 	local sent got
 	read -r sent got <<<"$(wire)"
 	tell cpu
-	echo "load of=$1 seconds=$(awk "BEGIN { printf \"%.1f\", ($(monotonic) - $BEGAN) / 1e9 }")" \
+	echo "load of=$1 seconds=$(awk "BEGIN { printf \"%.1f\", ($(value now) - $BEGAN) / 1e9 }")" \
 		"node_received_bytes=$(((sent - SENT) / NODES / ${2:-1})) node_sent_bytes=$(((got - GOT) / NODES / ${2:-1}))" \
 		"etcd_cpu_s=$(awk "BEGIN { printf \"%.2f\", $(etcd_cpu) - $CPU }") etcd_rss_mb=$(etcd_rss)" \
 		"nodes_cpu_s=$(awk "BEGIN { printf \"%.2f\", $(value seconds) - $NODES_CPU }")"
@@ -149,7 +149,7 @@ echo "etcd database_mb=$(($(etcd_metric etcd_mvcc_db_total_size_in_bytes) >> 20)
 for ((p = 1; p <= PUSHES; p++)); do
 	bundle
 	begin
-	since=$(monotonic)
+	since=$BEGAN
 	push
 	tell push "$REVISION" "$since"
 	told
@@ -169,20 +169,19 @@ bundle
 tell churn "$CHURN"
 sleep 2
 begin
-since=$(monotonic)
 push
 sleep "$MIDDLE"
 tell requests
 store_stop KILL
 sleep "$DOWN"
-back=$(monotonic)
+tell cpu
+back=$(value now)
 store_start
 CPU=0
 tell push "$REVISION" "$back"
 told | sed 's/^push/restart_push/'
 whole "every node holds the push in the middle of which etcd was killed"
 tell churn 0
-since=$(monotonic)
 tell exact "$back"
 told | sed 's/^exact/restart_exact/'
 whole "every node that follows them knows exactly what runs on the others"
@@ -205,11 +204,13 @@ joined() {
 	"$RINGFENCE" status --socket "$WORK/joins/control.sock" --format json 2>/dev/null >"$WORK/joins/status" &&
 		jq -e ".ready and .workloads == $((TOTAL + 1)) and .bundle.in_force" "$WORK/joins/status" >/dev/null
 }
-since=$(monotonic)
+tell cpu
+since=$(value now)
 start "$WORK/joins/log" joins "$RINGFENCED" --config "$WORK/joins/ringfenced.yaml"
 daemon=$STARTED_PID
 check "a real daemon joins" await 120 joined
-echo "join seconds=$(awk "BEGIN { printf \"%.2f\", ($(monotonic) - $since) / 1e9 }")" \
+tell cpu
+echo "join seconds=$(awk "BEGIN { printf \"%.2f\", ($(value now) - $since) / 1e9 }")" \
 	"rss_mb=$(for pid in $daemon $(pgrep -P "$daemon"); do awk '/^VmRSS/ { print $2 }' "/proc/$pid/status"; done | awk '{ sum += $1 } END { print int(sum / 1024) }')" \
 	"most_mb=$(awk '/^VmHWM/ { print int($2 / 1024) }' "/proc/$daemon/status")"
 stop "$daemon"

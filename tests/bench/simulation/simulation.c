@@ -361,7 +361,7 @@ static void obey(struct simulation *simulation, const char *line)
 	else if (strcmp(what, "lost") == 0)
 		tell_lost(simulation);
 	else if (strcmp(what, "cpu") == 0)
-		printf("cpu seconds=%.2f short=0\n", cpu_of(simulation));
+		printf("cpu seconds=%.2f now=%" PRIu64 " short=0\n", cpu_of(simulation), now_ns());
 	else if (strcmp(what, "churn") == 0) {
 		simulation->rate = (unsigned)first;
 		simulation->churned = now_ns();
