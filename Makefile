@@ -10,6 +10,7 @@
 #   make SANITIZE=1   with sanitizers, in build/sanitize      make format, make lint, make clean
 
 PREFIX ?= /usr/local
+comma := ,
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -62,6 +63,10 @@ AGREEMENT_SOURCES := $(wildcard tests/agreement/*.c) tests/unit/follow.c
 ATOMIC_SOURCES := $(wildcard tests/atomic/*.c) tests/unit/follow.c
 # What a packet costs: one program of several files.
 PACKETS_SOURCES := $(wildcard tests/bench/packets/*.c)
+# A fleet without kernels: the daemon's modules, and in the place of some functions those of left_out.c.
+SIMULATION_SOURCES := $(wildcard tests/bench/simulation/*.c)
+LEFT_OUT := kernel_read kernel_scan_start kernel_scan_step kernel_scan_finish kernel_apply findings_kinds \
+	usage_read_denials malloc_trim http_start
 
 # The page of `ringfence graph`: one for all builds, since it is the same in each.
 PAGE := build/page
@@ -72,11 +77,12 @@ LIBRARY := $(BUILD)/libringfence.a
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SOURCES))
 AGREEMENT := $(BUILD)/tests/agreement/agreement
 PACKETS := $(BUILD)/tests/bench/packets/packets
+SIMULATION := $(BUILD)/tests/bench/simulation/simulation
 ATOMIC := $(BUILD)/tests/atomic/atomic
-TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SOURCES) $(LAB_TEST_SOURCES)) $(AGREEMENT) $(ATOMIC) $(PACKETS)
+TOOLS := $(patsubst %.c,$(BUILD)/%,$(TOOL_SOURCES) $(LAB_TEST_SOURCES)) $(AGREEMENT) $(ATOMIC) $(PACKETS) $(SIMULATION)
 EVERY_SOURCE := $(CLI_SOURCES) $(FLEET_CLI_SOURCES) $(DAEMON_SOURCES) $(LIBRARY_SOURCES) $(UNIT_SOURCES) $(UNIT_SHARED) \
 	$(TOOL_SOURCES) $(PACKETS_SHARED) $(BENCH_SHARED) $(LAB_SOURCES) $(LAB_TEST_SOURCES) $(AGREEMENT_SOURCES) $(ATOMIC_SOURCES) \
-	$(PACKETS_SOURCES)
+	$(PACKETS_SOURCES) $(SIMULATION_SOURCES)
 
 .PHONY: all tests check conformance agreement atomic bench bench-quick demo install format lint headers clean
 .SECONDARY:
@@ -143,6 +149,12 @@ $(PACKETS): $(call objects,$(PACKETS_SOURCES))
 	@mkdir -p $(@D)
 	@echo "  LD  $@"
 	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^
+
+$(SIMULATION): $(call objects,$(SIMULATION_SOURCES) $(BENCH_SHARED) $(PACKETS_SHARED) \
+		$(filter-out enforcer/service/main.c,$(DAEMON_SOURCES))) $(LIBRARY)
+	@mkdir -p $(@D)
+	@echo "  LD  $@"
+	@$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(addprefix -Wl$(comma)--wrap=,$(LEFT_OUT)) -o $@ $^ $(DAEMON_LIBS)
 
 $(ATOMIC): $(call objects,$(ATOMIC_SOURCES) $(LAB_SOURCES)) $(LIBRARY)
 	@mkdir -p $(@D)

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAGE = 1000, IDENTITY_BYTES = 16, HEX_SIZE = 2 * IDENTITY_BYTES + 1, IDENTITY_SIZE = 128 };
+enum { PAGE = 250, IDENTITY_BYTES = 16, HEX_SIZE = 2 * IDENTITY_BYTES + 1, IDENTITY_SIZE = 128 };
 
 struct mirror {
 	sd_event *events;
@@ -153,7 +153,10 @@ static void on_page(void *context, const json_t *answer, const char *error)
 	size_t i, last = json_array_size(pairs);
 	mirror->call = NULL;
 	if (error != NULL) {
-		mirror->list_revision = -1;
+		/* What was listed holds, and the list goes on behind it, unless the store forgets that revision: where
+		 * many ask at once, all would begin anew for ever. */
+		if (mirror->list_revision <= 0 || strstr(error, "compacted") != NULL)
+			mirror->list_revision = -1;
 		fail(mirror, error);
 		return;
 	}
@@ -239,8 +242,8 @@ static void name_store(struct mirror *mirror)
 	mirror->call = etcd_ask(mirror->etcd, "/v3/kv/txn", body, on_named, mirror);
 }
 
-/* Goes on, by what is known of the store: whether it is the one that was followed, and how far. */
-static void go_on(struct mirror *mirror, bool same)
+/* Goes on, by what is known of the store: whether it is the one that was followed, or listed in part, and how far. */
+static void go_on(struct mirror *mirror, bool same, bool in_part)
 {
 	if (!same)
 		mirror->revision = 0;
@@ -250,6 +253,8 @@ static void go_on(struct mirror *mirror, bool same)
 		fail(mirror, "the store was wiped, or put back from a backup; it is read anew");
 	} else if (same && mirror->list_revision == 0) {
 		watch(mirror);
+	} else if (in_part) {
+		ask_page(mirror);
 	} else {
 		mirror->list_revision = 0;
 		mirror->calls.list(mirror->calls.context, same, mirror->identity);
@@ -271,10 +276,11 @@ static void on_identity(void *context, const json_t *answer, const char *error)
 	} else if (identity == NULL || strlen(identity) >= IDENTITY_SIZE) {
 		fail(mirror, "the store has no name that can be read (the key `identity`)");
 	} else {
-		bool same = mirror->revision > 0 && strcmp(identity, mirror->identity) == 0 &&
-			    header_revision(answer) >= mirror->asked_revision;
+		bool known = strcmp(identity, mirror->identity) == 0 &&
+			     header_revision(answer) >= mirror->asked_revision &&
+			     header_revision(answer) >= mirror->list_revision;
 		snprintf(mirror->identity, sizeof mirror->identity, "%s", identity);
-		go_on(mirror, same);
+		go_on(mirror, known && mirror->revision > 0, known && mirror->list_revision > 0);
 	}
 	free(identity);
 }

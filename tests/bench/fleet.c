@@ -58,21 +58,20 @@ unsigned fleet_per_node(const struct fleet *fleet)
 
 /* ---- where a workload is ---- */
 
-/* The workload at a place of a node. */
-static unsigned workload_at(const struct fleet *fleet, unsigned node, unsigned place)
+unsigned fleet_workload_at(const struct fleet *fleet, unsigned node, unsigned place)
 {
 	unsigned nodes = fleet->nodes / fleet->tenants, tenant = node / nodes;
 	return tenant * (fleet->workloads / fleet->tenants) +
 	       (place / fleet->together * nodes + node % nodes) * fleet->together + place % fleet->together;
 }
 
-static unsigned node_of(const struct fleet *fleet, unsigned workload)
+unsigned fleet_node_of(const struct fleet *fleet, unsigned workload)
 {
 	unsigned nodes = fleet->nodes / fleet->tenants, workloads = fleet->workloads / fleet->tenants;
 	return workload / workloads * nodes + workload % workloads / fleet->together % nodes;
 }
 
-static unsigned place_of(const struct fleet *fleet, unsigned workload)
+unsigned fleet_place_of(const struct fleet *fleet, unsigned workload)
 {
 	unsigned nodes = fleet->nodes / fleet->tenants, workloads = fleet->workloads / fleet->tenants;
 	return workload % workloads / (fleet->together * nodes) * fleet->together + workload % fleet->together;
@@ -88,7 +87,7 @@ static unsigned caller(const struct fleet *fleet, unsigned service, unsigned num
 
 unsigned fleet_local(const struct fleet *fleet, unsigned i)
 {
-	return workload_at(fleet, 0, i % fleet_per_node(fleet));
+	return fleet_workload_at(fleet, 0, i % fleet_per_node(fleet));
 }
 
 /* In each round another caller of each local service, and another replica of it, so that none is met twice for some
@@ -111,12 +110,13 @@ static unsigned block_bits(const struct fleet *fleet)
 
 static uint32_t offset_of(const struct fleet *fleet, const struct fleet_workload *workload)
 {
-	return place_of(fleet, workload->index) * FLEET_VERSIONS + workload->version % FLEET_VERSIONS;
+	return fleet_place_of(fleet, workload->index) * FLEET_VERSIONS + workload->version % FLEET_VERSIONS;
 }
 
 uint32_t fleet_address(const struct fleet *fleet, const struct fleet_workload *workload)
 {
-	return FIRST_ADDRESS + (node_of(fleet, workload->index) << block_bits(fleet)) + offset_of(fleet, workload);
+	return FIRST_ADDRESS + (fleet_node_of(fleet, workload->index) << block_bits(fleet)) +
+	       offset_of(fleet, workload);
 }
 
 bool fleet_owner(const struct fleet *fleet, uint32_t address, struct fleet_workload *owner)
@@ -125,7 +125,8 @@ bool fleet_owner(const struct fleet *fleet, uint32_t address, struct fleet_workl
 	uint32_t offset = number - (node << block_bits(fleet)), place = offset / FLEET_VERSIONS;
 	if (address < FIRST_ADDRESS || node >= fleet->nodes || place >= fleet_per_node(fleet))
 		return false;
-	*owner = (struct fleet_workload){.index = workload_at(fleet, node, place), .version = offset % FLEET_VERSIONS};
+	*owner =
+	    (struct fleet_workload){.index = fleet_workload_at(fleet, node, place), .version = offset % FLEET_VERSIONS};
 	return true;
 }
 
@@ -150,7 +151,7 @@ static void print_nodes(FILE *file, const struct fleet *fleet)
 	fputs("ringfence: v1\nnodes:\n", file);
 	for (unsigned i = 0; i < fleet->nodes; i++) {
 		char own[16], pool[16];
-		struct fleet_workload first = {.index = workload_at(fleet, i, 0)};
+		struct fleet_workload first = {.index = fleet_workload_at(fleet, i, 0)};
 		fputs("  ", file);
 		print_node_name(file, i);
 		fprintf(file, ": {addresses: [%s], workload_networks: [%s/%u, \"fd00:%x::/64\"]}\n",
@@ -221,7 +222,7 @@ static void print_workload(FILE *file, const struct fleet *fleet, const struct f
 	unsigned service = workload->index / per_service(fleet), first = service - service % PER_NAMESPACE;
 	unsigned end = first + PER_NAMESPACE < fleet->services ? first + PER_NAMESPACE : fleet->services;
 	unsigned as = workload->relabelled ? first + (service - first + 1) % (end - first) : service;
-	unsigned node = node_of(fleet, workload->index);
+	unsigned node = fleet_node_of(fleet, workload->index);
 	uint32_t offset = offset_of(fleet, workload);
 	char text[16];
 	fprintf(file, "  - name: w%u\n    namespace: n%u\n    node: ", workload->index, first / PER_NAMESPACE);
@@ -239,7 +240,8 @@ bool fleet_write_inventory(const struct fleet *fleet, const char *directory)
 			return false;
 		fputs("ringfence: v1\nworkloads:\n", file);
 		for (unsigned place = 0; place < fleet_per_node(fleet); place++)
-			print_workload(file, fleet, &(struct fleet_workload){.index = workload_at(fleet, node, place)});
+			print_workload(file, fleet,
+				       &(struct fleet_workload){.index = fleet_workload_at(fleet, node, place)});
 		ok = fclose(file) == 0;
 	}
 	return ok;

@@ -29,6 +29,11 @@ struct fleet fleet_of_tenants(unsigned workloads);
 
 unsigned fleet_per_node(const struct fleet *fleet);
 
+/* The workload at a place of a node, from 0 on, and the other way round. Node 0 is FLEET_NODE, node i FLEET_NODE i. */
+unsigned fleet_workload_at(const struct fleet *fleet, unsigned node, unsigned place);
+unsigned fleet_node_of(const struct fleet *fleet, unsigned workload);
+unsigned fleet_place_of(const struct fleet *fleet, unsigned workload);
+
 /* A workload as it is for now. Its addresses follow from `version` modulo FLEET_VERSIONS; relabelled it is one of the
  * next service of its namespace. */
 struct fleet_workload {
