@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAGE = 250, IDENTITY_BYTES = 16, HEX_SIZE = 2 * IDENTITY_BYTES + 1, IDENTITY_SIZE = 128 };
+enum { PAGE = 250, PAGE_LEAST = 16, IDENTITY_BYTES = 16, HEX_SIZE = 2 * IDENTITY_BYTES + 1, IDENTITY_SIZE = 128 };
 
 struct mirror {
 	sd_event *events;
@@ -28,6 +28,7 @@ struct mirror {
 	int64_t asked_revision;	      /* the same when the store was asked who it is: the watch may go on meanwhile */
 	int64_t list_revision;	      /* of the pages; 0: the first is still to come */
 	char *next;		      /* key of the next page */
+	int page;		      /* how many keys the next one has: fewer after one that did not come */
 	struct etcd_call *call, *watch;
 	sd_event_source *timer;
 	unsigned wait_ms;
@@ -139,6 +140,7 @@ static void watch(struct mirror *mirror)
 	json_t *request = etcd_prefix_range(mirror->key);
 	snprintf(from, sizeof from, "%" PRId64, mirror->revision + 1);
 	json_object_set_new(request, "start_revision", json_string(from));
+	json_object_set_new(request, "fragment", json_true()); /* else what is much comes in one line */
 	mirror->watch = etcd_stream(mirror->etcd, "/v3/watch", json_pack("{s:o}", "create_request", request), on_events,
 				    on_watch_end, mirror);
 	be_well(mirror);
@@ -157,9 +159,11 @@ static void on_page(void *context, const json_t *answer, const char *error)
 		 * many ask at once, all would begin anew for ever. */
 		if (mirror->list_revision <= 0 || strstr(error, "compacted") != NULL)
 			mirror->list_revision = -1;
+		mirror->page = mirror->page / 2 > PAGE_LEAST ? mirror->page / 2 : PAGE_LEAST;
 		fail(mirror, error);
 		return;
 	}
+	mirror->page = mirror->page * 2 < PAGE ? mirror->page * 2 : PAGE;
 	if (mirror->list_revision <= 0)
 		mirror->list_revision = header_revision(answer);
 	bool good = mirror->list_revision > 0;
@@ -192,7 +196,7 @@ static void ask_page(struct mirror *mirror)
 {
 	json_t *request = etcd_prefix_range(mirror->key);
 	char revision[24];
-	json_object_set_new(request, "limit", json_integer(PAGE));
+	json_object_set_new(request, "limit", json_integer(mirror->page));
 	if (mirror->list_revision > 0) {
 		snprintf(revision, sizeof revision, "%" PRId64, mirror->list_revision);
 		json_object_set_new(request, "revision", json_string(revision));
@@ -312,7 +316,7 @@ int mirror_create(struct mirror **mirror, sd_event *events, struct etcd *etcd, c
 	*mirror = NULL;
 	if (made == NULL)
 		return -ENOMEM;
-	*made = (struct mirror){.events = events, .etcd = etcd, .calls = *calls, .well = true};
+	*made = (struct mirror){.events = events, .etcd = etcd, .calls = *calls, .page = PAGE, .well = true};
 	if (asprintf(&made->key, "%s/%s", etcd_prefix(etcd), below) < 0 ||
 	    asprintf(&made->name_key, "%s/identity", etcd_prefix(etcd)) < 0)
 		abort();

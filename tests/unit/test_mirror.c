@@ -17,7 +17,7 @@
 #include <systemd/sd-event.h>
 #include <unistd.h>
 
-enum { ANSWERS_MOST = 10, REQUEST_SIZE = 2048 };
+enum { ANSWERS_MOST = 12, REQUEST_SIZE = 2048 };
 
 /* Each connection has one request, and gets the next answer: a status, and a body. */
 struct answer {
@@ -92,8 +92,9 @@ static void add(struct heard *heard, const char *text)
 	snprintf(heard->text + length, sizeof heard->text - length, "%s", text);
 }
 
-static void on_list(void *context, bool same)
+static void on_list(void *context, bool same, const char *store)
 {
+	(void)store;
 	add(context, same ? "L=" : "L");
 }
 
@@ -188,6 +189,22 @@ static void a_list_goes_on_where_it_failed(void **state)
 	assert_non_null(strstr(store.requests[4], "L3IvdGhpbmdzL2EA"));	  /* behind its last key */
 }
 
+/* As large as values may be, so many of them fit into an answer. */
+static void a_page_that_does_not_come_is_asked_for_in_parts(void **state)
+{
+	static const struct answer answers[] = {IDENTITY("9"), ERROR("large"), IDENTITY("9"), ERROR("large"),
+						IDENTITY("9"), ERROR("large"), IDENTITY("9"), ERROR("large"),
+						IDENTITY("9"), LAST_PAGE("9"), {NULL, NULL}};
+	struct store store;
+	struct heard heard;
+	(void)state;
+	follow(&store, &heard, answers);
+	assert_string_equal(heard.text, "L!L!L!L!Lb.");
+	assert_non_null(strstr(store.requests[1], "\"limit\":250"));
+	assert_non_null(strstr(store.requests[3], "\"limit\":125"));
+	assert_non_null(strstr(store.requests[9], "\"limit\":16"));
+}
+
 static void a_list_begins_anew(const struct answer *answers)
 {
 	struct store store;
@@ -219,6 +236,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_list_goes_on_where_it_failed),
+	    cmocka_unit_test(a_page_that_does_not_come_is_asked_for_in_parts),
 	    cmocka_unit_test(a_list_that_the_store_forgot_begins_anew),
 	    cmocka_unit_test(a_list_of_another_store_begins_anew),
 	};

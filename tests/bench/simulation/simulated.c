@@ -207,10 +207,11 @@ static void on_refused(void *context, const char *const *texts, size_t count)
 
 /* ---- one that counts: the mirror of the real source, without its records ---- */
 
-static void on_list(void *context, bool same)
+static void on_list(void *context, bool same, const char *store)
 {
 	struct simulated *simulated = context;
 	(void)same;
+	(void)store;
 	simulated->list++;
 	simulated->listing = true;
 	simulated->slot->lists++;
@@ -294,12 +295,14 @@ static void start_sources(struct simulated *simulated, bool full)
 					   .problem = on_problem,
 					   .refused = on_refused,
 					   .context = simulated};
-	simulated->etcd = etcd_create(simulated->client, &simulated->daemon.config.fleet);
+	simulated->etcd = etcd_create(simulated->client, &simulated->daemon.config.fleet.store);
 	if (full)
 		simulated->known = checked(calloc(simulated->shared->fleet.workloads, sizeof(struct known)));
 	simulated->heard = !full; /* else it says nothing itself before it has heard the others, as a daemon */
 	must(bundle_store_create(&simulated->bundles, &setup, &simulated->daemon, follow, simulated) == 0, "bundles");
-	must(!full || fleet_source_create(&simulated->source, &setup, simulated->etcd) == 0, "the source");
+	must(!full || fleet_source_create(&simulated->source, &setup, simulated->etcd,
+					  &simulated->daemon.config.fleet.keys) == 0,
+	     "the source");
 }
 
 void simulated_follow(struct simulated *simulated)
@@ -330,7 +333,7 @@ struct simulated *simulated_create(sd_event *events, struct shared *shared, cons
 	write_files(made, directory);
 	start_daemon(made, config);
 	must(http_client_create(&made->client, events) == 0, "http_client_create");
-	must(fleet_create(&made->fleet, events, &made->daemon, NULL, NULL) == 0, "fleet_create");
+	must(fleet_create(&made->fleet, events, &made->daemon, NULL, NULL, &made->directory) == 0, "fleet_create");
 	start_sources(made, number >= shared->fleet.nodes - shared->full);
 	sd_event_now(events, CLOCK_MONOTONIC, &now);
 	must(sd_event_add_time(events, &made->tick, CLOCK_MONOTONIC, now + TICK_US, 0, on_tick, made) >= 0, "timer");
