@@ -2,8 +2,8 @@
  * deep:
  *
  *     CTA_TUPLE_ORIG, CTA_TUPLE_REPLY   { CTA_TUPLE_IP { source, destination } CTA_TUPLE_PROTO { protocol, ports } }
- *     CTA_PROTOINFO                     { CTA_PROTOINFO_TCP { CTA_PROTOINFO_TCP_STATE } }
- *     CTA_COUNTERS_ORIG, _REPLY         { CTA_COUNTERS_BYTES }, only where nf_conntrack_acct was on when it began
+ *     CTA_PROTOINFO                     { CTA_PROTOINFO_TCP { CTA_PROTOINFO_TCP_STATE, _FLAGS_ORIGINAL, _FLAGS_REPLY }
+ * } CTA_COUNTERS_ORIG, _REPLY         { CTA_COUNTERS_BYTES }, only where nf_conntrack_acct was on when it began
  *
  * The request is IPCTNL_MSG_CT_GET: IPCTNL_MSG_CT_GET_CTRZERO would set the counters to 0 for everybody. */
 #include <ringfence/connections.h>
@@ -58,16 +58,17 @@ static bool read_number(const struct nlattr *attribute, size_t size, uint64_t *n
 	return true;
 }
 
-/* The source of a direction: an address, as one family or the other has it. */
-static bool read_source(const struct nlattr *tuple, struct address *source)
+/* An end of a direction: an address, as one family or the other has it. */
+static bool read_end(const struct nlattr *tuple, bool source, struct address *end)
 {
 	const struct found whole = find_in(tuple), ends = find_in(whole.items[CTA_TUPLE_IP]);
-	const struct nlattr *four = ends.items[CTA_IP_V4_SRC], *six = ends.items[CTA_IP_V6_SRC];
+	const struct nlattr *four = ends.items[source ? CTA_IP_V4_SRC : CTA_IP_V4_DST],
+			    *six = ends.items[source ? CTA_IP_V6_SRC : CTA_IP_V6_DST];
 	const struct nlattr *attribute = four != NULL ? four : six;
-	*source = (struct address){.family = four != NULL ? 4 : 6};
-	if (attribute == NULL || mnl_attr_get_payload_len(attribute) != address_size(source->family))
+	*end = (struct address){.family = four != NULL ? 4 : 6};
+	if (attribute == NULL || mnl_attr_get_payload_len(attribute) != address_size(end->family))
 		return false;
-	memcpy(source->bytes, mnl_attr_get_payload(attribute), address_size(source->family));
+	memcpy(end->bytes, mnl_attr_get_payload(attribute), address_size(end->family));
 	return true;
 }
 
@@ -100,18 +101,65 @@ static bool read_ports(const struct nlattr *original, const struct nlattr *reply
 	return true;
 }
 
-/* Whether the protocol itself says that it has ended. */
-static bool is_over(const struct nlattr *info)
+/* Of TCP that begins in the middle nothing is expected of the windows, in either direction; of no other does conntrack
+ * itself note that (tcp_new in net/netfilter/nf_conntrack_proto_tcp.c). */
+static bool is_liberal(const struct nlattr *attribute)
+{
+	struct nf_ct_tcp_flags flags;
+	if (attribute == NULL || mnl_attr_get_payload_len(attribute) != sizeof flags)
+		return false;
+	memcpy(&flags, mnl_attr_get_payload(attribute), sizeof flags);
+	return (flags.flags & IP_CT_TCP_FLAG_BE_LIBERAL) != 0;
+}
+
+/* What the protocol itself says. Returns whether it has ended. */
+static bool read_state(const struct nlattr *info, struct connection *connection)
 {
 	const struct found protocols = find_in(info);
 	const struct found tcp = find_in(protocols.items[CTA_PROTOINFO_TCP]),
 			   sctp = find_in(protocols.items[CTA_PROTOINFO_SCTP]);
 	uint64_t state;
-	if (read_number(tcp.items[CTA_PROTOINFO_TCP_STATE], 1, &state))
+	if (read_number(tcp.items[CTA_PROTOINFO_TCP_STATE], 1, &state)) {
+		connection->tcp_state = (uint8_t)state;
+		connection->picked_up = is_liberal(tcp.items[CTA_PROTOINFO_TCP_FLAGS_ORIGINAL]) &&
+					is_liberal(tcp.items[CTA_PROTOINFO_TCP_FLAGS_REPLY]);
 		return state == TCP_CONNTRACK_LAST_ACK || state == TCP_CONNTRACK_TIME_WAIT ||
 		       state == TCP_CONNTRACK_CLOSE;
+	}
 	return read_number(sctp.items[CTA_PROTOINFO_SCTP_STATE], 1, &state) &&
 	       (state == SCTP_CONNTRACK_CLOSED || state == SCTP_CONNTRACK_SHUTDOWN_ACK_SENT);
+}
+
+/* Whether a direction goes from one end to the other, in no zone of its own. */
+static bool goes(const struct nlattr *tuple, const struct address *from, uint16_t from_port, const struct address *to,
+		 uint16_t to_port)
+{
+	const struct found whole = find_in(tuple), ports = find_in(whole.items[CTA_TUPLE_PROTO]);
+	struct address source, destination;
+	uint64_t source_port = 0, destination_port = 0;
+	return whole.items[CTA_TUPLE_ZONE] == NULL && read_end(tuple, true, &source) &&
+	       read_end(tuple, false, &destination) && address_compare(&source, from) == 0 &&
+	       address_compare(&destination, to) == 0 &&
+	       read_number(ports.items[CTA_PROTO_SRC_PORT], 2, &source_port) &&
+	       read_number(ports.items[CTA_PROTO_DST_PORT], 2, &destination_port) && source_port == from_port &&
+	       destination_port == to_port;
+}
+
+/* Whether its two directions are those of its ends, and nobody but conntrack has left a trace on it. */
+static bool is_plain(const struct found *found, const struct connection *c, uint64_t status)
+{
+	static const uint16_t traces[] = {CTA_HELP,	     CTA_SECCTX, CTA_TUPLE_MASTER, CTA_SEQ_ADJ_ORIG,
+					  CTA_SEQ_ADJ_REPLY, CTA_LABELS, CTA_ZONE};
+	const uint64_t own =
+	    IPS_SEEN_REPLY | IPS_ASSURED | IPS_CONFIRMED | IPS_SRC_NAT_DONE | IPS_DST_NAT_DONE | IPS_DYING;
+	uint64_t mark = 0;
+	bool plain = c->has_port && (status & ~own) == 0;
+	for (size_t i = 0; i < sizeof traces / sizeof *traces; i++)
+		plain = plain && found->items[traces[i]] == NULL;
+	if (found->items[CTA_MARK] != NULL)
+		plain = plain && read_number(found->items[CTA_MARK], sizeof(uint32_t), &mark) && mark == 0;
+	return plain && goes(found->items[CTA_TUPLE_ORIG], &c->source, c->source_port, &c->destination, c->port) &&
+	       goes(found->items[CTA_TUPLE_REPLY], &c->destination, c->port, &c->source, c->source_port);
 }
 
 static bool read_bytes(const struct nlattr *counters, uint64_t *bytes)
@@ -126,18 +174,22 @@ void connections_take(const struct nlmsghdr *message, const struct connections_r
 	struct connection connection = {0};
 	struct found found = {0};
 	const struct nlattr *attribute;
-	uint64_t status = 0;
+	uint64_t status = 0, id = 0;
 	if (message->nlmsg_type != type || mnl_nlmsg_get_payload_len(message) < sizeof(struct nfgenmsg))
 		return;
 	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg)) find(&found, attribute);
 	const struct nlattr *original = found.items[CTA_TUPLE_ORIG], *reply = found.items[CTA_TUPLE_REPLY];
-	if (!read_source(original, &connection.source) || !read_source(reply, &connection.destination) ||
+	if (!read_end(original, true, &connection.source) || !read_end(reply, true, &connection.destination) ||
 	    connection.source.family != connection.destination.family || !read_ports(original, reply, &connection))
 		return;
 	read_number(found.items[CTA_STATUS], sizeof(uint32_t), &status);
-	connection.stage = (status & IPS_DYING) != 0 || is_over(found.items[CTA_PROTOINFO]) ? CONNECTION_OVER
-			   : (status & IPS_SEEN_REPLY) != 0				    ? CONNECTION_OPEN
-											    : CONNECTION_UNANSWERED;
+	read_number(found.items[CTA_ID], sizeof connection.id, &id);
+	connection.id = (uint32_t)id;
+	const bool over = read_state(found.items[CTA_PROTOINFO], &connection);
+	connection.stage = (status & IPS_DYING) != 0 || over ? CONNECTION_OVER
+			   : (status & IPS_SEEN_REPLY) != 0  ? CONNECTION_OPEN
+							     : CONNECTION_UNANSWERED;
+	connection.plain = is_plain(&found, &connection, status);
 	connection.counted = read_bytes(found.items[CTA_COUNTERS_ORIG], &connection.sent) &&
 			     read_bytes(found.items[CTA_COUNTERS_REPLY], &connection.received);
 	reader->take(reader->context, &connection);
