@@ -7,6 +7,7 @@
 #define ENFORCER_KERNEL_SOCKET_H
 
 #include <ringfence/plan.h>
+#include <ringfence/turning.h>
 
 #include <libmnl/libmnl.h>
 #include <sys/uio.h>
@@ -23,6 +24,9 @@ struct kernel_agent {
 
 	/* As kernel_apply, over a socket of the agent's own. */
 	struct answer (*apply)(void *context, const struct plan *plan, int64_t at);
+
+	/* As connections_turn, over the same. */
+	int (*turn)(void *context, const struct turning *items, size_t count);
 
 	uint32_t port; /* of that socket */
 };
