@@ -58,12 +58,24 @@ static bool read_number(const struct nlattr *attribute, size_t size, uint64_t *n
 	return true;
 }
 
-/* An end of a direction: an address, as one family or the other has it. */
-static bool read_end(const struct nlattr *tuple, bool source, struct address *end)
+/* What the packets of one direction have: its ends. */
+struct tuple {
+	struct found whole, ends, ports;
+};
+
+static struct tuple find_tuple(const struct nlattr *tuple)
 {
-	const struct found whole = find_in(tuple), ends = find_in(whole.items[CTA_TUPLE_IP]);
-	const struct nlattr *four = ends.items[source ? CTA_IP_V4_SRC : CTA_IP_V4_DST],
-			    *six = ends.items[source ? CTA_IP_V6_SRC : CTA_IP_V6_DST];
+	struct tuple found = {.whole = find_in(tuple)};
+	found.ends = find_in(found.whole.items[CTA_TUPLE_IP]);
+	found.ports = find_in(found.whole.items[CTA_TUPLE_PROTO]);
+	return found;
+}
+
+/* An end of a direction: an address, as one family or the other has it. */
+static bool read_end(const struct tuple *tuple, bool source, struct address *end)
+{
+	const struct nlattr *four = tuple->ends.items[source ? CTA_IP_V4_SRC : CTA_IP_V4_DST],
+			    *six = tuple->ends.items[source ? CTA_IP_V6_SRC : CTA_IP_V6_DST];
 	const struct nlattr *attribute = four != NULL ? four : six;
 	*end = (struct address){.family = four != NULL ? 4 : 6};
 	if (attribute == NULL || mnl_attr_get_payload_len(attribute) != address_size(end->family))
@@ -78,24 +90,22 @@ static bool is_icmp(uint64_t protocol)
 }
 
 /* The protocol, and the ports: the sender's of each direction, or the type and code of the request of ICMP. */
-static bool read_ports(const struct nlattr *original, const struct nlattr *reply, struct connection *connection)
+static bool read_ports(const struct tuple *original, const struct tuple *reply, struct connection *connection)
 {
-	const struct found there = find_in(original), back = find_in(reply);
-	const struct found out = find_in(there.items[CTA_TUPLE_PROTO]), in = find_in(back.items[CTA_TUPLE_PROTO]);
+	const struct nlattr *const *out = original->ports.items, *const *in = reply->ports.items;
 	uint64_t protocol, first = 0, second = 0;
-	if (!read_number(out.items[CTA_PROTO_NUM], 1, &protocol))
+	if (!read_number(out[CTA_PROTO_NUM], 1, &protocol))
 		return false;
 	connection->protocol = (uint16_t)protocol;
 	if (is_icmp(protocol)) {
 		bool six = protocol == PROTOCOL_ICMPV6;
-		connection->has_port =
-		    read_number(out.items[six ? CTA_PROTO_ICMPV6_TYPE : CTA_PROTO_ICMP_TYPE], 1, &first) &&
-		    read_number(out.items[six ? CTA_PROTO_ICMPV6_CODE : CTA_PROTO_ICMP_CODE], 1, &second);
+		connection->has_port = read_number(out[six ? CTA_PROTO_ICMPV6_TYPE : CTA_PROTO_ICMP_TYPE], 1, &first) &&
+				       read_number(out[six ? CTA_PROTO_ICMPV6_CODE : CTA_PROTO_ICMP_CODE], 1, &second);
 		connection->port = (uint16_t)(first << 8 | second);
 		return connection->has_port;
 	}
-	connection->has_port = read_number(out.items[CTA_PROTO_SRC_PORT], 2, &first) &&
-			       read_number(in.items[CTA_PROTO_SRC_PORT], 2, &second);
+	connection->has_port =
+	    read_number(out[CTA_PROTO_SRC_PORT], 2, &first) && read_number(in[CTA_PROTO_SRC_PORT], 2, &second);
 	connection->source_port = (uint16_t)first;
 	connection->port = (uint16_t)second;
 	return true;
@@ -131,22 +141,22 @@ static bool read_state(const struct nlattr *info, struct connection *connection)
 }
 
 /* Whether a direction goes from one end to the other, in no zone of its own. */
-static bool goes(const struct nlattr *tuple, const struct address *from, uint16_t from_port, const struct address *to,
+static bool goes(const struct tuple *tuple, const struct address *from, uint16_t from_port, const struct address *to,
 		 uint16_t to_port)
 {
-	const struct found whole = find_in(tuple), ports = find_in(whole.items[CTA_TUPLE_PROTO]);
+	const struct nlattr *const *ports = tuple->ports.items;
 	struct address source, destination;
 	uint64_t source_port = 0, destination_port = 0;
-	return whole.items[CTA_TUPLE_ZONE] == NULL && read_end(tuple, true, &source) &&
+	return tuple->whole.items[CTA_TUPLE_ZONE] == NULL && read_end(tuple, true, &source) &&
 	       read_end(tuple, false, &destination) && address_compare(&source, from) == 0 &&
-	       address_compare(&destination, to) == 0 &&
-	       read_number(ports.items[CTA_PROTO_SRC_PORT], 2, &source_port) &&
-	       read_number(ports.items[CTA_PROTO_DST_PORT], 2, &destination_port) && source_port == from_port &&
+	       address_compare(&destination, to) == 0 && read_number(ports[CTA_PROTO_SRC_PORT], 2, &source_port) &&
+	       read_number(ports[CTA_PROTO_DST_PORT], 2, &destination_port) && source_port == from_port &&
 	       destination_port == to_port;
 }
 
 /* Whether its two directions are those of its ends, and nobody but conntrack has left a trace on it. */
-static bool is_plain(const struct found *found, const struct connection *c, uint64_t status)
+static bool is_plain(const struct found *found, const struct tuple *original, const struct tuple *reply,
+		     const struct connection *c, uint64_t status)
 {
 	static const uint16_t traces[] = {CTA_HELP,	     CTA_SECCTX, CTA_TUPLE_MASTER, CTA_SEQ_ADJ_ORIG,
 					  CTA_SEQ_ADJ_REPLY, CTA_LABELS, CTA_ZONE};
@@ -158,8 +168,8 @@ static bool is_plain(const struct found *found, const struct connection *c, uint
 		plain = plain && found->items[traces[i]] == NULL;
 	if (found->items[CTA_MARK] != NULL)
 		plain = plain && read_number(found->items[CTA_MARK], sizeof(uint32_t), &mark) && mark == 0;
-	return plain && goes(found->items[CTA_TUPLE_ORIG], &c->source, c->source_port, &c->destination, c->port) &&
-	       goes(found->items[CTA_TUPLE_REPLY], &c->destination, c->port, &c->source, c->source_port);
+	return plain && goes(original, &c->source, c->source_port, &c->destination, c->port) &&
+	       goes(reply, &c->destination, c->port, &c->source, c->source_port);
 }
 
 static bool read_bytes(const struct nlattr *counters, uint64_t *bytes)
@@ -178,9 +188,10 @@ void connections_take(const struct nlmsghdr *message, const struct connections_r
 	if (message->nlmsg_type != type || mnl_nlmsg_get_payload_len(message) < sizeof(struct nfgenmsg))
 		return;
 	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg)) find(&found, attribute);
-	const struct nlattr *original = found.items[CTA_TUPLE_ORIG], *reply = found.items[CTA_TUPLE_REPLY];
-	if (!read_end(original, true, &connection.source) || !read_end(reply, true, &connection.destination) ||
-	    connection.source.family != connection.destination.family || !read_ports(original, reply, &connection))
+	const struct tuple original = find_tuple(found.items[CTA_TUPLE_ORIG]),
+			   reply = find_tuple(found.items[CTA_TUPLE_REPLY]);
+	if (!read_end(&original, true, &connection.source) || !read_end(&reply, true, &connection.destination) ||
+	    connection.source.family != connection.destination.family || !read_ports(&original, &reply, &connection))
 		return;
 	read_number(found.items[CTA_STATUS], sizeof(uint32_t), &status);
 	read_number(found.items[CTA_ID], sizeof connection.id, &id);
@@ -189,7 +200,7 @@ void connections_take(const struct nlmsghdr *message, const struct connections_r
 	connection.stage = (status & IPS_DYING) != 0 || over ? CONNECTION_OVER
 			   : (status & IPS_SEEN_REPLY) != 0  ? CONNECTION_OPEN
 							     : CONNECTION_UNANSWERED;
-	connection.plain = is_plain(&found, &connection, status);
+	connection.plain = is_plain(&found, &original, &reply, &connection, status);
 	connection.counted = read_bytes(found.items[CTA_COUNTERS_ORIG], &connection.sent) &&
 			     read_bytes(found.items[CTA_COUNTERS_REPLY], &connection.received);
 	reader->take(reader->context, &connection);

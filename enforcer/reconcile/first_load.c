@@ -1,5 +1,6 @@
 /* Turns around what conntrack has the wrong way round, at the first load: once when our rules are built, which switches
  * conntrack on, and no packet meets them yet, so that most connections lose nothing; and once when they are in force.
+ * Where conntrack was on before, there is little to see, and perhaps much to read, so the rules do not wait for that.
  *
  * What is turned around opens nothing that chance did not: nobody knows who began a connection that was first seen in
  * its middle, and it is turned only when both ends have spoken, so a packet of the other end might as well have come
@@ -141,10 +142,16 @@ static void note_one(void *context, const struct connection *connection)
 	*(bool *)context = true;
 }
 
+/* The first datagram of the answer tells; what is still to come then goes with the socket. */
 bool conntrack_is_used(struct kernel *kernel)
 {
 	bool used = false;
-	return read_all(kernel, &(struct connections_reader){&used, note_one}) != 0 || used;
+	int step = connections_start(kernel);
+	if (step == 0)
+		step = connections_step(kernel, &(struct connections_reader){&used, note_one}, 0);
+	if (step != 1)
+		kernel_reopen(kernel);
+	return step < 0 || used;
 }
 
 static struct answer apply_one(struct kernel *kernel, const struct plan *plan, size_t place, int64_t at)
@@ -166,12 +173,13 @@ struct answer first_load(struct kernel *kernel, struct arena *arena, const struc
 	struct looking looking = {
 	    .kernel = kernel, .ruleset = desired, .index = ruleset_index(arena, desired), .tracked = tracked};
 	for (size_t i = 0; i < plan->count && whole.error == 0; i++) {
+		const bool in_force = i + 1 == plan->count;
 		const struct answer answer = apply_one(kernel, plan, i, at);
 		const uint64_t bytes = whole.bytes + answer.bytes;
 		whole = answer;
 		whole.bytes = bytes;
-		if (whole.error == 0 && *missed == 0)
-			*missed = settle(&looking, i + 1 == plan->count);
+		if (whole.error == 0 && *missed == 0 && (in_force || !tracked))
+			*missed = settle(&looking, in_force);
 	}
 	free(looking.items);
 	return whole;
