@@ -120,9 +120,10 @@ static int apply(const struct arguments *arguments, struct input *input, struct 
 	bool confirm = arguments->confirm > 0;
 	if (confirm && confirmation_open(&confirmation, input->arena, arguments->socket) != 0)
 		return EXIT_PROBLEM;
+	const bool tracked = ruleset_is_none(actual) && conntrack_is_used(kernel);
 	int missed;
-	struct answer answer = first_load(kernel, input->arena, plan, actual, desired, conntrack_is_used(kernel),
-					  input->world.at, &missed);
+	struct answer answer =
+	    first_load(kernel, input->arena, plan, actual, desired, tracked, input->world.at, &missed);
 	if (answer.error < 0)
 		return input_problem(input, "the kernel refused %s: %s; the rules that were in force still are",
 				     answer.object, strerror(-answer.error));

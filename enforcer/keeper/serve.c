@@ -1,6 +1,6 @@
 /* The keeper's loop. It holds CAP_NET_ADMIN and trusts nobody: each request is bounded, a plan is decoded and checked
- * anew, and of netlink only questions are sent. What is refused is said, since our own process asks for no such thing:
- * somebody has taken it over. */
+ * anew, connections are looked up, and of netlink that others wrote only questions are sent. What is refused is said,
+ * since our own process asks for no such thing: somebody has taken it over. */
 #include "enforcer/keeper/serve.h"
 
 #include "enforcer/keeper/relayed.h"

@@ -6,19 +6,19 @@
  * its middle, and it is turned only when both ends have spoken, so a packet of the other end might as well have come
  * first. Where only one end has, it is for that other end to speak, by a packet that the rules let pass as a request.
  * TCP whose beginning conntrack saw is never touched; UDP only where conntrack knew no connection at all before. */
-#include <ringfence/arena.h>
 #include <ringfence/first_load.h>
+
+#include "enforcer/kernel/socket.h"
+
+#include <ringfence/arena.h>
 #include <ringfence/passage.h>
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "enforcer/kernel/socket.h"
-
-/* An end that only listens acknowledges within 40 ms, as a rule (TCP_DELACK_MIN); the other one then tries again within
- * 200 ms (TCP_RTO_MIN), which tells of an end that is slower. */
+/* An end that only listens acknowledges within 40 ms, as a rule (TCP_DELACK_MIN); the one that speaks tries again
+ * within 200 ms (TCP_RTO_MIN), and is answered at once. */
 enum {
 	BEFORE_MICROSECONDS = 80000,
 	AFTER_MICROSECONDS = 250000,
