@@ -191,9 +191,10 @@ static void the_planner_cannot_change_a_rule_itself(void **state)
 	assert_int_equal(run(delete_table), 0);
 }
 
-static int apply_bytes(struct pair *pair, const uint8_t *bytes, size_t length)
+/* Returns what the keeper answers; 1: nothing. */
+static int ask(const struct pair *pair, enum keeper_kind kind, const void *bytes, size_t length)
 {
-	struct keeper_request request = {.kind = KEEPER_APPLY, .length = (uint32_t)length};
+	struct keeper_request request = {.kind = kind, .length = (uint32_t)length};
 	struct iovec whole[] = {{&request, sizeof request}, {(void *)bytes, length}};
 	struct keeper_reply reply;
 	int passed;
@@ -201,6 +202,11 @@ static int apply_bytes(struct pair *pair, const uint8_t *bytes, size_t length)
 	    wire_take_reply(keeper_fd(pair->keeper), &reply, &passed) != 0)
 		return 1;
 	return reply.error;
+}
+
+static int apply_bytes(struct pair *pair, const uint8_t *bytes, size_t length)
+{
+	return ask(pair, KEEPER_APPLY, bytes, length);
 }
 
 /* Plans with something in them that no plan of ours has; the keeper goes on after each. */
@@ -354,18 +360,6 @@ static void mutants_of_a_plan_touch_our_table_only(void **state)
 	assert_int_equal(run(apply_mutants), 0);
 }
 
-static int turn_bytes(struct pair *pair, const struct turning *items, size_t length)
-{
-	struct keeper_request request = {.kind = KEEPER_TURN, .length = (uint32_t)length};
-	struct iovec whole[] = {{&request, sizeof request}, {(void *)items, length}};
-	struct keeper_reply reply;
-	int passed;
-	if (wire_send(keeper_fd(pair->keeper), whole, 2) != 0 ||
-	    wire_take_reply(keeper_fd(pair->keeper), &reply, &passed) != 0)
-		return 1;
-	return reply.error;
-}
-
 /* Connections that no message can name, half of one, and those that are not there; the keeper goes on after each. */
 static int turn_wrong_ones(struct pair *pair)
 {
@@ -384,17 +378,17 @@ static int turn_wrong_ones(struct pair *pair)
 	bad[4].kind = (enum turning_kind)2;
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		const struct turning two[] = {good, bad[i]};
-		if (turn_bytes(pair, two, sizeof two) != -EPERM)
+		if (ask(pair, KEEPER_TURN, two, sizeof two) != -EPERM)
 			return 2;
 	}
-	if (turn_bytes(pair, &good, sizeof good - 1) != -EPERM)
+	if (ask(pair, KEEPER_TURN, &good, sizeof good - 1) != -EPERM)
 		return 3;
 	for (size_t i = 0; i < TURNINGS_MOST; i++) {
 		many[i] = good;
 		many[i].kind = i % 2 == 0 ? TURNING_TURN : TURNING_FORGET;
 		many[i].port = (uint16_t)i;
 	}
-	return turn_bytes(pair, many, sizeof many) == 0 && turn_bytes(pair, NULL, 0) == 0 ? 0 : 4;
+	return ask(pair, KEEPER_TURN, many, sizeof many) == 0 && ask(pair, KEEPER_TURN, NULL, 0) == 0 ? 0 : 4;
 }
 
 static void connections_are_not_turned_that_are_none(void **state)
