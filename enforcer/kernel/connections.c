@@ -220,33 +220,21 @@ int connections_start(struct kernel *kernel)
 	return kernel_send(kernel, &(struct iovec){message, message->nlmsg_len}, 1);
 }
 
-/* Takes a datagram. Returns 1 where the answer ends with it. */
-static int take_all(const struct kernel *kernel, const void *bytes, int left, const struct connections_reader *reader)
+static void take(void *context, const struct nlmsghdr *message)
 {
-	const struct nlmsghdr *message = bytes;
-	for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
-		const int *error = mnl_nlmsg_get_payload(message);
-		bool says = mnl_nlmsg_get_payload_len(message) >= sizeof *error;
-		if (message->nlmsg_seq != kernel->sequence)
-			continue;
-		if (message->nlmsg_type == NLMSG_DONE)
-			return says && *error < 0 ? *error : 1;
-		if (message->nlmsg_type == NLMSG_ERROR)
-			return says && *error < 0 ? *error : -EPROTO;
-		connections_take(message, reader);
-	}
-	return 0;
+	connections_take(message, context);
 }
 
 int connections_step(struct kernel *kernel, const struct connections_reader *reader, uint64_t budget)
 {
 	uint64_t begun = kernel_microseconds();
+	struct hearing hearing = {.sequence = kernel->sequence, .context = (void *)reader, .take = take};
 	void *answer = malloc(ANSWER_SIZE);
 	int result = answer == NULL ? -ENOMEM : 0;
 	while (result == 0) {
 		/* A piece of a dump is there as soon as the one before was read: nothing is waited for. */
 		ssize_t got = kernel_receive(kernel, answer, ANSWER_SIZE);
-		result = got == -EAGAIN ? -EPROTO : got < 0 ? (int)got : take_all(kernel, answer, (int)got, reader);
+		result = got == -EAGAIN ? -EPROTO : got < 0 ? (int)got : kernel_hear(&hearing, answer, (size_t)got);
 		if (kernel_microseconds() - begun >= budget)
 			break;
 	}

@@ -20,7 +20,7 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
 /* The next packet gives it the time that its state has; this is what the kernel gives what is not acknowledged yet. */
-enum { TIMEOUT_SECONDS = 300, MESSAGE_SIZE = 512, ANSWER_SIZE = 1 << 13 };
+enum { TIMEOUT_SECONDS = 300, MESSAGE_SIZE = 512 };
 
 struct turning turning_of(const struct connection *connection, enum turning_kind kind)
 {
@@ -44,11 +44,11 @@ bool turning_suits(const struct connection *connection, enum turning_kind kind)
 
 /* ---- messages ---- */
 
-static struct nlmsghdr *begin(struct kernel *kernel, char *room, uint16_t type, uint16_t flags, uint8_t family)
+static struct nlmsghdr *begin(struct kernel *kernel, char *room, uint16_t type, uint8_t family)
 {
 	struct nlmsghdr *message = mnl_nlmsg_put_header(room);
 	message->nlmsg_type = (uint16_t)(NFNL_SUBSYS_CTNETLINK << 8 | type);
-	message->nlmsg_flags = NLM_F_REQUEST | flags;
+	message->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
 	message->nlmsg_seq = kernel->sequence++;
 	struct nfgenmsg *header = mnl_nlmsg_put_extra_header(message, sizeof *header);
 	*header = (struct nfgenmsg){.nfgen_family = family == 4 ? AF_INET : AF_INET6, .version = NFNETLINK_V0};
@@ -75,7 +75,7 @@ static void put_tuple(struct nlmsghdr *message, uint16_t type, const struct turn
 
 static struct nlmsghdr *put_delete(struct kernel *kernel, char *room, const struct turning *item)
 {
-	struct nlmsghdr *message = begin(kernel, room, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, item->source.family);
+	struct nlmsghdr *message = begin(kernel, room, IPCTNL_MSG_CT_DELETE, item->source.family);
 	put_tuple(message, CTA_TUPLE_ORIG, item, true);
 	mnl_attr_put_u32(message, CTA_ID, htonl(item->id));
 	return message;
@@ -86,8 +86,8 @@ static struct nlmsghdr *put_turned(struct kernel *kernel, char *room, const stru
 {
 	const struct nf_ct_tcp_flags flags = {IP_CT_TCP_FLAG_BE_LIBERAL | IP_CT_TCP_FLAG_SACK_PERM,
 					      IP_CT_TCP_FLAG_BE_LIBERAL | IP_CT_TCP_FLAG_SACK_PERM};
-	struct nlmsghdr *message =
-	    begin(kernel, room, IPCTNL_MSG_CT_NEW, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, item->source.family);
+	struct nlmsghdr *message = begin(kernel, room, IPCTNL_MSG_CT_NEW, item->source.family);
+	message->nlmsg_flags |= NLM_F_CREATE | NLM_F_EXCL;
 	put_tuple(message, CTA_TUPLE_ORIG, item, false);
 	put_tuple(message, CTA_TUPLE_REPLY, item, true);
 	mnl_attr_put_u32(message, CTA_STATUS, htonl(IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED));
@@ -102,52 +102,35 @@ static struct nlmsghdr *put_turned(struct kernel *kernel, char *room, const stru
 	return message;
 }
 
-/* ---- the answers, which are there when the kernel has taken the messages ---- */
-
-/* Reads the answers to the messages numbered from `first` on, `answers` of them, with the connection that one of them
- * may tell. Returns the first error that is not `fine`; 0: none. */
-static int read_answers(struct kernel *kernel, uint32_t first, size_t answers, int fine,
-			const struct connections_reader *reader)
-{
-	_Alignas(struct nlmsghdr) char bytes[ANSWER_SIZE];
-	int result = 0;
-	for (size_t seen = 0; seen < answers;) {
-		ssize_t got = kernel_receive(kernel, bytes, sizeof bytes);
-		if (got < 0)
-			return got == -EAGAIN ? -EPROTO : (int)got;
-		int left = (int)got;
-		const struct nlmsghdr *message = (const void *)bytes;
-		for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
-			const int *error = mnl_nlmsg_get_payload(message);
-			if (message->nlmsg_seq - first >= answers)
-				continue;
-			seen++;
-			if (message->nlmsg_type != NLMSG_ERROR)
-				connections_take(message, reader);
-			else if (mnl_nlmsg_get_payload_len(message) < sizeof *error)
-				return -EPROTO;
-			else if (result == 0 && *error != fine)
-				result = *error;
-		}
-	}
-	return result;
-}
+/* ---- the answers ---- */
 
 static void keep(void *context, const struct connection *connection)
 {
 	*(struct connection *)context = *connection;
 }
 
+static void take(void *context, const struct nlmsghdr *message)
+{
+	connections_take(message, &(struct connections_reader){context, keep});
+}
+
+static int hear(struct kernel *kernel, const struct nlmsghdr *question, struct connection *found)
+{
+	return kernel_hear_all(kernel,
+			       &(struct hearing){.sequence = question->nlmsg_seq, .context = found, .take = take});
+}
+
 /* What conntrack has under the tuple; one that `plain` does not hold of: nothing, or nothing of ours. */
 static int find(struct kernel *kernel, const struct turning *item, struct connection *found)
 {
 	_Alignas(struct nlmsghdr) char room[MESSAGE_SIZE];
-	const struct connections_reader reader = {found, keep};
 	*found = (struct connection){.plain = false};
-	struct nlmsghdr *message = begin(kernel, room, IPCTNL_MSG_CT_GET, 0, item->source.family);
+	struct nlmsghdr *message = begin(kernel, room, IPCTNL_MSG_CT_GET, item->source.family);
 	put_tuple(message, CTA_TUPLE_ORIG, item, true);
 	int error = kernel_send(kernel, &(struct iovec){message, message->nlmsg_len}, 1);
-	return error != 0 ? error : read_answers(kernel, message->nlmsg_seq, 1, -ENOENT, &reader);
+	if (error == 0)
+		error = hear(kernel, message, found);
+	return error == -ENOENT ? 0 : error;
 }
 
 static bool is_the_same(const struct turning *item, const struct connection *c)
@@ -157,26 +140,30 @@ static bool is_the_same(const struct turning *item, const struct connection *c)
 	       address_compare(&item->destination, &c->destination) == 0;
 }
 
+/* A packet may be faster: then the connection is another one, or the same again. */
+static bool is_late(int error)
+{
+	return error == -ENOENT || error == -EEXIST;
+}
+
 static int turn(struct kernel *kernel, const struct turning *item)
 {
 	_Alignas(struct nlmsghdr) char rooms[2][MESSAGE_SIZE];
 	struct connection found;
+	struct iovec pieces[2];
 	int error = find(kernel, item, &found);
 	if (error != 0 || !is_the_same(item, &found) || !turning_suits(&found, item->kind))
 		return error;
 	const size_t count = item->kind == TURNING_TURN ? 2 : 1;
-	struct nlmsghdr *messages[2] = {put_delete(kernel, rooms[0], item), NULL};
-	const uint32_t first = messages[0]->nlmsg_seq;
-	struct iovec pieces[2] = {{messages[0], messages[0]->nlmsg_len}};
-	if (count == 2) {
+	const struct nlmsghdr *messages[2] = {put_delete(kernel, rooms[0], item), NULL};
+	if (count == 2)
 		messages[1] = put_turned(kernel, rooms[1], item, found.tcp_state);
-		pieces[1] = (struct iovec){messages[1], messages[1]->nlmsg_len};
-	}
-	const struct connections_reader none = {&found, keep};
+	for (size_t i = 0; i < count; i++)
+		pieces[i] = (struct iovec){rooms[i], messages[i]->nlmsg_len};
 	error = kernel_send(kernel, pieces, count);
-	if (error == 0)
-		error = read_answers(kernel, first, count, 0, &none);
-	return error == -ENOENT || error == -EEXIST ? 0 : error; /* a packet was faster */
+	for (size_t i = 0; i < count && (error == 0 || is_late(error)); i++)
+		error = hear(kernel, messages[i], &found);
+	return is_late(error) ? 0 : error;
 }
 
 int connections_turn(struct kernel *kernel, const struct turning *items, size_t count)
