@@ -4,6 +4,7 @@
 #include "compiler/report/control_client.h"
 
 #include <ringfence/difference.h>
+#include <ringfence/first_load.h>
 #include <ringfence/reconcile.h>
 #include <ringfence/remove.h>
 
@@ -66,7 +67,7 @@ static int rehearse(const struct arguments *arguments, struct input *input, stru
 static int go_back(struct input *input, struct kernel *kernel, struct ruleset *before)
 {
 	struct ruleset *actual = NULL;
-	bool none = before->chain_count + before->set_count == 0; /* not even a table */
+	bool none = ruleset_is_none(before);
 	int error =
 	    none ? kernel_remove_table(kernel) : kernel_read(kernel, input->arena, (int64_t)time(NULL), &actual);
 	if (error == 0 && !none) {
@@ -119,10 +120,15 @@ static int apply(const struct arguments *arguments, struct input *input, struct 
 	bool confirm = arguments->confirm > 0;
 	if (confirm && confirmation_open(&confirmation, input->arena, arguments->socket) != 0)
 		return EXIT_PROBLEM;
-	struct answer answer = kernel_apply(kernel, plan, input->world.at);
+	const bool tracked = ruleset_is_none(actual) && conntrack_is_used(kernel);
+	int missed;
+	struct answer answer =
+	    first_load(kernel, input->arena, plan, actual, desired, tracked, input->world.at, &missed);
 	if (answer.error < 0)
 		return input_problem(input, "the kernel refused %s: %s; the rules that were in force still are",
 				     answer.object, strerror(-answer.error));
+	if (missed < 0)
+		fprintf(stderr, "ringfence: %s\n", first_load_missed(input->arena, missed));
 	int status = report(arguments, plan, desired);
 	return confirm && plan->count > 0 ? settle(arguments, input, kernel, &confirmation, actual) : status;
 }

@@ -41,10 +41,11 @@ static void *find(const struct names *names, const char *name)
 struct ruleset_index *ruleset_index(struct arena *arena, const struct ruleset *ruleset)
 {
 	struct ruleset_index *index = arena_alloc(arena, sizeof *index);
-	if (ruleset != NULL) {
-		index->sets = sorted(arena, ruleset->sets, ruleset->set_count);
-		index->chains = sorted(arena, ruleset->chains, ruleset->chain_count);
-	}
+	const struct ruleset none = {0};
+	if (ruleset == NULL)
+		ruleset = &none;
+	index->sets = sorted(arena, ruleset->sets, ruleset->set_count);
+	index->chains = sorted(arena, ruleset->chains, ruleset->chain_count);
 	return index;
 }
 

@@ -126,6 +126,22 @@ static struct answer apply(void *context, const struct plan *plan, int64_t at)
 	return answer;
 }
 
+static int turn(void *context, const struct turning *items, size_t count)
+{
+	struct channel *channel = context;
+	struct keeper_reply reply;
+	int error = 0, passed;
+	for (size_t done = 0; done < count && error == 0;) {
+		const size_t some = count - done < TURNINGS_MOST ? count - done : TURNINGS_MOST;
+		const struct iovec whole = {(void *)&items[done], some * sizeof *items};
+		error = ask(channel->keeper, (struct keeper_request){.kind = KEEPER_TURN}, &whole, 1, &reply, &passed);
+		if (error == 0)
+			error = reply.error;
+		done += some;
+	}
+	return error;
+}
+
 int keeper_open(struct keeper *keeper, enum keeper_channel channel, struct kernel **kernel)
 {
 	return kernel_open_by(kernel, &keeper->channels[channel].agent);
@@ -151,7 +167,8 @@ int keeper_start(struct keeper **keeper, const struct user *user)
 	made->fd = ends[0];
 	for (size_t i = 0; i < KEEPER_CHANNELS; i++) {
 		struct channel *channel = &made->channels[i];
-		*channel = (struct channel){made, (enum keeper_channel)i, {channel, open_channel, send_over, apply, 0}};
+		*channel =
+		    (struct channel){made, (enum keeper_channel)i, {channel, open_channel, send_over, apply, turn, 0}};
 	}
 	*keeper = made;
 	return 0;

@@ -2,8 +2,9 @@
  * and packets, which holds no capability at all.
  *
  * It is small and knows no policy: it takes plans, each checked anew to speak of our table only, and relays questions
- * to the kernel, whose answers it does not see. Whoever takes over the process that plans can change our table, as that
- * may, and nothing else of the machine. When one of the two ends, so does the other; the table stays. */
+ * to the kernel, whose answers it does not see. Of conntrack it turns connections around, or has them forgotten, each
+ * looked up before (turning.h). Whoever takes over the process that plans can change our table, as that may, and do
+ * that, and nothing else of the machine. When one of the two ends, so does the other; the table stays. */
 #ifndef ENFORCER_KEEPER_KEEPER_H
 #define ENFORCER_KEEPER_KEEPER_H
 

@@ -5,7 +5,8 @@
 #include "enforcer/keeper/wire.h"
 
 /* Whether the whole of these bytes may go over a channel:
- *   tables: messages that ask nf_tables, or an empty transaction, which asks whether the ruleset is still the same;
+ *   tables: messages that ask nf_tables; an empty transaction, which asks whether the ruleset is still the same; one
+ *     that asks for all connections;
  *   log: one message that binds the log group of our rules. */
 int relayed_check(enum keeper_channel channel, const void *bytes, size_t length); /* 0, or -EPERM */
 

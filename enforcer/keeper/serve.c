@@ -1,6 +1,6 @@
 /* The keeper's loop. It holds CAP_NET_ADMIN and trusts nobody: each request is bounded, a plan is decoded and checked
- * anew, and of netlink only questions are sent. What is refused is said, since our own process asks for no such thing:
- * somebody has taken it over. */
+ * anew, connections are looked up, and of netlink that others wrote only questions are sent. What is refused is said,
+ * since our own process asks for no such thing: somebody has taken it over. */
 #include "enforcer/keeper/serve.h"
 
 #include "enforcer/keeper/relayed.h"
@@ -72,6 +72,30 @@ static void apply(struct keeper_server *server, const void *bytes, size_t length
 	arena_free(arena);
 }
 
+/* Whether they can be put into messages: what they say of the connections is looked up. */
+static bool are_turnings(const struct turning *items, size_t count)
+{
+	bool good = true;
+	for (size_t i = 0; i < count; i++) {
+		const struct turning *item = &items[i];
+		good = good && (item->kind == TURNING_TURN || item->kind == TURNING_FORGET) &&
+		       (item->source.family == 4 || item->source.family == 6) &&
+		       item->destination.family == item->source.family &&
+		       (item->protocol == PROTOCOL_TCP || item->protocol == PROTOCOL_UDP);
+	}
+	return good;
+}
+
+static void turn(struct keeper_server *server, const void *bytes, size_t length, struct keeper_reply *reply)
+{
+	const struct turning *items = bytes;
+	const size_t count = length / sizeof *items;
+	if (length % sizeof *items != 0 || !are_turnings(items, count))
+		refuse(server, reply, -EPERM, "connections that cannot be turned around");
+	else
+		reply->error = connections_turn(server->kernel, items, count);
+}
+
 /* Answers one request; -EPROTO where it is none. */
 static int answer(struct keeper_server *server, const struct keeper_request *request, void *bytes)
 {
@@ -87,6 +111,9 @@ static int answer(struct keeper_server *server, const struct keeper_request *req
 	case KEEPER_APPLY:
 		apply(server, bytes, request->length, &reply);
 		break;
+	case KEEPER_TURN:
+		turn(server, bytes, request->length, &reply);
+		break;
 	case KEEPER_KINDS:
 		return -EPROTO;
 	}
@@ -95,8 +122,10 @@ static int answer(struct keeper_server *server, const struct keeper_request *req
 
 static bool is_request(const struct keeper_request *request)
 {
-	static const uint32_t most[KEEPER_KINDS] = {
-	    [KEEPER_OPEN] = 0, [KEEPER_SEND] = KEEPER_SEND_MOST, [KEEPER_APPLY] = KEEPER_APPLY_MOST};
+	static const uint32_t most[KEEPER_KINDS] = {[KEEPER_OPEN] = 0,
+						    [KEEPER_SEND] = KEEPER_SEND_MOST,
+						    [KEEPER_APPLY] = KEEPER_APPLY_MOST,
+						    [KEEPER_TURN] = TURNINGS_MOST * sizeof(struct turning)};
 	return request->kind < KEEPER_KINDS && request->channel < KEEPER_CHANNELS &&
 	       request->length <= most[request->kind];
 }

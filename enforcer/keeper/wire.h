@@ -16,12 +16,13 @@ enum keeper_kind {
 	KEEPER_OPEN,  /* a socket for the channel, in place of the one it had; the reply carries it */
 	KEEPER_SEND,  /* netlink messages over the channel's socket */
 	KEEPER_APPLY, /* a plan (encoding.h) */
+	KEEPER_TURN,  /* connections to turn around: struct turning (turning.h), up to TURNINGS_MOST */
 	KEEPER_KINDS
 };
 
 /* Sockets that the process that plans reads from. */
 enum keeper_channel {
-	KEEPER_TABLES,	    /* questions to nf_tables */
+	KEEPER_TABLES,	    /* questions to nf_tables, and to conntrack at the first load */
 	KEEPER_LOG,	    /* the log group */
 	KEEPER_USAGE,	    /* questions to nf_tables, while others are on their way */
 	KEEPER_CONNECTIONS, /* the connections of conntrack */

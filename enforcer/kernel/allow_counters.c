@@ -16,7 +16,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
-enum { TRIES = 5, ANSWER_SIZE = 1 << 16 };
+enum { TRIES = 5 };
 
 struct reading {
 	struct kernel *kernel;
@@ -53,8 +53,9 @@ static void read_values(struct allow_counter *counter, const struct nlattr *data
 	}
 }
 
-static void take_object(struct reading *reading, const struct nlmsghdr *message)
+static void take_object(void *context, const struct nlmsghdr *message)
 {
+	struct reading *reading = context;
 	struct allow_counter counter = {.table = reading->table};
 	const struct nlattr *attribute;
 	uint32_t type = NFT_OBJECT_UNSPEC;
@@ -84,8 +85,9 @@ static void take_object(struct reading *reading, const struct nlmsghdr *message)
 		reading->call(reading->context, &counter);
 }
 
-static void take_table(struct reading *reading, const struct nlmsghdr *message)
+static void take_table(void *context, const struct nlmsghdr *message)
 {
+	struct reading *reading = context;
 	const struct nlattr *attribute;
 	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg))
 	{
@@ -97,11 +99,11 @@ static void take_table(struct reading *reading, const struct nlmsghdr *message)
 /* Sends a question, about the counter `name` where it is not NULL, and calls for each message of the answer. Returns 0
  * or a negative errno. */
 static int ask(struct reading *reading, uint16_t type, uint16_t flags, const char *name,
-	       void (*take)(struct reading *reading, const struct nlmsghdr *message))
+	       void (*take)(void *reading, const struct nlmsghdr *message))
 {
-	_Alignas(struct nlmsghdr) char room[256], answer[ANSWER_SIZE];
-	uint32_t sequence = reading->kernel->sequence++;
-	struct nlmsghdr *question = nftnl_nlmsg_build_hdr(room, type, NFPROTO_INET, flags, sequence);
+	_Alignas(struct nlmsghdr) char room[256];
+	struct hearing hearing = {.sequence = reading->kernel->sequence++, .context = reading, .take = take};
+	struct nlmsghdr *question = nftnl_nlmsg_build_hdr(room, type, NFPROTO_INET, flags, hearing.sequence);
 	mnl_attr_put_strz(question, NFTA_OBJ_TABLE, RULESET_TABLE); /* 1 in a question for a table, too */
 	if (name != NULL) {
 		mnl_attr_put_strz(question, NFTA_OBJ_NAME, name);
@@ -109,25 +111,9 @@ static int ask(struct reading *reading, uint16_t type, uint16_t flags, const cha
 	}
 	struct iovec whole = {question, question->nlmsg_len};
 	int error = kernel_send(reading->kernel, &whole, 1);
-	for (bool over = error != 0; !over;) {
-		ssize_t got = kernel_receive(reading->kernel, answer, sizeof answer);
-		if (got < 0)
-			return got == -EAGAIN ? -EPROTO : (int)got;
-		int left = (int)got;
-		const struct nlmsghdr *m = (const void *)answer;
-		for (; !over && mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
-			if (m->nlmsg_seq != sequence)
-				continue;
-			reading->interrupted = reading->interrupted || (m->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
-			const int *code = mnl_nlmsg_get_payload(m);
-			bool ends = m->nlmsg_type == NLMSG_ERROR || m->nlmsg_type == NLMSG_DONE;
-			if (ends)
-				error = mnl_nlmsg_get_payload_len(m) >= sizeof *code ? *code : -EBADMSG;
-			else if (mnl_nlmsg_get_payload_len(m) >= sizeof(struct nfgenmsg))
-				take(reading, m);
-			over = ends || (flags & NLM_F_DUMP) == 0;
-		}
-	}
+	if (error == 0)
+		error = kernel_hear_all(reading->kernel, &hearing);
+	reading->interrupted = reading->interrupted || hearing.changed;
 	return error;
 }
 
@@ -136,7 +122,7 @@ int allow_counters_read(struct kernel *kernel, void (*call)(void *context, const
 {
 	for (int i = 0; i < TRIES; i++) {
 		struct reading reading = {.kernel = kernel, .call = call, .context = context};
-		int error = ask(&reading, NFT_MSG_GETTABLE, 0, NULL, take_table);
+		int error = ask(&reading, NFT_MSG_GETTABLE, NLM_F_ACK, NULL, take_table);
 		if (error == 0)
 			error = ask(&reading, NFT_MSG_GETOBJ, NLM_F_DUMP, NULL, take_object);
 		if (error == -ENOENT)
@@ -151,8 +137,8 @@ int denial_counters_read(struct kernel *kernel, void (*call)(void *context, cons
 			 void *context)
 {
 	struct reading reading = {.kernel = kernel, .call = call, .context = context};
-	int error = ask(&reading, NFT_MSG_GETTABLE, 0, NULL, take_table);
+	int error = ask(&reading, NFT_MSG_GETTABLE, NLM_F_ACK, NULL, take_table);
 	for (size_t i = 0; i < DENIAL_COUNTS && (error == 0 || error == -ENOENT); i++)
-		error = ask(&reading, NFT_MSG_GETOBJ, 0, denial_counters[i], take_object);
+		error = ask(&reading, NFT_MSG_GETOBJ, NLM_F_ACK, denial_counters[i], take_object);
 	return error != -ENOENT ? error : 0;
 }

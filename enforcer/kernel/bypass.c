@@ -31,7 +31,6 @@
 #include <linux/netfilter/nfnetlink.h>
 
 enum {
-	ANSWER_SIZE = 1 << 16,
 	TABLE_NAME_SIZE = 256, /* NFT_NAME_MAXLEN, the NUL included */
 	CONNTRACK_PRIORITY = -200,
 	OUR_PRIORITY = 0,
@@ -87,7 +86,6 @@ struct bypass {
 	struct chain_of_others *chain; /* the same; NULL: the first of the table */
 	struct bypass_finding findings[BYPASS_FINDINGS_MOST];
 	size_t finding_count, left_out;
-	_Alignas(struct nlmsghdr) char answer[ANSWER_SIZE];
 };
 
 const char *family_word(uint8_t family)
@@ -361,44 +359,26 @@ void bypass_take(struct bypass *bypass, const struct nlmsghdr *message)
 
 /* ---- dumps ---- */
 
-/* Reads an answer to its end. A dump that others changed meanwhile is taken as it is: they are told of, and the next
- * scan sees it. */
-static int receive(struct bypass *bypass, struct kernel *kernel, uint32_t sequence)
+static void take(void *context, const struct nlmsghdr *message)
 {
-	for (;;) {
-		ssize_t got = kernel_receive(kernel, bypass->answer, sizeof bypass->answer);
-		if (got < 0)
-			return got == -EAGAIN ? -EPROTO : (int)got;
-		int left = (int)got;
-		const struct nlmsghdr *message = (const void *)bypass->answer;
-		for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
-			const int *error = mnl_nlmsg_get_payload(message);
-			bool carries = mnl_nlmsg_get_payload_len(message) >= sizeof *error;
-			if (message->nlmsg_seq != sequence)
-				continue;
-			if (message->nlmsg_type == NLMSG_ERROR || message->nlmsg_type == NLMSG_DONE)
-				return carries && *error < 0 ? *error : 0;
-			bypass_take(bypass, message);
-		}
-		if (left > 0)
-			return -EBADMSG;
-	}
+	bypass_take(context, message);
 }
 
+/* A dump that others changed meanwhile is taken as it is: they are told of, and the next scan sees it. */
 static int dump(struct bypass *bypass, struct kernel *kernel, uint16_t type, const struct table_of_others *table,
 		const struct chain_of_others *chain)
 {
 	_Alignas(struct nlmsghdr) char room[1024];
-	uint32_t sequence = kernel->sequence++;
+	struct hearing hearing = {.sequence = kernel->sequence++, .context = bypass, .take = take};
 	struct nlmsghdr *message =
-	    nftnl_nlmsg_build_hdr(room, type, table != NULL ? table->family : AF_UNSPEC, NLM_F_DUMP, sequence);
+	    nftnl_nlmsg_build_hdr(room, type, table != NULL ? table->family : AF_UNSPEC, NLM_F_DUMP, hearing.sequence);
 	if (table != NULL)
 		mnl_attr_put_strz(message, NFTA_RULE_TABLE, table->name);
 	if (chain != NULL)
 		mnl_attr_put_strz(message, NFTA_RULE_CHAIN, chain->name);
 	struct iovec whole = {message, message->nlmsg_len};
 	int error = kernel_send(kernel, &whole, 1);
-	return error != 0 ? error : receive(bypass, kernel, sequence);
+	return error != 0 ? error : kernel_hear_all(kernel, &hearing);
 }
 
 /* The rules of the next chain that packets can meet. */

@@ -2,8 +2,8 @@
  * deep:
  *
  *     CTA_TUPLE_ORIG, CTA_TUPLE_REPLY   { CTA_TUPLE_IP { source, destination } CTA_TUPLE_PROTO { protocol, ports } }
- *     CTA_PROTOINFO                     { CTA_PROTOINFO_TCP { CTA_PROTOINFO_TCP_STATE } }
- *     CTA_COUNTERS_ORIG, _REPLY         { CTA_COUNTERS_BYTES }, only where nf_conntrack_acct was on when it began
+ *     CTA_PROTOINFO                     { CTA_PROTOINFO_TCP { CTA_PROTOINFO_TCP_STATE, _FLAGS_ORIGINAL, _FLAGS_REPLY }
+ * } CTA_COUNTERS_ORIG, _REPLY         { CTA_COUNTERS_BYTES }, only where nf_conntrack_acct was on when it began
  *
  * The request is IPCTNL_MSG_CT_GET: IPCTNL_MSG_CT_GET_CTRZERO would set the counters to 0 for everybody. */
 #include <ringfence/connections.h>
@@ -58,16 +58,29 @@ static bool read_number(const struct nlattr *attribute, size_t size, uint64_t *n
 	return true;
 }
 
-/* The source of a direction: an address, as one family or the other has it. */
-static bool read_source(const struct nlattr *tuple, struct address *source)
+/* What the packets of one direction have: its ends. */
+struct tuple {
+	struct found whole, ends, ports;
+};
+
+static struct tuple find_tuple(const struct nlattr *tuple)
 {
-	const struct found whole = find_in(tuple), ends = find_in(whole.items[CTA_TUPLE_IP]);
-	const struct nlattr *four = ends.items[CTA_IP_V4_SRC], *six = ends.items[CTA_IP_V6_SRC];
+	struct tuple found = {.whole = find_in(tuple)};
+	found.ends = find_in(found.whole.items[CTA_TUPLE_IP]);
+	found.ports = find_in(found.whole.items[CTA_TUPLE_PROTO]);
+	return found;
+}
+
+/* An end of a direction: an address, as one family or the other has it. */
+static bool read_end(const struct tuple *tuple, bool source, struct address *end)
+{
+	const struct nlattr *four = tuple->ends.items[source ? CTA_IP_V4_SRC : CTA_IP_V4_DST],
+			    *six = tuple->ends.items[source ? CTA_IP_V6_SRC : CTA_IP_V6_DST];
 	const struct nlattr *attribute = four != NULL ? four : six;
-	*source = (struct address){.family = four != NULL ? 4 : 6};
-	if (attribute == NULL || mnl_attr_get_payload_len(attribute) != address_size(source->family))
+	*end = (struct address){.family = four != NULL ? 4 : 6};
+	if (attribute == NULL || mnl_attr_get_payload_len(attribute) != address_size(end->family))
 		return false;
-	memcpy(source->bytes, mnl_attr_get_payload(attribute), address_size(source->family));
+	memcpy(end->bytes, mnl_attr_get_payload(attribute), address_size(end->family));
 	return true;
 }
 
@@ -77,41 +90,86 @@ static bool is_icmp(uint64_t protocol)
 }
 
 /* The protocol, and the ports: the sender's of each direction, or the type and code of the request of ICMP. */
-static bool read_ports(const struct nlattr *original, const struct nlattr *reply, struct connection *connection)
+static bool read_ports(const struct tuple *original, const struct tuple *reply, struct connection *connection)
 {
-	const struct found there = find_in(original), back = find_in(reply);
-	const struct found out = find_in(there.items[CTA_TUPLE_PROTO]), in = find_in(back.items[CTA_TUPLE_PROTO]);
+	const struct nlattr *const *out = original->ports.items, *const *in = reply->ports.items;
 	uint64_t protocol, first = 0, second = 0;
-	if (!read_number(out.items[CTA_PROTO_NUM], 1, &protocol))
+	if (!read_number(out[CTA_PROTO_NUM], 1, &protocol))
 		return false;
 	connection->protocol = (uint16_t)protocol;
 	if (is_icmp(protocol)) {
 		bool six = protocol == PROTOCOL_ICMPV6;
-		connection->has_port =
-		    read_number(out.items[six ? CTA_PROTO_ICMPV6_TYPE : CTA_PROTO_ICMP_TYPE], 1, &first) &&
-		    read_number(out.items[six ? CTA_PROTO_ICMPV6_CODE : CTA_PROTO_ICMP_CODE], 1, &second);
+		connection->has_port = read_number(out[six ? CTA_PROTO_ICMPV6_TYPE : CTA_PROTO_ICMP_TYPE], 1, &first) &&
+				       read_number(out[six ? CTA_PROTO_ICMPV6_CODE : CTA_PROTO_ICMP_CODE], 1, &second);
 		connection->port = (uint16_t)(first << 8 | second);
 		return connection->has_port;
 	}
-	connection->has_port = read_number(out.items[CTA_PROTO_SRC_PORT], 2, &first) &&
-			       read_number(in.items[CTA_PROTO_SRC_PORT], 2, &second);
+	connection->has_port =
+	    read_number(out[CTA_PROTO_SRC_PORT], 2, &first) && read_number(in[CTA_PROTO_SRC_PORT], 2, &second);
 	connection->source_port = (uint16_t)first;
 	connection->port = (uint16_t)second;
 	return true;
 }
 
-/* Whether the protocol itself says that it has ended. */
-static bool is_over(const struct nlattr *info)
+/* Of TCP that begins in the middle nothing is expected of the windows, in either direction; of no other does conntrack
+ * itself note that (tcp_new in net/netfilter/nf_conntrack_proto_tcp.c). */
+static bool is_liberal(const struct nlattr *attribute)
+{
+	struct nf_ct_tcp_flags flags;
+	if (attribute == NULL || mnl_attr_get_payload_len(attribute) != sizeof flags)
+		return false;
+	memcpy(&flags, mnl_attr_get_payload(attribute), sizeof flags);
+	return (flags.flags & IP_CT_TCP_FLAG_BE_LIBERAL) != 0;
+}
+
+/* What the protocol itself says. Returns whether it has ended. */
+static bool read_state(const struct nlattr *info, struct connection *connection)
 {
 	const struct found protocols = find_in(info);
 	const struct found tcp = find_in(protocols.items[CTA_PROTOINFO_TCP]),
 			   sctp = find_in(protocols.items[CTA_PROTOINFO_SCTP]);
 	uint64_t state;
-	if (read_number(tcp.items[CTA_PROTOINFO_TCP_STATE], 1, &state))
+	if (read_number(tcp.items[CTA_PROTOINFO_TCP_STATE], 1, &state)) {
+		connection->tcp_state = (uint8_t)state;
+		connection->picked_up = is_liberal(tcp.items[CTA_PROTOINFO_TCP_FLAGS_ORIGINAL]) &&
+					is_liberal(tcp.items[CTA_PROTOINFO_TCP_FLAGS_REPLY]);
 		return state == TCP_CONNTRACK_LAST_ACK || state == TCP_CONNTRACK_TIME_WAIT ||
 		       state == TCP_CONNTRACK_CLOSE;
+	}
 	return read_number(sctp.items[CTA_PROTOINFO_SCTP_STATE], 1, &state) &&
 	       (state == SCTP_CONNTRACK_CLOSED || state == SCTP_CONNTRACK_SHUTDOWN_ACK_SENT);
+}
+
+/* Whether a direction goes from one end to the other, in no zone of its own. */
+static bool goes(const struct tuple *tuple, const struct address *from, uint16_t from_port, const struct address *to,
+		 uint16_t to_port)
+{
+	const struct nlattr *const *ports = tuple->ports.items;
+	struct address source, destination;
+	uint64_t source_port = 0, destination_port = 0;
+	return tuple->whole.items[CTA_TUPLE_ZONE] == NULL && read_end(tuple, true, &source) &&
+	       read_end(tuple, false, &destination) && address_compare(&source, from) == 0 &&
+	       address_compare(&destination, to) == 0 && read_number(ports[CTA_PROTO_SRC_PORT], 2, &source_port) &&
+	       read_number(ports[CTA_PROTO_DST_PORT], 2, &destination_port) && source_port == from_port &&
+	       destination_port == to_port;
+}
+
+/* Whether its two directions are those of its ends, and nobody but conntrack has left a trace on it. */
+static bool is_plain(const struct found *found, const struct tuple *original, const struct tuple *reply,
+		     const struct connection *c, uint64_t status)
+{
+	static const uint16_t traces[] = {CTA_HELP,	     CTA_SECCTX, CTA_TUPLE_MASTER, CTA_SEQ_ADJ_ORIG,
+					  CTA_SEQ_ADJ_REPLY, CTA_LABELS, CTA_ZONE};
+	const uint64_t own =
+	    IPS_SEEN_REPLY | IPS_ASSURED | IPS_CONFIRMED | IPS_SRC_NAT_DONE | IPS_DST_NAT_DONE | IPS_DYING;
+	uint64_t mark = 0;
+	bool plain = c->has_port && (status & ~own) == 0;
+	for (size_t i = 0; i < sizeof traces / sizeof *traces; i++)
+		plain = plain && found->items[traces[i]] == NULL;
+	if (found->items[CTA_MARK] != NULL)
+		plain = plain && read_number(found->items[CTA_MARK], sizeof(uint32_t), &mark) && mark == 0;
+	return plain && goes(original, &c->source, c->source_port, &c->destination, c->port) &&
+	       goes(reply, &c->destination, c->port, &c->source, c->source_port);
 }
 
 static bool read_bytes(const struct nlattr *counters, uint64_t *bytes)
@@ -126,18 +184,23 @@ void connections_take(const struct nlmsghdr *message, const struct connections_r
 	struct connection connection = {0};
 	struct found found = {0};
 	const struct nlattr *attribute;
-	uint64_t status = 0;
+	uint64_t status = 0, id = 0;
 	if (message->nlmsg_type != type || mnl_nlmsg_get_payload_len(message) < sizeof(struct nfgenmsg))
 		return;
 	mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg)) find(&found, attribute);
-	const struct nlattr *original = found.items[CTA_TUPLE_ORIG], *reply = found.items[CTA_TUPLE_REPLY];
-	if (!read_source(original, &connection.source) || !read_source(reply, &connection.destination) ||
-	    connection.source.family != connection.destination.family || !read_ports(original, reply, &connection))
+	const struct tuple original = find_tuple(found.items[CTA_TUPLE_ORIG]),
+			   reply = find_tuple(found.items[CTA_TUPLE_REPLY]);
+	if (!read_end(&original, true, &connection.source) || !read_end(&reply, true, &connection.destination) ||
+	    connection.source.family != connection.destination.family || !read_ports(&original, &reply, &connection))
 		return;
 	read_number(found.items[CTA_STATUS], sizeof(uint32_t), &status);
-	connection.stage = (status & IPS_DYING) != 0 || is_over(found.items[CTA_PROTOINFO]) ? CONNECTION_OVER
-			   : (status & IPS_SEEN_REPLY) != 0				    ? CONNECTION_OPEN
-											    : CONNECTION_UNANSWERED;
+	read_number(found.items[CTA_ID], sizeof connection.id, &id);
+	connection.id = (uint32_t)id;
+	const bool over = read_state(found.items[CTA_PROTOINFO], &connection);
+	connection.stage = (status & IPS_DYING) != 0 || over ? CONNECTION_OVER
+			   : (status & IPS_SEEN_REPLY) != 0  ? CONNECTION_OPEN
+							     : CONNECTION_UNANSWERED;
+	connection.plain = is_plain(&found, &original, &reply, &connection, status);
 	connection.counted = read_bytes(found.items[CTA_COUNTERS_ORIG], &connection.sent) &&
 			     read_bytes(found.items[CTA_COUNTERS_REPLY], &connection.received);
 	reader->take(reader->context, &connection);
@@ -157,33 +220,21 @@ int connections_start(struct kernel *kernel)
 	return kernel_send(kernel, &(struct iovec){message, message->nlmsg_len}, 1);
 }
 
-/* Takes a datagram. Returns 1 where the answer ends with it. */
-static int take_all(const struct kernel *kernel, const void *bytes, int left, const struct connections_reader *reader)
+static void take(void *context, const struct nlmsghdr *message)
 {
-	const struct nlmsghdr *message = bytes;
-	for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
-		const int *error = mnl_nlmsg_get_payload(message);
-		bool says = mnl_nlmsg_get_payload_len(message) >= sizeof *error;
-		if (message->nlmsg_seq != kernel->sequence)
-			continue;
-		if (message->nlmsg_type == NLMSG_DONE)
-			return says && *error < 0 ? *error : 1;
-		if (message->nlmsg_type == NLMSG_ERROR)
-			return says && *error < 0 ? *error : -EPROTO;
-		connections_take(message, reader);
-	}
-	return 0;
+	connections_take(message, context);
 }
 
 int connections_step(struct kernel *kernel, const struct connections_reader *reader, uint64_t budget)
 {
 	uint64_t begun = kernel_microseconds();
+	struct hearing hearing = {.sequence = kernel->sequence, .context = (void *)reader, .take = take};
 	void *answer = malloc(ANSWER_SIZE);
 	int result = answer == NULL ? -ENOMEM : 0;
 	while (result == 0) {
 		/* A piece of a dump is there as soon as the one before was read: nothing is waited for. */
 		ssize_t got = kernel_receive(kernel, answer, ANSWER_SIZE);
-		result = got == -EAGAIN ? -EPROTO : got < 0 ? (int)got : take_all(kernel, answer, (int)got, reader);
+		result = got == -EAGAIN ? -EPROTO : got < 0 ? (int)got : kernel_hear(&hearing, answer, (size_t)got);
 		if (kernel_microseconds() - begun >= budget)
 			break;
 	}

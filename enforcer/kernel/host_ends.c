@@ -83,7 +83,7 @@ static void take_link(void *context, const struct link *link)
 		*arena_push(ends->arena, ends->links, ends->link_count) = *link;
 }
 
-static void take_space(struct host_ends *ends, const struct nlmsghdr *message)
+static void read_space(struct host_ends *ends, const struct nlmsghdr *message)
 {
 	const struct nlattr *attribute;
 	mnl_attr_for_each(attribute, message, sizeof(struct rtgenmsg))
@@ -94,33 +94,31 @@ static void take_space(struct host_ends *ends, const struct nlmsghdr *message)
 	}
 }
 
+static void take(void *context, const struct nlmsghdr *message)
+{
+	const struct neighbours_reader reader = {.context = context, .link = take_link};
+	if (message->nlmsg_type == RTM_NEWNSID)
+		read_space(context, message);
+	else if (message->nlmsg_type == RTM_NEWLINK)
+		neighbours_take(message, &reader);
+}
+
 /* Reads the answer to what was sent last, to its end. */
 static int receive(struct host_ends *ends)
 {
-	const struct neighbours_reader reader = {.context = ends, .link = take_link};
-	for (;;) {
+	struct hearing hearing = {.sequence = ends->sequence, .context = ends, .take = take};
+	for (int step = 0; step == 0;) {
 		ssize_t got = mnl_socket_recvfrom(ends->socket, ends->answer, sizeof ends->answer);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
 			return -errno;
-		int left = (int)got;
-		const struct nlmsghdr *message = (const void *)ends->answer;
-		for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
-			const int *error = mnl_nlmsg_get_payload(message);
-			if (message->nlmsg_seq != ends->sequence)
-				continue;
-			ends->changed = ends->changed || (message->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
-			if (message->nlmsg_type == NLMSG_DONE)
-				return 0;
-			if (message->nlmsg_type == NLMSG_ERROR)
-				return mnl_nlmsg_get_payload_len(message) >= sizeof *error ? *error : -EPROTO;
-			if (message->nlmsg_type == RTM_NEWNSID)
-				take_space(ends, message);
-			else if (message->nlmsg_type == RTM_NEWLINK)
-				neighbours_take(message, &reader);
-		}
+		step = kernel_hear(&hearing, ends->answer, (size_t)got);
+		if (step < 0)
+			return step;
 	}
+	ends->changed = hearing.changed;
+	return 0;
 }
 
 static int ask(struct host_ends *ends, struct nlmsghdr *message)

@@ -226,6 +226,11 @@ static void end_answer(struct neighbours *neighbours)
 	neighbours->request++;
 }
 
+static void take(void *context, const struct nlmsghdr *message)
+{
+	neighbours_take(message, context);
+}
+
 static int receive(struct neighbours *neighbours, const struct neighbours_reader *reader)
 {
 	struct sockaddr_nl from = {0};
@@ -238,22 +243,12 @@ static int receive(struct neighbours *neighbours, const struct neighbours_reader
 		return -EMSGSIZE;
 	if (from.nl_pid != 0)
 		return 0;
-	int left = (int)got;
-	const struct nlmsghdr *message = (const void *)neighbours->answer;
-	for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
-		const int *error = mnl_nlmsg_get_payload(message);
-		if (message->nlmsg_seq != neighbours->sequence)
-			continue;
-		neighbours->changed = neighbours->changed || (message->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
-		if (message->nlmsg_type == NLMSG_DONE) {
-			end_answer(neighbours);
-			return 0;
-		}
-		if (message->nlmsg_type == NLMSG_ERROR)
-			return mnl_nlmsg_get_payload_len(message) >= sizeof *error && *error < 0 ? *error : -EPROTO;
-		neighbours_take(message, reader);
-	}
-	return 0;
+	struct hearing hearing = {.sequence = neighbours->sequence, .context = (void *)reader, .take = take};
+	int step = kernel_hear(&hearing, neighbours->answer, (size_t)got);
+	neighbours->changed = neighbours->changed || hearing.changed;
+	if (step == 1)
+		end_answer(neighbours);
+	return step < 0 ? step : 0;
 }
 
 /* Reads what is still to come of an answer that nobody wants. */

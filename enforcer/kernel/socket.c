@@ -126,6 +126,34 @@ ssize_t kernel_receive(struct kernel *kernel, void *buffer, size_t size)
 	}
 }
 
+int kernel_hear(struct hearing *hearing, const void *bytes, size_t length)
+{
+	int left = (int)length;
+	const struct nlmsghdr *message = bytes;
+	for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+		const int *error = mnl_nlmsg_get_payload(message);
+		if (message->nlmsg_seq != hearing->sequence)
+			continue;
+		hearing->changed = hearing->changed || (message->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
+		if (message->nlmsg_type == NLMSG_ERROR || message->nlmsg_type == NLMSG_DONE)
+			return mnl_nlmsg_get_payload_len(message) < sizeof *error ? -EBADMSG : *error < 0 ? *error : 1;
+		if (hearing->take != NULL)
+			hearing->take(hearing->context, message);
+	}
+	return 0;
+}
+
+int kernel_hear_all(struct kernel *kernel, struct hearing *hearing)
+{
+	_Alignas(struct nlmsghdr) char answer[1 << 16];
+	int step = 0;
+	while (step == 0) {
+		ssize_t got = kernel_receive(kernel, answer, sizeof answer);
+		step = got == -EAGAIN ? -EPROTO : got < 0 ? (int)got : kernel_hear(hearing, answer, (size_t)got);
+	}
+	return step < 0 ? step : 0;
+}
+
 uint64_t kernel_microseconds(void)
 {
 	struct timespec now;

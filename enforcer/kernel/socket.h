@@ -7,6 +7,7 @@
 #define ENFORCER_KERNEL_SOCKET_H
 
 #include <ringfence/plan.h>
+#include <ringfence/turning.h>
 
 #include <libmnl/libmnl.h>
 #include <sys/uio.h>
@@ -23,6 +24,9 @@ struct kernel_agent {
 
 	/* As kernel_apply, over a socket of the agent's own. */
 	struct answer (*apply)(void *context, const struct plan *plan, int64_t at);
+
+	/* As connections_turn, over the same. */
+	int (*turn)(void *context, const struct turning *items, size_t count);
 
 	uint32_t port; /* of that socket */
 };
@@ -54,6 +58,21 @@ int kernel_receive_many(struct kernel *kernel, struct iovec *spaces, size_t coun
 
 /* Reads one, and returns its length, or a negative errno in the same way. */
 ssize_t kernel_receive(struct kernel *kernel, void *buffer, size_t size);
+
+/* An answer while it is heard, over whatever netlink socket. */
+struct hearing {
+	uint32_t sequence; /* of the question */
+	void *context;
+	void (*take)(void *context, const struct nlmsghdr *message); /* each part of it; NULL: there are none */
+	bool changed; /* what is told of changed meanwhile (NLM_F_DUMP_INTR) */
+};
+
+/* Takes a datagram of it. Returns 0 where more is to come, 1 where it ends, or the negative errno that it is. */
+int kernel_hear(struct hearing *hearing, const void *bytes, size_t length);
+
+/* Reads all of it, of a question that was sent and is answered by then: a dump, or one with NLM_F_ACK. Returns 0 or a
+ * negative errno. */
+int kernel_hear_all(struct kernel *kernel, struct hearing *hearing);
 
 /* A clock that only goes on, for what is read in slices. */
 uint64_t kernel_microseconds(void);

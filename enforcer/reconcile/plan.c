@@ -1,8 +1,8 @@
 /* Two rulesets to a plan: what is there, what should be, and the transactions between.
  *
- * First everything that no packet meets yet is built, then what packets meet is changed in one transaction (the jump to
- * another generation, or elements in place), then what no packet meets any more is deleted. A generation has names of
- * its own, so a new one is simply all new objects here. */
+ * First everything that no packet meets yet is built, then what packets meet is changed in one transaction (the hooks
+ * where there were none, the jump to another generation, or elements in place), then what no packet meets any more is
+ * deleted. A generation has names of its own, so a new one is simply all new objects here. */
 #include <ringfence/arena.h>
 #include <ringfence/plan.h>
 
@@ -19,11 +19,6 @@ struct planning {
 	const struct ruleset *actual, *desired;
 	const struct ruleset_index *there, *wanted; /* of these */
 };
-
-static bool is_empty(const struct ruleset *ruleset)
-{
-	return ruleset == NULL || (ruleset->chain_count == 0 && ruleset->set_count == 0);
-}
 
 bool set_same_form(const struct set *a, const struct set *b)
 {
@@ -86,7 +81,7 @@ static struct difference compare(struct arena *arena, const struct set *actual, 
 
 bool plan_fits_generation(const struct ruleset *actual, const struct ruleset *desired)
 {
-	if (is_empty(actual) || actual->generation != desired->generation)
+	if (ruleset_is_none(actual) || actual->generation != desired->generation)
 		return false;
 	struct arena *scratch = arena_create();
 	const struct ruleset_index *index = ruleset_index(scratch, actual);
@@ -165,7 +160,7 @@ static void add_counters(struct planning *p, size_t transaction, enum operation_
 static void plan_build(struct planning *p)
 {
 	const struct ruleset *desired = p->desired, *actual = p->actual;
-	bool empty = is_empty(actual);
+	bool empty = ruleset_is_none(actual);
 	if (empty)
 		add(p, BUILD, OPERATION_ADD_TABLE, RULESET_TABLE);
 	add_counters(p, BUILD, OPERATION_ADD_COUNTER, desired, empty ? NULL : actual);
@@ -173,8 +168,7 @@ static void plan_build(struct planning *p)
 		if (empty || ruleset_index_set(p->there, desired->sets[i]->name) == NULL)
 			add(p, BUILD, OPERATION_ADD_SET, desired->sets[i]->name)->set = desired->sets[i];
 	for (size_t i = 0; i < desired->chain_count; i++)
-		if (empty ||
-		    (!desired->chains[i]->fixed && ruleset_index_chain(p->there, desired->chains[i]->name) == NULL))
+		if (!desired->chains[i]->fixed && ruleset_index_chain(p->there, desired->chains[i]->name) == NULL)
 			add(p, BUILD, OPERATION_ADD_CHAIN, desired->chains[i]->name)->chain = desired->chains[i];
 	for (size_t i = 0; i < desired->set_count; i++) {
 		const struct set *set = desired->sets[i];
@@ -188,8 +182,7 @@ static void plan_build(struct planning *p)
 		add_elements(p, BUILD, OPERATION_ADD_ELEMENTS, set, difference.added, difference.added_count);
 	}
 	for (size_t i = 0; i < desired->chain_count; i++)
-		if (empty ||
-		    (!desired->chains[i]->fixed && ruleset_index_chain(p->there, desired->chains[i]->name) == NULL))
+		if (!desired->chains[i]->fixed && ruleset_index_chain(p->there, desired->chains[i]->name) == NULL)
 			add_rules(p, BUILD, desired->chains[i]);
 }
 
@@ -251,10 +244,9 @@ struct plan *plan_make(struct arena *arena, const struct ruleset *actual, const 
 	struct planning p = {arena,   arena_alloc(arena, sizeof *p.plan), actual,
 			     desired, ruleset_index(scratch, actual),	  ruleset_index(scratch, desired)};
 	plan_build(&p);
-	if (!is_empty(actual)) {
-		plan_change(&p);
+	plan_change(&p);
+	if (!ruleset_is_none(actual))
 		plan_delete(&p);
-	}
 	for (size_t i = 0; i < 3; i++)
 		if (p.plan->transactions[i].count > 0)
 			p.plan->transactions[p.plan->count++] = p.plan->transactions[i];

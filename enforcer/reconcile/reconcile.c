@@ -41,7 +41,7 @@ static struct lowering *stay(struct reconciling *r, enum change change)
 
 static struct lowering *follow(struct reconciling *r, enum change change)
 {
-	bool none = r->actual == NULL || r->actual->chain_count + r->actual->set_count == 0;
+	bool none = ruleset_is_none(r->actual);
 	uint32_t generation = none ? 1 : generation_next(r->actual->generation);
 	struct lowering *lowering = NULL;
 	if (!none && r->actual->generation > 0 && change != CHANGE_GENERATION)

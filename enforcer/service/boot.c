@@ -4,6 +4,8 @@
 
 #include "enforcer/service/saved_ruleset.h"
 
+#include <ringfence/first_load.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +36,7 @@ int boot_enforce_saved(const struct config *config)
 	if (failed < 0 && asprintf(&error, "cannot reach nf_tables: %s", strerror(-failed)) < 0)
 		abort();
 	if (error == NULL)
-		outcome = saved_ruleset_enforce(&directory, kernel, &error);
+		outcome = saved_ruleset_enforce(&directory, kernel, conntrack_is_used(kernel), &error);
 	fprintf(stderr, "ringfenced: %s\n", error != NULL ? error : outcomes[outcome].text);
 	free(error);
 	kernel_close(kernel);

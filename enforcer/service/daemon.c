@@ -11,6 +11,7 @@
 #include <ringfence/arena.h>
 #include <ringfence/damage.h>
 #include <ringfence/difference.h>
+#include <ringfence/first_load.h>
 #include <ringfence/scan.h>
 
 #include <errno.h>
@@ -145,6 +146,19 @@ static void adopt(struct daemon *daemon, struct lowering *lowering, const struct
 	state_keep_policy(daemon->state);
 }
 
+/* Applies a plan from `actual`, which may be none, to `desired`, which only that takes. */
+static struct answer load(struct daemon *daemon, struct arena *arena, const struct plan *plan,
+			  const struct ruleset *actual, const struct ruleset *desired, int64_t at)
+{
+	int missed;
+	struct answer answer = first_load(daemon->kernel, arena, plan, actual, desired, daemon->tracked, at, &missed);
+	daemon->tracked = daemon->tracked || answer.error == 0; /* since we use it */
+	if (missed < 0)
+		fprintf(stderr, "ringfenced: %s\n", first_load_missed(arena, missed));
+	daemon->bytes += answer.bytes;
+	return answer;
+}
+
 /* Brings the kernel from what it holds to what the state says. */
 static int apply(struct daemon *daemon, struct arena *arena, enum change change)
 {
@@ -165,8 +179,8 @@ static int apply(struct daemon *daemon, struct arena *arena, enum change change)
 		note_refusal(daemon, &diagnostics);
 		return -E2BIG;
 	}
-	struct answer answer = kernel_apply(daemon->kernel, plan, world.at);
-	daemon->bytes += answer.bytes;
+	const struct ruleset *desired = ruleset_is_none(actual) ? lowering_ruleset(lowering, arena, true) : NULL;
+	struct answer answer = load(daemon, arena, plan, actual, desired, world.at);
 	if (answer.error != 0) {
 		note_error(daemon, &answer);
 		lowering_destroy(lowering);
@@ -393,8 +407,7 @@ static int restore(struct daemon *daemon, struct arena *arena, const struct rule
 {
 	double started = monotonic_seconds();
 	wanted->at = actual->at;
-	struct answer answer = kernel_apply(daemon->kernel, plan_make(arena, actual, wanted), actual->at);
-	daemon->bytes += answer.bytes;
+	struct answer answer = load(daemon, arena, plan_make(arena, actual, wanted), actual, wanted, actual->at);
 	count_apply(&daemon->counters, APPLY_REPAIR, started, answer.error);
 	return answer.error;
 }

@@ -39,6 +39,7 @@ struct daemon {
 	size_t resyncs;		       /* notifications lost, table read whole */
 	uint64_t changes;	       /* of workloads, enforced element by element */
 	uint64_t bytes;		       /* of netlink, sent */
+	bool tracked;		       /* conntrack knew connections before the first load */
 	struct counters counters;
 	/* With files that must outlive the daemon; keeping.c counts them. */
 	size_t state_problems;

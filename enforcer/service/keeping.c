@@ -184,7 +184,7 @@ void keeping_start(struct keeping *keeping)
 	char *error;
 	if (keeping->saving == NULL)
 		return;
-	switch (saved_ruleset_enforce(keeping->directory, daemon->kernel, &error)) {
+	switch (saved_ruleset_enforce(keeping->directory, daemon->kernel, daemon->tracked, &error)) {
 	case SAVED_RESTORED:
 		fputs("ringfenced: the kernel had no table; the saved ruleset is in force\n", stderr);
 		break;

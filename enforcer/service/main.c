@@ -21,6 +21,7 @@
 #include "enforcer/service/sources.h"
 
 #include <ringfence/arena.h>
+#include <ringfence/first_load.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -378,13 +379,15 @@ static int open_loop(struct loop *loop)
 	return error < 0 ? error : 0;
 }
 
-/* Says what of the kernel is missing, if anything is: then nothing is tried, and what the kernel holds stays. */
-static int probe(void)
+/* Says what of the kernel is missing, if anything is: then nothing is tried, and what the kernel holds stays.
+ * `*tracked` is how conntrack was before. */
+static int probe(bool *tracked)
 {
 	struct kernel *kernel;
 	int error = kernel_open(&kernel);
 	if (error < 0)
 		return fail("cannot reach nf_tables", error);
+	*tracked = conntrack_is_used(kernel);
 	const char *missing = kernel_probe(kernel, &error);
 	kernel_close(kernel);
 	if (missing == NULL)
@@ -400,7 +403,7 @@ static int probe(void)
 /* What only root, or CAP_NET_ADMIN, can open; then the process that goes on holding it is split off. */
 static int open_privileged(struct loop *loop, const struct user *user)
 {
-	int error = probe();
+	int error = probe(&loop->daemon.tracked);
 	if (error < 0)
 		return error;
 	usage_read_boot();
@@ -418,7 +421,8 @@ static int open_privileged(struct loop *loop, const struct user *user)
 static bool go_on_without(struct loop *loop, char *problem)
 {
 	char *error;
-	enum saved_outcome outcome = saved_ruleset_enforce(&loop->directory, loop->daemon.kernel, &error);
+	enum saved_outcome outcome =
+	    saved_ruleset_enforce(&loop->directory, loop->daemon.kernel, loop->daemon.tracked, &error);
 	bool nothing = outcome == SAVED_NOTHING || outcome == SAVED_FAILED;
 	if (error != NULL)
 		fprintf(stderr, "ringfenced: %s\n", error);

@@ -5,6 +5,7 @@
 #include "enforcer/kernel/encoding.h"
 
 #include <ringfence/arena.h>
+#include <ringfence/first_load.h>
 #include <ringfence/scan.h>
 
 #include <errno.h>
@@ -91,14 +92,19 @@ __attribute__((format(printf, 2, 3))) static enum saved_outcome failed(char **er
 }
 
 /* Brings the kernel to `saved`, and reads it back. */
-static enum saved_outcome restore(struct kernel *kernel, struct arena *arena, struct ruleset *saved, char **error)
+static enum saved_outcome restore(struct kernel *kernel, struct arena *arena, struct ruleset *saved, bool tracked,
+				  char **error)
 {
 	struct ruleset *actual;
 	int read = kernel_read(kernel, arena, saved->at, &actual);
 	if (read < 0)
 		return failed(error, "cannot read the table from the kernel: %s", strerror(-read));
 	actual->at = saved->at;
-	struct answer answer = kernel_apply(kernel, plan_make(arena, actual, saved), saved->at);
+	int missed;
+	struct answer answer =
+	    first_load(kernel, arena, plan_make(arena, actual, saved), actual, saved, tracked, saved->at, &missed);
+	if (missed < 0)
+		fprintf(stderr, "ringfenced: %s\n", first_load_missed(arena, missed));
 	if (answer.error != 0)
 		return failed(error, "the kernel refused %s of the saved ruleset: %s", answer.object,
 			      strerror(-answer.error));
@@ -111,7 +117,8 @@ static enum saved_outcome restore(struct kernel *kernel, struct arena *arena, st
 	return SAVED_RESTORED;
 }
 
-enum saved_outcome saved_ruleset_enforce(const struct state_directory *directory, struct kernel *kernel, char **error)
+enum saved_outcome saved_ruleset_enforce(const struct state_directory *directory, struct kernel *kernel, bool tracked,
+					 char **error)
 {
 	const struct ruleset *objects;
 	struct ruleset *saved;
@@ -129,7 +136,7 @@ enum saved_outcome saved_ruleset_enforce(const struct state_directory *directory
 	else if (saved == NULL)
 		outcome = SAVED_NOTHING;
 	else
-		outcome = restore(kernel, arena, saved, error);
+		outcome = restore(kernel, arena, saved, tracked, error);
 	arena_free(arena);
 	return outcome;
 }

@@ -24,7 +24,9 @@ enum saved_outcome {
 	SAVED_UNSEEN, /* whether one is there cannot be told: `*error` as well */
 };
 
-/* Makes the kernel hold the saved ruleset where it has no table of ours, or one whose hooks have no rules. */
-enum saved_outcome saved_ruleset_enforce(const struct state_directory *directory, struct kernel *kernel, char **error);
+/* Makes the kernel hold the saved ruleset where it has no table of ours, or one whose hooks have no rules. `tracked`:
+ * as first_load has it. */
+enum saved_outcome saved_ruleset_enforce(const struct state_directory *directory, struct kernel *kernel, bool tracked,
+					 char **error);
 
 #endif

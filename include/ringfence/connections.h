@@ -23,6 +23,10 @@ struct connection {
 	enum connection_stage stage;
 	bool counted; /* conntrack counts its bytes */
 	uint64_t sent, received;
+	uint32_t id;	   /* conntrack's own name of it */
+	uint8_t tcp_state; /* enum tcp_conntrack; 0 where it is no TCP */
+	bool picked_up;	   /* TCP that conntrack saw in its middle first: who began it, it does not know */
+	bool plain;	   /* no NAT, and no zone, mark, label or helper of anybody's */
 };
 
 /* Hears of each connection; `context` is the reader's. */

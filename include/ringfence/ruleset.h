@@ -154,6 +154,12 @@ struct ruleset {
 	char revision[17]; /* hash of the policy's meaning, in hexadecimal */
 };
 
+/* Whether it is that of a kernel without a table of ours; NULL is, too. */
+static inline bool ruleset_is_none(const struct ruleset *ruleset)
+{
+	return ruleset == NULL || (ruleset->chain_count == 0 && ruleset->set_count == 0);
+}
+
 /* How a field is written and read. */
 struct field_form {
 	const char *words; /* of nft */

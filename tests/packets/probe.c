@@ -98,6 +98,7 @@ struct sender {
 	socklen_t to_size; /* 0: the socket is connected */
 	uint32_t push_ms;
 	uint64_t sequence, next_ns, until_ns;
+	uint64_t most;	     /* messages to send; 0: no end of them */
 	struct message rest; /* what a full TCP buffer did not take of the last message */
 	size_t rest_size;
 };
@@ -108,6 +109,8 @@ static void sender_run(struct sender *sender, uint64_t now)
 	if (now < sender->next_ns || now >= sender->until_ns)
 		return;
 	sender->next_ns = sender->next_ns + MILLISECOND > now ? sender->next_ns + MILLISECOND : now + MILLISECOND;
+	if (sender->most > 0 && sender->sequence == sender->most && sender->rest_size == 0)
+		return;
 	if (sender->rest_size) {
 		const char *bytes = (const char *)(&sender->rest + 1) - sender->rest_size;
 		ssize_t sent = send(sender->fd, bytes, sender->rest_size, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -478,6 +481,7 @@ static int stream(int argc, char **argv)
 	uint64_t start = now_ns();
 	struct sender sender = {
 	    .fd = fd, .next_ns = start, .until_ns = start + duration, .push_ms = (uint32_t)(duration / MILLISECOND)};
+	sender.most = argc > 5 ? strtoull(argv[5], NULL, 10) : 0;
 	puts("ready");
 	for (uint64_t now = start; now < sender.until_ns; now = now_ns()) {
 		sender_run(&sender, now);
@@ -811,7 +815,9 @@ static const struct subcommand {
 } subcommands[] = {
     {"serve", serve, 3, "ADDRESS[,...] PORT[,...] tcp|udp|both    echo, and log the messages of streams"},
     {"try", try_flow, 4, "FROM|- TO PORT tcp|udp|icmp [MS [BYTES]]   is there an answer?"},
-    {"stream", stream, 4, "TO PORT tcp|udp SECONDS [LOCAL_PORT]    a message each millisecond, both ways"},
+    {"stream", stream, 4,
+     "TO PORT tcp|udp SECONDS [LOCAL_PORT|0 [MOST]]   a message each millisecond, both ways,"
+     " or so many there"},
     {"flood", flood, 4, "TO PORT PORTS SECONDS                      UDP to so many ports, as fast as it goes"},
     {"spoof", spoof, 5, "INTERFACE MAC FROM TO PORT [FROM_PORT]     one UDP packet with any source"},
     {"advert", advert, 2, "INTERFACE FROM                            one IPv6 router advertisement"},

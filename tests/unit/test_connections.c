@@ -30,8 +30,11 @@ struct said {
 	uint8_t protocol;
 	uint16_t port, reply_port; /* of the destination, as each direction has it; of ICMP type << 8 | code */
 	uint32_t status;
-	uint8_t tcp, sctp; /* states */
+	uint8_t tcp, sctp;   /* states */
+	uint8_t there, back; /* flags of TCP, of each direction */
 	uint64_t sent, received;
+	uint32_t id, mark;
+	uint16_t trace; /* an attribute that somebody else's use leaves */
 };
 
 static const struct said web_to_db = {.source = "10.0.1.11",
@@ -77,11 +80,16 @@ static void put_tuple(struct nlmsghdr *message, uint16_t type, const char *sourc
 	mnl_attr_nest_end(message, tuple);
 }
 
-static void put_state(struct nlmsghdr *message, uint16_t protocol, uint16_t type, uint8_t state)
+static void put_state(struct nlmsghdr *message, const struct said *said, uint16_t protocol, uint16_t type,
+		      uint8_t state)
 {
 	struct nlattr *info = mnl_attr_nest_start(message, CTA_PROTOINFO);
 	struct nlattr *nest = mnl_attr_nest_start(message, protocol);
 	mnl_attr_put_u8(message, type, state);
+	if (protocol == CTA_PROTOINFO_TCP) {
+		mnl_attr_put(message, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, 2, (const uint8_t[]){said->there, 0});
+		mnl_attr_put(message, CTA_PROTOINFO_TCP_FLAGS_REPLY, 2, (const uint8_t[]){said->back, 0});
+	}
 	mnl_attr_nest_end(message, nest);
 	mnl_attr_nest_end(message, info);
 }
@@ -103,13 +111,17 @@ static struct nlmsghdr *message_of(const struct said *said, char *room)
 	put_tuple(message, CTA_TUPLE_REPLY, said->reply_source, said->reply_destination, said, said->reply_port, 40000);
 	mnl_attr_put_u32(message, CTA_STATUS, htonl(said->status));
 	if (said->tcp != 0)
-		put_state(message, CTA_PROTOINFO_TCP, CTA_PROTOINFO_TCP_STATE, said->tcp);
+		put_state(message, said, CTA_PROTOINFO_TCP, CTA_PROTOINFO_TCP_STATE, said->tcp);
 	if (said->sctp != 0)
-		put_state(message, CTA_PROTOINFO_SCTP, CTA_PROTOINFO_SCTP_STATE, said->sctp);
+		put_state(message, said, CTA_PROTOINFO_SCTP, CTA_PROTOINFO_SCTP_STATE, said->sctp);
 	if (said->sent != 0)
 		put_counters(message, CTA_COUNTERS_ORIG, said->sent);
 	if (said->received != 0)
 		put_counters(message, CTA_COUNTERS_REPLY, said->received);
+	mnl_attr_put_u32(message, CTA_ID, htonl(said->id));
+	mnl_attr_put_u32(message, CTA_MARK, htonl(said->mark));
+	if (said->trace != 0)
+		mnl_attr_put_u32(message, said->trace, 0);
 	return message;
 }
 
@@ -165,6 +177,62 @@ static void the_destination_is_who_answers(void **state)
 	assert_address(&other.last.destination, "fd00:1::13");
 	assert_int_equal(other.last.stage, CONNECTION_OPEN);
 	assert_false(other.last.counted);
+}
+
+/* In the middle is what conntrack expects nothing of, in both directions. */
+static void who_was_picked_up_in_the_middle(void **state)
+{
+	const uint8_t liberal = IP_CT_TCP_FLAG_BE_LIBERAL | IP_CT_TCP_FLAG_SACK_PERM, other = IP_CT_TCP_FLAG_SACK_PERM;
+	struct said said = web_to_db;
+	(void)state;
+	assert_false(take(&said).last.picked_up);
+	said.there = liberal;
+	said.back = other;
+	assert_false(take(&said).last.picked_up);
+	said.back = liberal;
+	said.id = 4711;
+	assert_true(take(&said).last.picked_up);
+	assert_int_equal(take(&said).last.tcp_state, TCP_CONNTRACK_ESTABLISHED);
+	assert_int_equal(take(&said).last.id, 4711);
+	said.tcp = 0;
+	assert_false(take(&said).last.picked_up);
+}
+
+/* No NAT, and nothing that somebody else left. */
+static void who_is_plain(void **state)
+{
+	static const uint16_t traces[] = {CTA_HELP,	     CTA_SECCTX, CTA_TUPLE_MASTER, CTA_SEQ_ADJ_ORIG,
+					  CTA_SEQ_ADJ_REPLY, CTA_LABELS, CTA_ZONE};
+	struct said plain = web_to_db, said;
+	(void)state;
+	assert_false(take(&plain).last.plain); /* its destination is another behind NAT */
+	plain.destination = plain.reply_source;
+	assert_false(take(&plain).last.plain); /* its port as well */
+	plain.port = plain.reply_port;
+	assert_true(take(&plain).last.plain);
+	plain.status |= IPS_ASSURED | IPS_SRC_NAT_DONE | IPS_DST_NAT_DONE; /* NAT was asked, and did nothing */
+	assert_true(take(&plain).last.plain);
+	said = plain;
+	said.reply_destination = "192.0.2.1"; /* source NAT */
+	assert_false(take(&said).last.plain);
+	said = plain;
+	said.mark = 1;
+	assert_false(take(&said).last.plain);
+	for (size_t i = 0; i < sizeof traces / sizeof *traces; i++) {
+		said = plain;
+		said.trace = traces[i];
+		assert_false(take(&said).last.plain);
+	}
+	for (uint32_t bit = 1; bit != 0; bit <<= 1) {
+		const uint32_t own =
+		    IPS_SEEN_REPLY | IPS_ASSURED | IPS_CONFIRMED | IPS_SRC_NAT_DONE | IPS_DST_NAT_DONE | IPS_DYING;
+		said = plain;
+		said.status |= bit;
+		assert_int_equal(take(&said).last.plain, (bit & own) != 0);
+	}
+	said = plain;
+	said.protocol = PROTOCOL_ICMP;
+	assert_false(take(&said).last.plain);
 }
 
 static void icmp_has_the_request_for_a_port(void **state)
@@ -258,8 +326,12 @@ static void no_message_does_harm(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(the_destination_is_who_answers), cmocka_unit_test(icmp_has_the_request_for_a_port),
-	    cmocka_unit_test(what_is_over_is_not_open),	      cmocka_unit_test(what_is_not_whole_is_passed_over),
+	    cmocka_unit_test(the_destination_is_who_answers),
+	    cmocka_unit_test(icmp_has_the_request_for_a_port),
+	    cmocka_unit_test(who_was_picked_up_in_the_middle),
+	    cmocka_unit_test(who_is_plain),
+	    cmocka_unit_test(what_is_over_is_not_open),
+	    cmocka_unit_test(what_is_not_whole_is_passed_over),
 	    cmocka_unit_test(no_message_does_harm),
 	};
 	return cmocka_run_group_tests_name("connections", tests, NULL, NULL);

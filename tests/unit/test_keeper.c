@@ -191,9 +191,10 @@ static void the_planner_cannot_change_a_rule_itself(void **state)
 	assert_int_equal(run(delete_table), 0);
 }
 
-static int apply_bytes(struct pair *pair, const uint8_t *bytes, size_t length)
+/* Returns what the keeper answers; 1: nothing. */
+static int ask(const struct pair *pair, enum keeper_kind kind, const void *bytes, size_t length)
 {
-	struct keeper_request request = {.kind = KEEPER_APPLY, .length = (uint32_t)length};
+	struct keeper_request request = {.kind = kind, .length = (uint32_t)length};
 	struct iovec whole[] = {{&request, sizeof request}, {(void *)bytes, length}};
 	struct keeper_reply reply;
 	int passed;
@@ -201,6 +202,11 @@ static int apply_bytes(struct pair *pair, const uint8_t *bytes, size_t length)
 	    wire_take_reply(keeper_fd(pair->keeper), &reply, &passed) != 0)
 		return 1;
 	return reply.error;
+}
+
+static int apply_bytes(struct pair *pair, const uint8_t *bytes, size_t length)
+{
+	return ask(pair, KEEPER_APPLY, bytes, length);
 }
 
 /* Plans with something in them that no plan of ours has; the keeper goes on after each. */
@@ -354,6 +360,45 @@ static void mutants_of_a_plan_touch_our_table_only(void **state)
 	assert_int_equal(run(apply_mutants), 0);
 }
 
+/* Connections that no message can name, half of one, and those that are not there; the keeper goes on after each. */
+static int turn_wrong_ones(struct pair *pair)
+{
+	static struct turning many[TURNINGS_MOST];
+	struct turning good = {.kind = TURNING_TURN,
+			       .source = {.family = 6, .bytes = {0xfd}},
+			       .destination = {.family = 6, .bytes = {0xfd, 1}},
+			       .protocol = PROTOCOL_TCP,
+			       .source_port = 80,
+			       .port = 40000};
+	struct turning bad[5] = {good, good, good, good, good};
+	bad[0].source.family = 255;
+	bad[1].destination.family = 4;
+	bad[2].protocol = PROTOCOL_ICMP;
+	bad[3].protocol = PROTOCOL_UDP + 256;
+	bad[4].kind = (enum turning_kind)2;
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		const struct turning two[] = {good, bad[i]};
+		if (ask(pair, KEEPER_TURN, two, sizeof two) != -EPERM)
+			return 2;
+	}
+	if (ask(pair, KEEPER_TURN, &good, sizeof good - 1) != -EPERM)
+		return 3;
+	for (size_t i = 0; i < TURNINGS_MOST; i++) {
+		many[i] = good;
+		many[i].kind = i % 2 == 0 ? TURNING_TURN : TURNING_FORGET;
+		many[i].port = (uint16_t)i;
+	}
+	return ask(pair, KEEPER_TURN, many, sizeof many) == 0 && ask(pair, KEEPER_TURN, NULL, 0) == 0 ? 0 : 4;
+}
+
+static void connections_are_not_turned_that_are_none(void **state)
+{
+	(void)state;
+	if (!is_root())
+		skip();
+	assert_int_equal(run(turn_wrong_ones), 0);
+}
+
 static int send_request(const struct pair *pair, struct keeper_request request)
 {
 	struct iovec whole = {&request, sizeof request};
@@ -375,6 +420,12 @@ static int send_too_much(struct pair *pair)
 	return send_request(pair, (struct keeper_request){.kind = KEEPER_APPLY, .length = UINT32_MAX});
 }
 
+static int send_too_many(struct pair *pair)
+{
+	const uint32_t length = (TURNINGS_MOST + 1) * sizeof(struct turning);
+	return send_request(pair, (struct keeper_request){.kind = KEEPER_TURN, .length = length});
+}
+
 static int send_half(struct pair *pair)
 {
 	uint8_t byte = 0;
@@ -393,6 +444,7 @@ static void the_keeper_ends_where_the_protocol_is_broken(void **state)
 	assert_int_equal(run(send_unknown_kind), 0);
 	assert_int_equal(run(send_unknown_channel), 0);
 	assert_int_equal(run(send_too_much), 0);
+	assert_int_equal(run(send_too_many), 0);
 	assert_int_equal(run(send_half), 0);
 }
 
@@ -404,6 +456,7 @@ int main(void)
 	    cmocka_unit_test(the_planner_cannot_change_a_rule_itself),
 	    cmocka_unit_test(wrong_plans_change_nothing),
 	    cmocka_unit_test(mutants_of_a_plan_touch_our_table_only),
+	    cmocka_unit_test(connections_are_not_turned_that_are_none),
 	    cmocka_unit_test(the_keeper_ends_where_the_protocol_is_broken),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -92,14 +92,25 @@ static bool deletes(const struct plan *plan, const char *name)
 	return false;
 }
 
-static void an_empty_kernel_gets_everything_in_one_transaction(void **state)
+/* The hooks come last, in a transaction of their own. */
+static void an_empty_kernel_gets_everything_before_a_packet_meets_it(void **state)
 {
 	struct arena *arena = *state;
 	struct plan *plan;
 	struct ruleset *first = plan_to(arena, POLICY, 3, NULL, CHANGE_ANY, &plan);
-	assert_int_equal(plan->count, 1);
+	size_t hooks = 0, fixed = 0;
+	assert_int_equal(plan->count, 2);
 	assert_int_equal(first->generation, 1);
 	assert_int_equal(count_kind(plan, OPERATION_ADD_CHAIN), first->chain_count);
+	for (size_t i = 0; i < plan->transactions[1].count; i++) {
+		const struct operation *operation = &plan->transactions[1].operations[i];
+		assert_true(operation->kind == OPERATION_ADD_CHAIN || operation->kind == OPERATION_ADD_RULES);
+		assert_true(operation->chain->fixed);
+		fixed += operation->kind == OPERATION_ADD_CHAIN;
+		hooks += operation->kind == OPERATION_ADD_CHAIN && operation->chain->base;
+	}
+	assert_int_equal(fixed, 4);
+	assert_int_equal(hooks, 3);
 }
 
 static void the_same_again_is_nothing(void **state)
@@ -491,7 +502,7 @@ static void a_base_chain_that_was_replaced_is_put_right(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(an_empty_kernel_gets_everything_in_one_transaction),
+	    TEST(an_empty_kernel_gets_everything_before_a_packet_meets_it),
 	    TEST(the_same_again_is_nothing),
 	    TEST(a_workload_of_a_known_class_is_elements),
 	    TEST(a_first_workload_of_a_class_is_built_before_a_packet_meets_it),

@@ -153,8 +153,10 @@ static int check_dump(uint16_t type, uint16_t flags, uint8_t family, size_t more
 	if (more > 0)
 		mnl_attr_put_u32(message, CTA_MARK, 0);
 	messages.length = message->nlmsg_len;
-	if (type >> 8 == NFNL_SUBSYS_CTNETLINK)
-		assert_int_equal(check(KEEPER_TABLES, &messages), -EPERM);
+	if (type >> 8 == NFNL_SUBSYS_CTNETLINK) {
+		assert_int_equal(check(KEEPER_TABLES, &messages), check(KEEPER_CONNECTIONS, &messages));
+		assert_int_equal(check(KEEPER_USAGE, &messages), -EPERM);
+	}
 	assert_int_equal(check(KEEPER_LOG, &messages), -EPERM);
 	return check(KEEPER_CONNECTIONS, &messages);
 }

@@ -343,7 +343,7 @@ static void a_kernel_that_does_not_answer_is_not_one_without_a_table(void **stat
 	struct kernel *kernel;
 	char *error = NULL;
 	assert_int_equal(kernel_open_by(&kernel, &silent), 0);
-	assert_int_equal(saved_ruleset_enforce(&f->directory, kernel, &error), SAVED_UNSEEN);
+	assert_int_equal(saved_ruleset_enforce(&f->directory, kernel, false, &error), SAVED_UNSEEN);
 	assert_non_null(strstr(error, "cannot read the table from the kernel"));
 	free(error);
 	kernel_close(kernel);
