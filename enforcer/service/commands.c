@@ -252,12 +252,12 @@ static json_t *confirm(void *context, const struct access_peer *peer, json_t *re
 }
 
 const struct control_command control_commands[] = {
-    {"status", ACCESS_READER, status},	   {"workloads", ACCESS_READER, workloads},
-    {"observe", ACCESS_READER, observe},   {"drift", ACCESS_READER, drift},
-    {"wait", ACCESS_READER, wait_for},	   {"unused", ACCESS_READER, unused},
-    {"wait", ACCESS_READER, wait_for},	   {"evidence", ACCESS_READER, evidence},
-    {"policies", ACCESS_READER, policies}, {"rollback", ACCESS_OPERATOR, rollback},
-    {"confirm", ACCESS_OPERATOR, confirm}, {"quarantine", ACCESS_OPERATOR, quarantine},
-    {"release", ACCESS_OPERATOR, release}, {"panic", ACCESS_OPERATOR, panic},
+    {"status", ACCESS_READER, status},		 {"workloads", ACCESS_READER, workloads},
+    {"observe", ACCESS_READER, observe},	 {"drift", ACCESS_READER, drift},
+    {"wait", ACCESS_READER, wait_for},		 {"unused", ACCESS_READER, unused},
+    {"evidence", ACCESS_READER, evidence},	 {"policies", ACCESS_READER, policies},
+    {"rollback", ACCESS_OPERATOR, rollback},	 {"confirm", ACCESS_OPERATOR, confirm},
+    {"quarantine", ACCESS_OPERATOR, quarantine}, {"release", ACCESS_OPERATOR, release},
+    {"panic", ACCESS_OPERATOR, panic},
 };
 const size_t control_command_count = sizeof control_commands / sizeof *control_commands;
