@@ -2,6 +2,7 @@
 #include "enforcer/service/commands.h"
 
 #include "enforcer/service/bundles.h"
+#include "enforcer/service/fleet.h"
 #include "enforcer/service/incident.h"
 #include "enforcer/service/sources.h"
 #include "enforcer/service/workload_status.h"
@@ -28,7 +29,7 @@ static json_t *status(void *context, const struct access_peer *peer, json_t *req
 	json_object_set_new(object, "rollback", keeping_rollback_status(commands->keeping));
 	json_object_set_new(object, "confirm", confirming_status(commands->confirming));
 	json_object_set_new(object, "sources", sources_json(commands->daemon->sources, false));
-	json_object_set_new(object, "fleet", fleet_status(commands->fleet));
+	json_object_set_new(object, "fleet", fleet_status(commands->daemon->fleet));
 	json_object_set_new(object, "bundle",
 			    commands->daemon->bundles != NULL
 				? bundles_status(commands->daemon->bundles, commands->daemon->revision)
