@@ -217,13 +217,9 @@ static void print_entry(FILE *stream, const struct class *class, const struct cl
 	}
 }
 
-static const char *sign(struct arena *arena, const struct class *class)
+static const char *sign(const struct lowering *l, const struct class *class)
 {
-	char *text = NULL;
-	size_t size = 0;
-	FILE *stream = open_memstream(&text, &size);
-	if (stream == NULL)
-		abort();
+	FILE *stream = print_begin(l);
 	fprintf(stream, "%d %d %s%s", class->direction, class->closed, class->node != NULL ? class->node : "-",
 		class->host ? " host" : "");
 	fputs(class->denied == DENIED_AUDIT ? " audit" : class->denied == DENIED_REJECT ? " reject" : "", stream);
@@ -236,10 +232,8 @@ static const char *sign(struct arena *arena, const struct class *class)
 		fprintf(stream, " %s/%s", class->quarantine->name_space, class->quarantine->name);
 	for (size_t i = 0; i < class->entry_count; i++)
 		print_entry(stream, class, &class->entries[i]);
-	fclose(stream);
-	char *copy = arena_copy(arena, text, size);
-	free(text);
-	return copy;
+	const char *text = print_end(l);
+	return arena_copy(class->arena, text, strlen(text));
 }
 
 /* g7_out_web_1a2b3c: a generation, a direction, a service for the reader, a hash for the machine. Room is left for the
@@ -333,7 +327,7 @@ static struct class *class_of(struct lowering *l, const struct endpoint *end, en
 		new.denied = workload_denied(&world, end->workload, direction);
 	}
 	if (isolated) {
-		new.signature = sign(arena, &new);
+		new.signature = sign(l, &new);
 		HASH_FIND(hh, l->classes, new.signature, strlen(new.signature), class);
 	}
 	if (isolated && class == NULL && make)

@@ -284,6 +284,19 @@ static bool within_budget(struct lowering *l, struct diagnostics *diagnostics)
 	return false;
 }
 
+FILE *print_begin(const struct lowering *l)
+{
+	rewind(l->stream);
+	return l->stream;
+}
+
+const char *print_end(const struct lowering *l)
+{
+	fputc(0, l->stream); /* behind it is what is left of a longer one */
+	fflush(l->stream);
+	return l->text;
+}
+
 struct lowering *lowering_create(const struct world *world, const char *node, uint32_t generation,
 				 const struct ruleset *like, struct diagnostics *diagnostics)
 {
@@ -298,6 +311,9 @@ struct lowering *lowering_create(const struct world *world, const char *node, ui
 			       .uses = label_index_create(),
 			       .labelled = label_index_create(),
 			       .starting = true};
+	l->stream = open_memstream(&l->text, &l->text_size);
+	if (l->stream == NULL)
+		abort();
 	identities_prepare(l);
 	classes_prepare(l);
 	counters_prepare(l);
@@ -361,6 +377,8 @@ static void dissolve(struct lowering *l, struct arena *heir)
 	label_index_destroy(l->uses);
 	label_index_destroy(l->labelled);
 	arena_free(l->scratch);
+	fclose(l->stream);
+	free(l->text);
 	arena_pass(l->arena, heir);
 	free(l);
 }

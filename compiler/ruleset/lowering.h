@@ -239,6 +239,11 @@ struct lowering {
 	bool starting; /* workloads are entered for the first time: slots are found for all of them at the end */
 	bool outgrown; /* a peer has no shared set only because it had none in this generation */
 
+	/* of print_begin */
+	FILE *stream;
+	char *text;
+	size_t text_size;
+
 	/* what the policy speaks of */
 	struct label_index *allows[2];	    /* by the side of direction d: numbers of allows */
 	struct label_index *isolations;	    /* numbers */
@@ -291,6 +296,13 @@ struct lowering {
 	} left, entered;
 	bool closing; /* one of them is in conflict or in quarantine, before or after */
 };
+
+/* ---- lower.c ---- */
+
+/* A stream for a short text, and what was printed to it, until the next one begins. It is one for all of them: opening
+ * a stream costs more than most texts. */
+FILE *print_begin(const struct lowering *l);
+const char *print_end(const struct lowering *l);
 
 /* ---- identities.c ---- */
 

@@ -49,18 +49,13 @@ void peer_print(FILE *stream, const struct peer *peer)
 	}
 }
 
-/* The same for peers that mean the same workloads as long. */
-static char *peer_key(const struct peer *peer, int64_t until)
+/* The same for peers that mean the same workloads as long; until the next text is printed. */
+static const char *peer_key(const struct lowering *l, const struct peer *peer, int64_t until)
 {
-	char *text = NULL;
-	size_t size = 0;
-	FILE *stream = open_memstream(&text, &size);
-	if (stream == NULL)
-		abort();
+	FILE *stream = print_begin(l);
 	fprintf(stream, "%lld ", (long long)until);
 	peer_print(stream, peer);
-	fclose(stream);
-	return text;
+	return print_end(l);
 }
 
 static bool can_share(const struct peer *peer)
@@ -73,9 +68,8 @@ struct peer_set *sharing_find(const struct lowering *l, const struct peer *peer,
 	struct peer_set *set = NULL;
 	if (l->peer_sets == NULL || !can_share(peer))
 		return NULL;
-	char *key = peer_key(peer, until);
+	const char *key = peer_key(l, peer, until);
 	HASH_FIND_STR(l->peer_sets, key, set);
-	free(key);
 	return set;
 }
 
@@ -95,7 +89,7 @@ static void note_peer(struct lowering *l, const struct class_entry *entry, const
 	struct peer_set *set = NULL;
 	if (!can_share(peer))
 		return;
-	char *key = peer_key(peer, entry->allow->until);
+	const char *key = peer_key(l, peer, entry->allow->until);
 	HASH_FIND_STR(l->peer_sets, key, set);
 	if (set == NULL) {
 		set = arena_alloc(l->arena, sizeof *set);
@@ -104,7 +98,6 @@ static void note_peer(struct lowering *l, const struct class_entry *entry, const
 					 .use = {.peer = peer, .shared = set}};
 		HASH_ADD_STR(l->peer_sets, key, set);
 	}
-	free(key);
 	set->keys += count;
 	for (size_t i = 0; i < count; i++)
 		set->ranges =

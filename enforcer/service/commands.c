@@ -2,6 +2,7 @@
 #include "enforcer/service/commands.h"
 
 #include "enforcer/service/bundles.h"
+#include "enforcer/service/fleet.h"
 #include "enforcer/service/incident.h"
 #include "enforcer/service/sources.h"
 #include "enforcer/service/workload_status.h"
@@ -28,7 +29,7 @@ static json_t *status(void *context, const struct access_peer *peer, json_t *req
 	json_object_set_new(object, "rollback", keeping_rollback_status(commands->keeping));
 	json_object_set_new(object, "confirm", confirming_status(commands->confirming));
 	json_object_set_new(object, "sources", sources_json(commands->daemon->sources, false));
-	json_object_set_new(object, "fleet", fleet_status(commands->fleet));
+	json_object_set_new(object, "fleet", fleet_status(commands->daemon->fleet));
 	json_object_set_new(object, "bundle",
 			    commands->daemon->bundles != NULL
 				? bundles_status(commands->daemon->bundles, commands->daemon->revision)
@@ -252,12 +253,12 @@ static json_t *confirm(void *context, const struct access_peer *peer, json_t *re
 }
 
 const struct control_command control_commands[] = {
-    {"status", ACCESS_READER, status},	   {"workloads", ACCESS_READER, workloads},
-    {"observe", ACCESS_READER, observe},   {"drift", ACCESS_READER, drift},
-    {"wait", ACCESS_READER, wait_for},	   {"unused", ACCESS_READER, unused},
-    {"wait", ACCESS_READER, wait_for},	   {"evidence", ACCESS_READER, evidence},
-    {"policies", ACCESS_READER, policies}, {"rollback", ACCESS_OPERATOR, rollback},
-    {"confirm", ACCESS_OPERATOR, confirm}, {"quarantine", ACCESS_OPERATOR, quarantine},
-    {"release", ACCESS_OPERATOR, release}, {"panic", ACCESS_OPERATOR, panic},
+    {"status", ACCESS_READER, status},		 {"workloads", ACCESS_READER, workloads},
+    {"observe", ACCESS_READER, observe},	 {"drift", ACCESS_READER, drift},
+    {"wait", ACCESS_READER, wait_for},		 {"unused", ACCESS_READER, unused},
+    {"evidence", ACCESS_READER, evidence},	 {"policies", ACCESS_READER, policies},
+    {"rollback", ACCESS_OPERATOR, rollback},	 {"confirm", ACCESS_OPERATOR, confirm},
+    {"quarantine", ACCESS_OPERATOR, quarantine}, {"release", ACCESS_OPERATOR, release},
+    {"panic", ACCESS_OPERATOR, panic},
 };
 const size_t control_command_count = sizeof control_commands / sizeof *control_commands;

@@ -6,7 +6,6 @@
 #include "enforcer/service/control.h"
 #include "enforcer/service/daemon.h"
 #include "enforcer/service/findings.h"
-#include "enforcer/service/fleet.h"
 #include "enforcer/service/observing.h"
 #include "enforcer/service/usage.h"
 #include "enforcer/service/watching.h"
@@ -19,7 +18,6 @@ struct commands {
 	struct confirming *confirming;
 	struct findings *findings;
 	struct usage_following *usage;
-	const struct fleet *fleet;
 	struct watching *watching;
 	const struct state_directory *directory; /* of what must outlive the daemon */
 	double look_again;			 /* monotonic seconds: from then on a reader has everything looked at */

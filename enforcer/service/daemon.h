@@ -12,6 +12,7 @@
 #include <ringfence/reconcile.h>
 
 struct bundles;
+struct fleet;
 struct sources;
 
 struct daemon {
@@ -29,6 +30,7 @@ struct daemon {
 	char revision[17];	       /* of the policy in force */
 	struct bundles *bundles;       /* NULL: the policy is a directory's; main owns it */
 	const struct sources *sources; /* that are no directories; main owns them */
+	const struct fleet *fleet;     /* NULL: nothing is published; main owns it */
 	bool sources_read;	       /* every source of workloads has spoken; before, nothing is enforced */
 	bool ready;		       /* an apply was read back and found whole */
 	bool differs;		       /* the kernel's table is not what it should be */

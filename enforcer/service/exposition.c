@@ -32,26 +32,22 @@ static void print_value(FILE *stream, double value)
 		fprintf(stream, "%.15g", value);
 }
 
-static void print_labels(FILE *stream, const struct sample_label *label, const char *bound)
+static void print_labels(FILE *stream, const struct sample_label *labels, size_t count)
 {
-	if (label == NULL && bound == NULL)
-		return;
-	fputc('{', stream);
-	if (label != NULL) {
-		fprintf(stream, "%s=\"", label->name);
-		print_escaped(stream, label->value, "\\\"");
+	for (size_t i = 0; i < count; i++) {
+		fprintf(stream, "%c%s=\"", i == 0 ? '{' : ',', labels[i].name);
+		print_escaped(stream, labels[i].value, "\\\"");
 		fputc('"', stream);
 	}
-	if (bound != NULL)
-		fprintf(stream, "%sle=\"%s\"", label != NULL ? "," : "", bound);
-	fputc('}', stream);
+	if (count > 0)
+		fputc('}', stream);
 }
 
-static void print_sample(const struct exposition *to, const char *suffix, const struct sample_label *label,
-			 const char *bound, double value)
+static void print_sample(const struct exposition *to, const char *suffix, const struct sample_label *labels,
+			 size_t count, double value)
 {
 	fprintf(to->stream, "%s%s", to->name, suffix);
-	print_labels(to->stream, label, bound);
+	print_labels(to->stream, labels, count);
 	fputc(' ', to->stream);
 	print_value(to->stream, value);
 	fputc('\n', to->stream);
@@ -67,20 +63,28 @@ void exposition_metric(struct exposition *to, const char *name, enum metric_type
 
 void exposition_sample(const struct exposition *to, const struct sample_label *label, double value)
 {
-	print_sample(to, "", label, NULL, value);
+	exposition_sample_of(to, label, label != NULL, value);
+}
+
+void exposition_sample_of(const struct exposition *to, const struct sample_label *labels, size_t count, double value)
+{
+	print_sample(to, "", labels, count, value);
 }
 
 void exposition_histogram(const struct exposition *to, const struct sample_label *label,
 			  const struct histogram *histogram)
 {
+	char bound[32];
+	struct sample_label labels[2] = {*label, {"le", bound}};
 	uint64_t below = 0;
 	for (size_t i = 0; i <= DURATION_BUCKETS; i++) {
-		char bound[32] = "+Inf";
 		if (i < DURATION_BUCKETS)
 			snprintf(bound, sizeof bound, "%g", duration_bounds[i]);
+		else
+			strcpy(bound, "+Inf");
 		below += histogram->counts[i];
-		print_sample(to, "_bucket", label, bound, (double)below);
+		print_sample(to, "_bucket", labels, 2, (double)below);
 	}
-	print_sample(to, "_sum", label, NULL, histogram->sum);
-	print_sample(to, "_count", label, NULL, (double)below);
+	print_sample(to, "_sum", labels, 1, histogram->sum);
+	print_sample(to, "_count", labels, 1, (double)below);
 }

@@ -16,7 +16,7 @@ struct exposition {
 	const char *name;
 };
 
-/* Each sample may have a label: NULL is none. Its value is escaped. */
+/* Its value is escaped. */
 struct sample_label {
 	const char *name, *value;
 };
@@ -24,7 +24,9 @@ struct sample_label {
 /* Writes the lines HELP and TYPE; samples follow. `name` is borrowed until the next call. */
 void exposition_metric(struct exposition *to, const char *name, enum metric_type type, const char *help);
 
+/* With one label, NULL for none; or with as many as there are. */
 void exposition_sample(const struct exposition *to, const struct sample_label *label, double value);
+void exposition_sample_of(const struct exposition *to, const struct sample_label *labels, size_t count, double value);
 
 /* Buckets, each with those below it, the sum and the count. */
 void exposition_histogram(const struct exposition *to, const struct sample_label *label,

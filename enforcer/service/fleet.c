@@ -298,3 +298,8 @@ json_t *fleet_status(const struct fleet *fleet)
 		return json_null();
 	return json_pack("{s:o, s:s}", "problem", text_json(fleet->problem), "since", time_print(fleet->since, since));
 }
+
+int64_t fleet_unpublished_since(const struct fleet *fleet)
+{
+	return fleet != NULL && fleet->problem != NULL ? fleet->since : 0;
+}

@@ -25,4 +25,7 @@ void fleet_follow(struct fleet *fleet);
 /* For `status`: null, or why nothing can be published, and since when. The caller's. */
 json_t *fleet_status(const struct fleet *fleet);
 
+/* Unix time since which nothing can be published; 0: it can be, or `fleet` is NULL. */
+int64_t fleet_unpublished_since(const struct fleet *fleet);
+
 #endif

@@ -558,7 +558,7 @@ static int start(struct loop *loop)
 	if ((error = fleet_create(&loop->fleet, loop->events, daemon, loop->findings, loop->usage, &loop->directory)) <
 	    0)
 		return error;
-	loop->commands.fleet = loop->fleet;
+	daemon->fleet = loop->fleet;
 	observing_tell_records(loop->observing, hear_record, loop);
 	observing_hear(loop->observing, findings_hear_denial, loop->findings);
 	if ((error = confinement_close(&daemon->config)) < 0)
@@ -586,6 +586,7 @@ static void finish(struct loop *loop)
 	struct daemon *daemon = &loop->daemon;
 	inputs_destroy(loop->inputs);
 	fleet_destroy(loop->fleet);
+	daemon->fleet = NULL;
 	sources_destroy(loop->sources);
 	daemon->sources = NULL;
 	watching_destroy(loop->watching);

@@ -1,7 +1,9 @@
 /* The table of metrics. Names and units are as prometheus.io/docs/practices/naming has it; labels have few values,
- * which are known beforehand, revision and version apart. A thing that never happened has time 0. */
+ * which are known beforehand, revision, key and version apart. A thing that never happened has time 0. */
 #include "enforcer/service/metrics.h"
 
+#include "enforcer/service/bundles.h"
+#include "enforcer/service/fleet.h"
 #include "enforcer/service/process.h"
 #include "enforcer/service/sources.h"
 
@@ -48,6 +50,25 @@ static double policy_stale_since(const struct daemon *daemon)
 static double policy_refused_at(const struct daemon *daemon)
 {
 	return (double)daemon->counters.policy_refused_at;
+}
+
+static void bundle_info(const struct exposition *to, const struct daemon *daemon)
+{
+	const char *revision, *key;
+	json_t *status = daemon->bundles != NULL ? bundles_status(daemon->bundles, daemon->revision) : NULL;
+	if (json_unpack(status, "{s:s, s:s}", "revision", &revision, "key", &key) == 0)
+		exposition_sample_of(to, (const struct sample_label[]){{"revision", revision}, {"key", key}}, 2, 1);
+	json_decref(status);
+}
+
+static double bundle_waits(const struct daemon *daemon)
+{
+	return daemon->bundles != NULL && bundles_wait(daemon->bundles);
+}
+
+static double unpublished_since(const struct daemon *daemon)
+{
+	return (double)fleet_unpublished_since(daemon->fleet);
 }
 
 static double workloads(const struct daemon *daemon)
@@ -258,6 +279,12 @@ const struct metric metrics[] = {
 	  "Unix time since which an older policy is enforced than was given; 0 when the newest is in force."),
     VALUE(GAUGE, "ringfence_policy_last_refused_timestamp_seconds", policy_refused_at,
 	  "Unix time when a policy was refused last; 0 when none was."),
+    SAMPLES(GAUGE, "ringfence_bundle_info", bundle_info,
+	    "1, with the revision of the newest bundle that was taken, and the id of the key that signed it."),
+    VALUE(GAUGE, "ringfence_bundle_waiting", bundle_waits,
+	  "1 while a staged bundle waits for a release that selects this node."),
+    VALUE(GAUGE, "ringfence_fleet_unpublished_since_timestamp_seconds", unpublished_since,
+	  "Unix time since which this node cannot tell the fleet of its workloads; 0 when it can, or tells none."),
     VALUE(GAUGE, "ringfence_workloads", workloads, "Workloads known, on every node."),
     VALUE(GAUGE, "ringfence_workload_conflicts", conflicts,
 	  "Workloads that are closed since another has their name or address."),

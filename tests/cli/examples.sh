@@ -62,7 +62,18 @@ done <<-'END'
 	image-pipeline policy policy
 	network-policies manifests manifests ringfence
 	systemd-host policy policy
+	fleet policy policy workloads
 END
+
+# ---- fleet: what daemons and people are configured with ----
+
+configured() { "${RINGFENCE}d" --check --config "$EXAMPLES/fleet/$1.yaml" >"$WORK/out" 2>"$WORK/err"; }
+for file in ringfenced ringfenced-file; do holds "fleet: $file.yaml is sound" configured "$file"; done
+asks_for_it() { # it was read: what is not there is the store
+	unshare -n "$RINGFENCE" fleet --store "$EXAMPLES/fleet/store.yaml" >"$WORK/out" 2>"$WORK/err" ||
+		grep -q '^ringfence: the store cannot be asked: https://etcd-[1-3].example:2379: ' "$WORK/err"
+}
+[ "$(id -u)" -ne 0 ] || holds "fleet: store.yaml is sound" asks_for_it
 
 # ---- flows, by the workloads of the inventory ----
 
@@ -71,6 +82,7 @@ while read -r name verdict from to port; do
 	paths=("$name/policy")
 	[ "$name" != network-policies ] || paths=("$name/manifests" "$name/ringfence")
 	[ "$name" != kubernetes ] || paths=("$name")
+	[ "$name" != fleet ] || paths+=("$name/workloads")
 	status=0 word=ALLOW
 	[ "$verdict" = allow ] || status=1 word=DENY
 	expect "$name: $from -> $to $port: $verdict" "$status" "^$word" '' explain "${paths[@]}" "$from" "$to" "$port"
@@ -106,6 +118,9 @@ done <<-'END'
 	systemd-host deny host/backup-1 198.51.100.7 22/tcp
 	systemd-host deny host/nginx-1 host/postgresql-1 5432/tcp
 	systemd-host deny node host/app-1 http
+	fleet allow world shop/web-1 http
+	fleet allow shop/web-1 shop/api-1 http
+	fleet deny shop/web-1 shop/db-1 sql
 END
 expect "image-pipeline: backfill ends on its day: not yet" 0 '^ALLOW' '' explain --at 2036-06-30T23:59:59Z image-pipeline/policy images/backfill-1 198.51.100.7 443/tcp
 expect "image-pipeline: and is over" 1 '^DENY' '' explain --at 2036-07-01 image-pipeline/policy images/backfill-1 198.51.100.7 443/tcp

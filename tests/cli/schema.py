@@ -159,7 +159,7 @@ def editor(directory):
     settings = json.loads((root / ".vscode/settings.json").read_text())["yaml.schemas"]
     (schema, patterns), = settings.items()
     reached = {path for pattern in patterns for path in root.glob(pattern)}
-    native = {path for path in root.rglob("*.yaml") if documents(path.read_text())}
+    native = {path for path in root.rglob("*.yaml") if any("ringfence" in document for document in documents(path.read_text()))}
     problems = [f"{path}: only one of native and reached by the settings" for path in sorted(native ^ reached)]
     fail(problems if (root / schema).is_file() else problems + [f"no {schema}"])
 

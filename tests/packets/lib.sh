@@ -20,6 +20,7 @@ esac
 RINGFENCE=$BUILD/ringfence
 RINGFENCED=$BUILD/ringfenced
 PROBE=$BUILD/tests/packets/probe
+ASK=$BUILD/tests/packets/ask
 
 TAP_COUNT=0
 TAP_FAILED=0
@@ -189,7 +190,7 @@ node() {
 	for program in ip nft; do
 		command -v "$program" >/dev/null || skip_all "$program is not installed"
 	done
-	for program in "$RINGFENCE" "$RINGFENCED" "$PROBE"; do
+	for program in "$RINGFENCE" "$RINGFENCED" "$PROBE" "$ASK"; do
 		[ -x "$program" ] || {
 			echo "Bail out! $program is not built" >&2
 			exit 1
@@ -274,7 +275,7 @@ workload_file() { # NAME NAMESPACE LABELS [ADDRESSES [INTERFACE]]
 
 # ---- the daemon ----
 
-status() { "$RINGFENCE" status --socket "$SOCKET" --format json; }
+status() { "$ASK" "$SOCKET" status; }
 status_has() { grep -qE "$1" <<<"$(status 2>/dev/null | tr -d ' \n\t')"; } # REGEX on the JSON without blanks
 ready() { status_has '"ready":true'; }
 
@@ -463,7 +464,7 @@ fresh_table() { # FILE
 	stop "$STARTED_PID"
 }
 
-fresh_ready() { grep -q '"ready":true' <<<"$("$RINGFENCE" status --socket "$WORK/fresh.sock" --format json | tr -d ' \n')"; }
+fresh_ready() { grep -q '"ready":true' <<<"$("$ASK" "$WORK/fresh.sock" status | tr -d ' \n')"; }
 
 same_text() { # TEXT FILE FILE
 	if diff -u "$2" "$3" >"$WORK/diff"; then ok "$1"; else

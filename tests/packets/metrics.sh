@@ -1,9 +1,9 @@
 #!/bin/bash
 # What the daemon tells Prometheus is true, and well formed; who asks slowly, much or wrongly is in nobody's way.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/store.sh"
 
-command -v curl >/dev/null && command -v promtool >/dev/null && command -v jq >/dev/null ||
-	skip_all "curl, promtool or jq is not installed"
+for program in curl promtool jq etcd; do command -v "$program" >/dev/null || skip_all "$program is not installed"; done
 METRICS=127.0.0.1:9478
 
 ask() { on node curl -sS --noproxy '*' -m 10 "$@"; } # CURL_ARGUMENTS...
@@ -242,6 +242,47 @@ daemon_start
 equal "after a crash" "ok 200" "$(ask -w '%{http_code}' --unix-socket "$METRICS" http://localhost/readyz | tr '\n' ' ')"
 daemon_stop
 check "it is gone with the daemon" test ! -e "$METRICS"
+
+# ---- a node of a fleet, whose policy comes in bundles ----
+
+METRICS=127.0.0.1:9478
+STATE=$WORK/state
+install -d -o "$DAEMON_USER" -m 700 "$STATE"
+"$RINGFENCE" keygen "$WORK/sign.key" >/dev/null
+POLICY_FROM="bundle: $WORK/policy.bundle, keys: [$WORK/sign.key.pub]"
+sign() { # REVISION [OPTION]
+	"$RINGFENCE" sign "$POLICY" -o "$WORK/$1.bundle" --key "$WORK/sign.key" --revision "$@" >/dev/null 2>&1
+	mv "$WORK/$1.bundle" "$WORK/policy.bundle"
+}
+bundle_info() { get /metrics | grep '^ringfence_bundle_info'; }
+unpublished() { above ringfence_fleet_unpublished_since_timestamp_seconds 0; }
+store_start
+SOURCES=$(store_source 127.0.0.1)
+equal "a policy of a directory is no bundle" "" "$(grep '^ringfence_bundle_info' "$WORK/metrics")"
+sign 1
+daemon_start
+equal "the bundle, and the key that signed it" \
+	"ringfence_bundle_info{revision=\"1\",key=\"$(cut -d: -f2 "$WORK/sign.key.pub")\"} 1" "$(bundle_info)"
+equal "none waits" 0 "$(value ringfence_bundle_waiting)"
+equal "the fleet is told of the node" 0 "$(value ringfence_fleet_unpublished_since_timestamp_seconds)"
+equal "promtool has nothing to say of those" "" "$(well_formed 2>&1)"
+sign 2 --staged
+check "one waits" await 10 has ringfence_bundle_waiting 1
+check "and is not the one that was taken" grep -q 'revision="1"' <<<"$(bundle_info)"
+sign 3
+check "none waits any more" await 10 has ringfence_bundle_waiting 0
+check "the next was taken" grep -q 'revision="3"' <<<"$(bundle_info)"
+store_stop KILL
+change workload_file web1 shop 'app: retired'
+check "without its store the fleet is told of nothing" await 10 unpublished
+check "since just now" recent ringfence_fleet_unpublished_since_timestamp_seconds
+check "nor is it heard" await 10 above 'ringfence_source_stale_since_timestamp_seconds{source="etcd"}' 0
+store_start
+check "it is told again" await 20 has ringfence_fleet_unpublished_since_timestamp_seconds 0
+check "and heard again" await 20 has 'ringfence_source_stale_since_timestamp_seconds{source="etcd"}' 0
+daemon_stop
+store_stop
+POLICY_FROM= SOURCES= STATE=
 
 METRICS=
 daemon_start

@@ -1,6 +1,7 @@
 /* The control socket, asked by real peers: the loop runs in a child, the peers here. */
 #include "compiler/report/control_client.h"
 #include "enforcer/service/audit.h"
+#include "enforcer/service/commands.h"
 #include "enforcer/service/control.h"
 
 #include <setjmp.h>
@@ -808,6 +809,15 @@ static void client_bounds_time_and_size(void **state)
 	unlink(other.path);
 }
 
+static void each_command_of_the_daemon_stands_once(void **state)
+{
+	(void)state;
+	assert_true(control_command_count > 0);
+	for (size_t i = 0; i < control_command_count; i++)
+		for (size_t j = 0; j < i; j++)
+			assert_string_not_equal(control_commands[j].name, control_commands[i].name);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -837,6 +847,7 @@ int main(void)
 	    CASE(file_that_is_no_socket_is_left_alone),
 	    CASE(long_paths_are_refused),
 	    CASE(client_bounds_time_and_size),
+	    cmocka_unit_test(each_command_of_the_daemon_stands_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,6 +47,7 @@ static void write_samples(struct exposition *to)
 	exposition_sample(to, NULL, NAN);
 	exposition_sample(to, NULL, INFINITY);
 	exposition_sample(to, NULL, -1);
+	exposition_sample_of(to, (const struct sample_label[]){{"one", "1"}, {"two", "\"2\""}}, 2, 1);
 }
 
 static void help_and_labels_are_escaped(void **state)
@@ -62,7 +63,8 @@ static void help_and_labels_are_escaped(void **state)
 				     "b 1795730000.123\n"
 				     "b NaN\n"
 				     "b +Inf\n"
-				     "b -1\n");
+				     "b -1\n"
+				     "b{one=\"1\",two=\"\\\"2\\\"\"} 1\n");
 }
 
 static void write_histogram(struct exposition *to)
@@ -206,6 +208,8 @@ static void what_is_counted_is_told(void **state)
 	check_sample(&daemon, "ringfence_checks_total{result=\"whole\"} 0");
 	strcpy(daemon.revision, "0123456789abcdef");
 	check_sample(&daemon, "ringfence_policy_info{revision=\"0123456789abcdef\"} 1");
+	check_sample(&daemon, "ringfence_bundle_waiting 0");
+	check_sample(&daemon, "ringfence_fleet_unpublished_since_timestamp_seconds 0");
 	end(&daemon);
 }
 
