@@ -1,6 +1,6 @@
 #!/bin/bash
 # A large fleet without kernels against one real etcd: tests/bench/simulation.sh [NODES] [WORKLOADS] [FULL] [FOLLOWING],
-# by default 1,000 nodes, 100,000 workloads, 4 and 100, which takes under 20 minutes and 10 GB. Of each node there is all
+# by default 1,000 nodes, 100,000 workloads, 4 and 50, which takes under 20 minutes and 10 GB. Of each node there is all
 # that a daemon has between the store and the kernel, with connections of its own: it takes the policy, checks and compiles
 # it, and plans the transactions; and it tells of its workloads. FULL nodes hold the workloads of all others as a daemon
 # does, and FOLLOWING more follow the same keys and note a hash of each record (tests/bench/simulation/). The rest does not
@@ -17,13 +17,12 @@
 . "$(dirname "$0")/../packets/lib.sh"
 . "$(dirname "$0")/../packets/store.sh"
 
-NODES=${1:-1000} TOTAL=${2:-100000} FULL=${3:-4} FOLLOWING=${4:-100}
-RATE=${RATE:-$((NODES < 100 ? NODES : 20))} # nodes that are started a second
-FOLLOW_RATE=${FOLLOW_RATE:-$((NODES < 100 ? NODES : 2))} # nodes a second that begin to follow the others
+NODES=${1:-1000} TOTAL=${2:-100000} FULL=${3:-4} FOLLOWING=${4:-50}
+RATE=${RATE:-1200} # nodes that are started a minute
+FOLLOW_RATE=${FOLLOW_RATE:-$((NODES < 100 ? 1200 : 12))} # nodes a minute that begin to follow the others
 REST=${REST:-$((NODES < 100 ? 1 : 60))}     # seconds
 PUSHES=${PUSHES:-$((NODES < 100 ? 2 : 5))} CHANGES=${CHANGES:-$((NODES < 100 ? 10 : 50))}
 CHURN=${CHURN:-5} # workloads a second
-MIDDLE=${MIDDLE:-$((NODES < 100 ? 0 : 1))} # seconds of the push before etcd is killed
 DOWN=${DOWN:-$((NODES < 100 ? 1 : 5))} # seconds that etcd is away
 SIMULATION=$BUILD/tests/bench/simulation/simulation
 
@@ -169,10 +168,11 @@ bundle
 tell churn "$CHURN"
 sleep 2
 begin
-push
-sleep "$MIDDLE"
 tell requests
+push
+tell middle "$REVISION"
 store_stop KILL
+told
 sleep "$DOWN"
 tell cpu
 back=$(value now)

@@ -41,7 +41,7 @@ static double cpu_of(const struct simulation *simulation)
 	return seconds;
 }
 
-/* Orders the same of all nodes that are not full, so many a second, and waits. */
+/* Orders the same of all nodes that are not full, so many a minute, and waits. */
 static void order_all(struct simulation *simulation, const char *name, int what, unsigned rate, condition *is_there)
 {
 	unsigned others = simulation->shared->fleet.nodes - simulation->shared->full, ordered = 0;
@@ -52,7 +52,7 @@ static void order_all(struct simulation *simulation, const char *name, int what,
 		before += memory_of(simulation, i);
 	uint64_t start = now_ns();
 	for (; ordered < count; poll(NULL, 0, POLL_MS)) {
-		uint64_t due = (now_ns() - start) * rate / (1000 * MILLISECOND);
+		uint64_t due = (now_ns() - start) * rate / (60000 * MILLISECOND);
 		while (ordered < count && ordered <= due)
 			order_node(simulation, what, ordered++, 0);
 	}
@@ -98,6 +98,20 @@ static void follow_push(struct simulation *simulation, uint64_t policy, uint64_t
 	printf("planned transactions=%" PRIu64 " netlink_bytes=%" PRIu64 "\n", plans, bytes);
 	print_times("push", times, times != NULL ? simulation->started : 0, lack);
 	free(times);
+}
+
+/* Until a tenth of the nodes holds it. */
+static void await_middle(struct simulation *simulation, uint64_t policy)
+{
+	unsigned held = 0;
+	for (uint64_t end = now_ns() + 60000 * MILLISECOND; now_ns() < end && held * 10 < simulation->started;) {
+		poll(NULL, 0, 1);
+		churn(simulation);
+		held = 0;
+		for (unsigned i = 0; i < simulation->started; i++)
+			held += holds_policy(simulation, i, &policy);
+	}
+	printf("middle held=%u nodes=%u short=%u\n", held, simulation->started, held * 10 < simulation->started);
 }
 
 static void change_workloads(struct simulation *simulation, unsigned count)
@@ -180,6 +194,8 @@ void obey(struct simulation *simulation, const char *line)
 	/* A policy's revision is in hexadecimal, all else is not. */
 	if (sscanf(line, "push %llx %llu", &first, &second) == 2)
 		follow_push(simulation, first, second);
+	else if (sscanf(line, "middle %llx", &first) == 1)
+		await_middle(simulation, first);
 	else if (sscanf(line, "%15s %llu", what, &first) < 1)
 		return;
 	else if (strcmp(what, "start") == 0)

@@ -4,10 +4,11 @@
  * happens. It reads commands from standard input, a line each, and answers each with lines `what key=value ...`, the
  * last of which ends with `short=N`: so many nodes were not there after half an hour.
  *
- *   start RATE          starts so many of the other nodes a second, until each holds the policy
- *   follow RATE         has the FOLLOWING first of these follow all workloads, until each knows them
+ *   start RATE          starts so many of the other nodes a minute, until each holds the policy
+ *   follow RATE         has the FOLLOWING first of these follow all workloads, so many a minute
  *   full                starts the full ones, one after the other
  *   push POLICY SINCE   until each node holds the policy of this revision: ms since that time
+ *   middle POLICY       until a tenth of them holds it
  *   change COUNT        changes single workloads, each until all who follow have heard of it
  *   churn RATE          changes, ends and begins so many workloads a second from now on; 0: no more
  *   exact [SINCE]       until all who follow know exactly what runs on the others
