@@ -66,8 +66,8 @@ ATOMIC_SOURCES := $(wildcard tests/atomic/*.c) tests/unit/follow.c
 PACKETS_SOURCES := $(wildcard tests/bench/packets/*.c)
 # A fleet without kernels: the daemon's modules, and in the place of some functions those of left_out.c.
 SIMULATION_SOURCES := $(wildcard tests/bench/simulation/*.c)
-LEFT_OUT := kernel_read kernel_scan_start kernel_scan_step kernel_scan_finish kernel_apply findings_kinds \
-	usage_read_denials malloc_trim http_start
+LEFT_OUT := kernel_read kernel_scan_start kernel_scan_step kernel_scan_finish kernel_apply connections_start \
+	connections_step findings_kinds usage_read_denials malloc_trim http_start
 
 # The page of `ringfence graph`: one for all builds, since it is the same in each.
 PAGE := build/page

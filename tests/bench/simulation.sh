@@ -34,7 +34,10 @@ STORE_DIR=$(mktemp -d /dev/shm/ringfence-store.XXXXXX)
 mkdir "$STORE_DIR/nodes"
 store_start
 store_file
-"$RINGFENCE" keygen "$WORK/sign.key" >/dev/null
+for key in sign enrol joins; do "$RINGFENCE" keygen "$WORK/$key.key" >/dev/null; done
+"$RINGFENCE" enroll "$WORK/joins.key.pub" --node joins --key "$WORK/enrol.key" -o "$WORK/joins.enrolment" >/dev/null
+cp "$WORK/enrol.key" "$STORE_DIR/nodes/" # each simulated node makes a key of its own, and enrols it
+STORE_USER=", keys: [$WORK/enrol.key.pub], signing_key: $WORK/joins.key, enrolment: $WORK/joins.enrolment"
 "$SIMULATION" --policy "$POLICY" "$NODES" "$TOTAL"
 cat >"$WORK/simulated.yaml" <<-END
 	policy: {etcd: {endpoints: ["https://169.254.1.1:2179"], ca: $WORK/ca.pem, certificate: $WORK/client.pem, key: $WORK/client.key}, keys: [$WORK/sign.key.pub]}
@@ -197,7 +200,7 @@ workload joins 10.9.0.2 fd09::2
 mkdir -p "$WORK/joins/workloads" "$WORK/joins/state"
 printf 'ringfence: v1\nworkloads:\n  - {name: late, namespace: n0, labels: {app: s0}, addresses: [10.8.0.1]}\n' >"$WORK/joins/workloads/late.yaml"
 chmod 700 "$WORK/joins/state"
-chown -R "$DAEMON_USER" "$WORK/joins"
+chown -R "$DAEMON_USER" "$WORK/joins" "$WORK/joins.key"
 sed "s|^state:.*|state: $WORK/joins/state|; 1i node: joins\nuser: $DAEMON_USER\ncontrol: {socket: $WORK/joins/control.sock}" \
 	"$WORK/simulated.yaml" | sed "/^workloads:/a\  - {source: files, directory: $WORK/joins/workloads}" >"$WORK/joins/ringfenced.yaml"
 joined() {

@@ -8,6 +8,7 @@
 #include "enforcer/service/usage.h"
 
 #include <ringfence/arena.h>
+#include <ringfence/connections.h>
 #include <ringfence/scan.h>
 
 #include <jansson.h>
@@ -18,6 +19,8 @@ struct scan *__wrap_kernel_scan_start(struct kernel *kernel, struct arena *arena
 int __wrap_kernel_scan_step(struct scan *scan, uint64_t budget);
 void __wrap_kernel_scan_finish(struct scan *scan);
 struct answer __wrap_kernel_apply(struct kernel *kernel, const struct plan *plan, int64_t at);
+int __wrap_connections_start(struct kernel *kernel);
+int __wrap_connections_step(struct kernel *kernel, const struct connections_reader *reader, uint64_t budget);
 json_t *__wrap_findings_kinds(const struct findings *findings);
 void __wrap_usage_read_denials(struct usage_following *following);
 int __wrap_malloc_trim(size_t pad);
@@ -57,6 +60,21 @@ int __wrap_kernel_scan_step(struct scan *scan, uint64_t budget)
 void __wrap_kernel_scan_finish(struct scan *scan)
 {
 	(void)scan;
+}
+
+/* Nobody has a connection. */
+int __wrap_connections_start(struct kernel *kernel)
+{
+	(void)kernel;
+	return 0;
+}
+
+int __wrap_connections_step(struct kernel *kernel, const struct connections_reader *reader, uint64_t budget)
+{
+	(void)kernel;
+	(void)reader;
+	(void)budget;
+	return 0;
 }
 
 /* The transactions are made, byte by byte, and go nowhere. */

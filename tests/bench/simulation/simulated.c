@@ -2,6 +2,7 @@
 #include "tests/bench/simulation/simulated.h"
 
 #include "enforcer/etcd/mirror.h"
+#include "enforcer/fleet/enrolment.h"
 #include "enforcer/fleet/record.h"
 #include "enforcer/service/bundle_store.h"
 #include "enforcer/service/bundles.h"
@@ -33,7 +34,7 @@ struct simulated {
 	struct shared *shared;
 	struct slot *slot;
 	unsigned number;
-	char name[NAME_SIZE], workloads[PATH_MAX / 2], state[PATH_MAX / 2];
+	char name[NAME_SIZE], workloads[PATH_MAX / 2], state[PATH_MAX / 2], key[PATH_MAX / 2], enrolment[PATH_MAX / 2];
 	unsigned *versions; /* of its workloads, by place */
 	struct state_directory directory;
 	sd_event *events;
@@ -268,6 +269,36 @@ static void write_files(struct simulated *simulated, const char *directory)
 	}
 }
 
+static void wrote(const char *wrong)
+{
+	if (wrong != NULL)
+		fprintf(stderr, "%s\n", wrong);
+	must(wrong == NULL, "a key");
+}
+
+/* A key, enrolled by the one in `directory`. */
+static void write_identity(struct simulated *simulated, const char *directory)
+{
+	struct arena *arena = arena_create();
+	struct private_key *authority, *key;
+	struct enrolment enrolment = {.time = 1};
+	size_t length;
+	snprintf(simulated->key, sizeof simulated->key, "%s/%s.key", directory, simulated->name);
+	snprintf(simulated->enrolment, sizeof simulated->enrolment, "%s/%s.enrolment", directory, simulated->name);
+	wrote(private_key_read(&authority, arena, arena_printf(arena, "%s/enrol.key", directory)));
+	wrote(private_key_create(&key));
+	wrote(private_key_write(key, arena, simulated->key));
+	enrolment.key = key->public_key;
+	memcpy(enrolment.node, simulated->name, strlen(simulated->name) + 1);
+	uint8_t *bytes = enrolment_sign(&enrolment, authority, &length);
+	FILE *stream = fopen(simulated->enrolment, "wxe");
+	must(stream != NULL && fwrite(bytes, 1, length, stream) == length && fclose(stream) == 0, simulated->enrolment);
+	free(bytes);
+	private_key_destroy(key);
+	private_key_destroy(authority);
+	arena_free(arena);
+}
+
 static void start_daemon(struct simulated *simulated, const struct config *config)
 {
 	struct daemon *daemon = &simulated->daemon;
@@ -277,6 +308,8 @@ static void start_daemon(struct simulated *simulated, const struct config *confi
 	daemon->config = *config;
 	daemon->config.node = simulated->name;
 	daemon->config.state_directory = simulated->state;
+	daemon->config.fleet.signing_key = simulated->key;
+	daemon->config.fleet.enrolment = simulated->enrolment;
 	daemon->state = state_create(simulated->name);
 	daemon->kernel = (struct kernel *)simulated;
 	daemon->ready = true; /* nothing is there to be read back */
@@ -331,6 +364,7 @@ struct simulated *simulated_create(sd_event *events, struct shared *shared, cons
 	snprintf(made->name, sizeof made->name, number > 0 ? FLEET_NODE "%u" : FLEET_NODE, number);
 	made->versions = checked(calloc(fleet_per_node(&shared->fleet), sizeof *made->versions));
 	write_files(made, directory);
+	write_identity(made, directory);
 	start_daemon(made, config);
 	must(http_client_create(&made->client, events) == 0, "http_client_create");
 	must(fleet_create(&made->fleet, events, &made->daemon, NULL, NULL, &made->directory) == 0, "fleet_create");
