@@ -56,6 +56,7 @@ struct publisher {
 	int64_t mark_revision;	       /* in which the mark was put; 0: it is not there, -1: that is not known */
 	bool marks;		       /* the transaction under way puts it */
 	bool unsaid;		       /* it may not say what is there by now */
+	bool changed;		       /* records were put, or deleted, since it was */
 	bool puts;		       /* a transaction of records or the mark is under way */
 	bool unsure;   /* one failed that may yet be done: what is read counts for nothing, all is put again */
 	bool listed;   /* what is in the store is known, in `entries` */
@@ -416,8 +417,10 @@ static void add_mark(struct publisher *publisher, json_t *operations)
 	free(digests);
 	publisher->unsaid = false;
 	bool enrols = setup->enrolment != NULL && !publisher->enrolled;
-	if (publisher->marked && !enrols && memcmp(publisher->said, statement.digest, sizeof statement.digest) == 0)
+	if (publisher->marked && !enrols && !publisher->changed &&
+	    memcmp(publisher->said, statement.digest, sizeof statement.digest) == 0)
 		return; /* it says so already */
+	publisher->changed = false;
 	if (statement.sequence > publisher->reserved) {
 		publisher->reserved = statement.sequence + SEQUENCE_RESERVE;
 		setup->reserve(setup->context, publisher->reserved);
@@ -456,7 +459,8 @@ static bool put_differences(struct publisher *publisher)
 		if (made != NULL)
 			json_array_append_new(operations, made);
 	}
-	publisher->unsaid = publisher->unsaid || json_array_size(operations) > 0;
+	publisher->changed = publisher->changed || json_array_size(operations) > 0;
+	publisher->unsaid = publisher->unsaid || publisher->changed;
 	bool whole = json_array_size(operations) < BATCH && bytes < BATCH_BYTES;
 	HASH_ITER(hh, publisher->entries, entry, next)
 	{

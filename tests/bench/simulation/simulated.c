@@ -48,6 +48,10 @@ struct simulated {
 	struct known *known; /* by index */
 	uint32_t list;
 	bool listing, heard;
+	/* what was removed and is not settled yet: keys, in `arena` */
+	struct arena *arena;
+	const char **removed;
+	size_t removed_count;
 };
 
 static struct shared *counted; /* where this process counts requests */
@@ -239,15 +243,37 @@ static void on_put(void *context, const char *key, const char *value, size_t len
 static void on_removed(void *context, const char *key, int64_t revision)
 {
 	struct simulated *simulated = context;
-	const char *name = name_in(simulated, key);
 	(void)revision;
-	if (name != NULL)
-		note(simulated, index_of(simulated, name), 0);
+	*arena_push(simulated->arena, simulated->removed, simulated->removed_count) =
+	    arena_copy(simulated->arena, key, strlen(key));
+}
+
+/* Whether its node's mark went with it: then its lease ran out, and what it had stays (enforcer/sources/fleet.h). */
+static bool is_of_a_lost_node(const struct simulated *simulated, const char *key)
+{
+	size_t length = strcspn(key, "/");
+	for (size_t i = 0; i < simulated->removed_count; i++)
+		if (strncmp(simulated->removed[i], key, length) == 0 && simulated->removed[i][length] == 0)
+			return true;
+	return false;
+}
+
+static void settle_removals(struct simulated *simulated)
+{
+	for (size_t i = 0; i < simulated->removed_count; i++) {
+		const char *key = simulated->removed[i], *name = name_in(simulated, key);
+		if (name != NULL && !is_of_a_lost_node(simulated, key))
+			note(simulated, index_of(simulated, name), 0);
+	}
+	simulated->removed = NULL;
+	simulated->removed_count = 0;
+	arena_clear(simulated->arena);
 }
 
 static void on_settled(void *context)
 {
 	struct simulated *simulated = context;
+	settle_removals(simulated);
 	for (unsigned i = 0; simulated->listing && i < simulated->shared->fleet.workloads; i++)
 		if (simulated->known[i].hash != 0 && simulated->known[i].list != simulated->list)
 			note(simulated, i, 0);
@@ -359,6 +385,7 @@ struct simulated *simulated_create(sd_event *events, struct shared *shared, cons
 	counted = shared;
 	made->shared = shared;
 	made->events = events;
+	made->arena = arena_create();
 	made->slot = &shared->slots[number];
 	made->number = number;
 	snprintf(made->name, sizeof made->name, number > 0 ? FLEET_NODE "%u" : FLEET_NODE, number);
@@ -389,6 +416,7 @@ void simulated_destroy(struct simulated *simulated)
 	state_destroy(simulated->daemon.state);
 	bundles_destroy(simulated->daemon.bundles);
 	state_directory_close(&simulated->directory);
+	arena_free(simulated->arena);
 	free(simulated->known);
 	free(simulated->versions);
 	free(simulated);
