@@ -1,7 +1,7 @@
-/* A state machine with one request under way: lease -> mark -> list of what is there -> transactions -> follow.
+/* A state machine with one request under way: leases -> mark -> list of what is there -> transactions -> follow.
  *
- * A record is put once more when it is another, known by its digest, or when the lease is. After a failure the lease
- * goes on where it still can, and what the store has under it is read, not put: each put is told to every node. The
+ * A record is put once more when it is another, known by its digest, or when its lease is. After a failure the leases
+ * go on where they still can, and what the store has under it is read, not put: each put is told to every node. The
  * mark, which says what all of it is, goes with the last transaction of what is different; and none is made where the
  * mark is not as it was read, or put: then somebody else has put something under this node's name. */
 #include "enforcer/fleet/publisher.h"
@@ -41,6 +41,16 @@ struct entry {
 	char name[];		     /* NAMESPACE/NAME */
 };
 
+/* The mark has a lease that runs out soon after the node is gone, so that this is known; and the records one that only
+ * clears up, since each that is put, or deleted, is told to all. */
+enum which_lease { LEASE_MARK, LEASE_RECORDS, LEASES };
+static const unsigned lease_seconds[LEASES] = {PUBLISHER_LEASE_S, PUBLISHER_RECORDS_S};
+
+struct lease {
+	int64_t id;	   /* 0: none */
+	uint64_t alive_at; /* monotonic microseconds: when it is due */
+};
+
 struct published {
 	struct publisher *publisher;
 };
@@ -49,7 +59,8 @@ struct publisher {
 	struct publisher_setup setup;
 	struct etcd_call *call;
 	sd_event_source *timer;
-	int64_t lease;
+	struct lease leases[LEASES];
+	enum which_lease asked;	       /* for which one a request is under way */
 	uint64_t reserved;	       /* sequences up to this may have been used, as it is kept */
 	uint64_t sequence;	       /* of the statement that was made last */
 	uint8_t said[SET_DIGEST_SIZE]; /* what the mark says; zero: that is not known */
@@ -60,12 +71,12 @@ struct publisher {
 	bool puts;		       /* a transaction of records or the mark is under way */
 	bool unsure;   /* one failed that may yet be done: what is read counts for nothing, all is put again */
 	bool listed;   /* what is in the store is known, in `entries` */
-	bool marked;   /* under this lease */
-	bool enrolled; /* the enrolment is there, under this lease */
+	bool marked;   /* under its lease */
+	bool enrolled; /* the enrolment is there, under the lease of records */
 	bool due;      /* something may be different */
 	bool well;
 	unsigned wait_ms;		     /* of the last failure; 0: none */
-	uint64_t alive_at, status_at;	     /* monotonic microseconds: when the lease, and the status, are due */
+	uint64_t status_at;		     /* monotonic microseconds: when the status is due */
 	uint64_t put_at;		     /* when the status was put */
 	int64_t revision;		     /* of the store, when it was asked last */
 	unsigned char status[STATUS_DIGEST]; /* as it was put */
@@ -137,7 +148,7 @@ static void forget_entries(struct publisher *publisher)
 	memset(publisher->said, 0, sizeof publisher->said);
 }
 
-/* Nothing is sure any more: whether the lease is still there is asked, and what the store has. */
+/* Nothing is sure any more: whether the leases are still there is asked, and what the store has. */
 static void fail(struct publisher *publisher, const char *why)
 {
 	forget_entries(publisher);
@@ -145,7 +156,8 @@ static void fail(struct publisher *publisher, const char *why)
 	publisher->next = NULL;
 	publisher->unsure = publisher->unsure || publisher->puts;
 	publisher->puts = false;
-	publisher->alive_at = 0;
+	for (size_t i = 0; i < LEASES; i++)
+		publisher->leases[i].alive_at = 0;
 	publisher->wait_ms = source_wait_ms(publisher->wait_ms);
 	publisher->well = false;
 	arm(publisher, now_of(publisher) + (uint64_t)publisher->wait_ms * 1000);
@@ -162,26 +174,32 @@ static bool hear(struct publisher *publisher, const json_t *answer, const char *
 		publisher->revision = revision;
 	if (error == NULL && revision < before) {
 		error = "the store was wiped, or put back from a backup; all is put anew";
-		publisher->lease = 0;
+		publisher->leases[LEASE_MARK].id = publisher->leases[LEASE_RECORDS].id = 0;
 	}
 	if (error != NULL)
 		fail(publisher, error);
 	return error == NULL;
 }
 
-/* ---- the lease ---- */
+/* ---- the leases ---- */
+
+static void go_on(struct publisher *publisher)
+{
+	const uint64_t third = (uint64_t)lease_seconds[publisher->asked] * 1000000 / 3;
+	publisher->leases[publisher->asked].alive_at = now_of(publisher) + third;
+	step(publisher);
+}
 
 static void on_lease(void *context, const json_t *answer, const char *error)
 {
 	struct publisher *publisher = context;
+	int64_t id = error == NULL ? etcd_number(answer, "ID") : 0;
 	publisher->call = NULL;
-	publisher->lease = error == NULL ? etcd_number(answer, "ID") : 0;
-	if (publisher->lease == 0) {
+	publisher->leases[publisher->asked].id = id;
+	if (id != 0)
+		go_on(publisher);
+	else
 		fail(publisher, error != NULL ? error : "the store gave no lease");
-		return;
-	}
-	publisher->alive_at = now_of(publisher) + (uint64_t)PUBLISHER_LEASE_S * 1000000 / 3;
-	step(publisher);
 }
 
 static void on_alive(void *context, const json_t *answer, const char *error)
@@ -189,39 +207,37 @@ static void on_alive(void *context, const json_t *answer, const char *error)
 	struct publisher *publisher = context;
 	publisher->call = NULL;
 	if (error == NULL && etcd_number(json_object_get(answer, "result"), "TTL") <= 0) {
-		publisher->lease = 0;
-		error = "the lease has run out; all is put anew";
+		publisher->leases[publisher->asked].id = 0;
+		error = "the lease has run out; what was under it is put anew";
 	}
-	if (error != NULL) {
+	if (error != NULL)
 		fail(publisher, error);
-		return;
-	}
-	publisher->alive_at = now_of(publisher) + (uint64_t)PUBLISHER_LEASE_S * 1000000 / 3;
-	step(publisher);
+	else
+		go_on(publisher);
 }
 
-static json_t *lease_of(const struct publisher *publisher)
+/* Asks for a lease, or for its time to begin anew. */
+static void ask_lease(struct publisher *publisher, enum which_lease which)
 {
-	char text[24];
-	snprintf(text, sizeof text, "%" PRId64, publisher->lease);
-	return json_pack("{s:s}", "ID", text);
-}
-
-static void ask_lease(struct publisher *publisher)
-{
-	json_t *body = publisher->lease == 0 ? json_pack("{s:i}", "TTL", PUBLISHER_LEASE_S) : lease_of(publisher);
-	publisher->call = publisher->lease == 0
-			      ? etcd_ask(publisher->setup.etcd, "/v3/lease/grant", body, on_lease, publisher)
-			      : etcd_ask(publisher->setup.etcd, "/v3/lease/keepalive", body, on_alive, publisher);
+	char id[24];
+	const struct lease *lease = &publisher->leases[which];
+	snprintf(id, sizeof id, "%" PRId64, lease->id);
+	publisher->asked = which;
+	publisher->call = lease->id == 0
+			      ? etcd_ask(publisher->setup.etcd, "/v3/lease/grant",
+					 json_pack("{s:i}", "TTL", (int)lease_seconds[which]), on_lease, publisher)
+			      : etcd_ask(publisher->setup.etcd, "/v3/lease/keepalive", json_pack("{s:s}", "ID", id),
+					 on_alive, publisher);
 }
 
 /* ---- what is in the store, of this daemon or of one before it ---- */
 
-/* Whether what is there is under this lease, goes with it, and was put before the mark, or with it. */
-static bool is_ours(const struct publisher *publisher, const json_t *pair)
+/* Whether what is there is under this lease, and goes with it; and was put before the mark, or with it, if that stands.
+ */
+static bool is_ours(const struct publisher *publisher, const json_t *pair, enum which_lease which)
 {
-	int64_t at = etcd_number(pair, "mod_revision");
-	return !publisher->unsure && etcd_number(pair, "lease") == publisher->lease && at <= publisher->mark_revision;
+	return !publisher->unsure && etcd_number(pair, "lease") == publisher->leases[which].id &&
+	       (publisher->mark_revision == 0 || etcd_number(pair, "mod_revision") <= publisher->mark_revision);
 }
 
 /* Notes what this node said last, where it did: each statement has a larger sequence than any that it ever signed. */
@@ -237,7 +253,7 @@ static void take_mark(struct publisher *publisher, const json_t *pair)
 					   key != NULL ? &trust : NULL) == NULL) {
 		if (statement.sequence > publisher->sequence)
 			publisher->sequence = statement.sequence;
-		publisher->marked = is_ours(publisher, pair);
+		publisher->marked = is_ours(publisher, pair, LEASE_MARK);
 		memcpy(publisher->said, statement.digest, sizeof publisher->said);
 	}
 	arena_free(arena);
@@ -272,7 +288,7 @@ static void note_entry(struct publisher *publisher, const char *name, const json
 	const struct publisher_setup *setup = &publisher->setup;
 	size_t length;
 	char *record = etcd_decode(json_object_get(pair, "value"), &length);
-	bool ours = record != NULL && strlen(record) == length && is_ours(publisher, pair);
+	bool ours = record != NULL && strlen(record) == length && is_ours(publisher, pair, LEASE_RECORDS);
 	if (setup->enrolment != NULL && strcmp(name, FLEET_ENROLMENT) == 0) {
 		publisher->enrolled =
 		    ours && length == setup->enrolment_length && memcmp(record, setup->enrolment, length) == 0;
@@ -394,7 +410,7 @@ static json_t *operation(struct publisher *publisher, struct entry *entry, size_
 		size_t length = strlen(entry->record);
 		record_digest(&now, entry->name, entry->record, length);
 		if (memcmp(&now, &entry->digest, sizeof now) != 0) {
-			made = etcd_put(key, entry->record, length, publisher->lease);
+			made = etcd_put(key, entry->record, length, publisher->leases[LEASE_RECORDS].id);
 			*bytes += length;
 			entry->digest = now;
 		}
@@ -429,12 +445,13 @@ static void add_mark(struct publisher *publisher, json_t *operations)
 	uint8_t *bytes = statement_write(&statement, setup->node, setup->key, &length);
 	char *mark = key_of(publisher, FLEET_WORKLOADS, "", ""), *alive = key_of(publisher, FLEET_NODES, "/alive", ""),
 	     *enrolment = key_of(publisher, FLEET_WORKLOADS, "/", FLEET_ENROLMENT);
-	json_array_append_new(operations, etcd_put(mark, bytes, length, publisher->lease));
+	const int64_t short_lease = publisher->leases[LEASE_MARK].id, lease = publisher->leases[LEASE_RECORDS].id;
+	json_array_append_new(operations, etcd_put(mark, bytes, length, short_lease));
 	if (!publisher->marked)
-		json_array_append_new(operations, etcd_put(alive, "1", 1, publisher->lease));
+		json_array_append_new(operations, etcd_put(alive, "1", 1, short_lease));
 	if (enrols)
 		json_array_append_new(operations,
-				      etcd_put(enrolment, setup->enrolment, setup->enrolment_length, publisher->lease));
+				      etcd_put(enrolment, setup->enrolment, setup->enrolment_length, lease));
 	publisher->sequence = statement.sequence;
 	publisher->marked = publisher->enrolled = publisher->marks = true;
 	free(bytes);
@@ -529,10 +546,16 @@ static bool put_status(struct publisher *publisher)
 /* Does what is next, where nothing is under way. */
 static void step(struct publisher *publisher)
 {
-	uint64_t now = now_of(publisher);
-	if (publisher->lease == 0 || now >= publisher->alive_at) {
-		ask_lease(publisher);
-	} else if (publisher->mark_revision < 0) {
+	uint64_t now = now_of(publisher), next = publisher->status_at;
+	for (enum which_lease i = 0; i < LEASES; i++) {
+		const struct lease *lease = &publisher->leases[i];
+		if (lease->id == 0 || now >= lease->alive_at) {
+			ask_lease(publisher, i);
+			return;
+		}
+		next = lease->alive_at < next ? lease->alive_at : next;
+	}
+	if (publisher->mark_revision < 0) {
 		ask_mark(publisher);
 	} else if (!publisher->listed) {
 		publisher->due = true;
@@ -546,7 +569,7 @@ static void step(struct publisher *publisher)
 			publisher->setup.problem(publisher->setup.context, NULL);
 		publisher->well = true;
 		publisher->wait_ms = 0;
-		arm(publisher, publisher->status_at < publisher->alive_at ? publisher->status_at : publisher->alive_at);
+		arm(publisher, publisher->status_at < next ? publisher->status_at : next);
 	}
 }
 

@@ -1,13 +1,13 @@
-/* What a node tells the fleet of itself, in an etcd store: its workloads and that it is alive, under a lease, and how
+/* What a node tells the fleet of itself, in an etcd store: its workloads and that it is alive, under leases, and how
  * it is, which stays when it is gone.
  *
- *     PREFIX/workloads/NODE/NAMESPACE/NAME   a record (record.h), under the lease
- *     PREFIX/workloads/NODE/enrolment        whose key the node has, where it has one (enrolment.h), under the lease
- *     PREFIX/workloads/NODE                  the mark: what all of the above is (statement.h), under the lease
- *     PREFIX/nodes/NODE/alive                under the lease
+ *     PREFIX/workloads/NODE/NAMESPACE/NAME   a record (record.h), under a lease of an hour
+ *     PREFIX/workloads/NODE/enrolment        whose key the node has, where it has one (enrolment.h), as records
+ *     PREFIX/workloads/NODE                  the mark: what all of the above is (statement.h), under a short lease
+ *     PREFIX/nodes/NODE/alive                under the same
  *     PREFIX/nodes/NODE/status               JSON
  *
- * Whatever fails is tried again, and then all is put anew, since it is not known how much of it came there. */
+ * Whatever fails is tried again, by what the store then has. */
 #ifndef ENFORCER_FLEET_PUBLISHER_H
 #define ENFORCER_FLEET_PUBLISHER_H
 
@@ -39,8 +39,8 @@ struct publisher_setup {
 	void *context;
 };
 
-/* After the lease has run out, nobody hears of the node: seconds. */
-enum { PUBLISHER_LEASE_S = 30, PUBLISHER_STATUS_S = 15 };
+/* After the short lease has run out, the node is not heard: seconds. */
+enum { PUBLISHER_LEASE_S = 30, PUBLISHER_RECORDS_S = 3600, PUBLISHER_STATUS_S = 15 };
 
 /* Begins; `etcd` and what `setup` names must outlive it. The caller destroys it, which leaves in the store what is
  * there: stopping the daemon ends no workload. Returns 0 or a negative errno. */

@@ -1,7 +1,7 @@
 /* The workloads of the other nodes, as these publish them in an etcd store (the source `etcd`).
  *
- * Each node has its workloads under a lease, and beside them a mark that says what all of them are, signed where the
- * fleet has keys (enforcer/fleet/statement.h). What stands in the store holds here when the mark says so, and until
+ * Beside its workloads each node has a mark that says what all of them are, signed where the fleet has keys
+ * (enforcer/fleet/statement.h), under a lease. What stands in the store holds here when the mark says so, and until
  * then what it said before. When the mark goes (the node is down or cut off, its lease ran out) its workloads stay as
  * they were, so that nobody's connections to it end because of the store; they are forgotten FLEET_FORGET_S later, when
  * another node takes over one of their names, or when an operator says that the node is gone for good. A store that was

@@ -78,18 +78,21 @@ static void tell(struct fleet_nodes *nodes, const struct thing *thing, const str
 		flush(nodes);
 }
 
+/* What stands in the store nonetheless is looked at anew when its node says that it has it. */
 static void forget_thing(struct fleet_nodes *nodes, struct thing *thing)
 {
-	if (thing->told)
+	if (thing->holds)
 		tell(nodes, thing, NULL);
-	thing_free(&nodes->all, thing);
+	thing_untaken(&nodes->all, thing);
 }
 
 static void forget_things(struct fleet_nodes *nodes, struct remote *remote)
 {
 	nodes->unsaved = true;
-	while (remote->things != NULL)
-		forget_thing(nodes, remote->things);
+	for (struct thing *thing = remote->things, *next; thing != NULL; thing = next) {
+		next = thing->next;
+		forget_thing(nodes, thing);
+	}
 }
 
 /* ---- what holds ---- */
@@ -113,10 +116,10 @@ static void take_thing(struct fleet_nodes *nodes, struct thing *thing)
 									 thing->record.length, inventory)
 							   : "it has no such key";
 	thing_set_problem(&nodes->all, thing, problem);
-	thing_taken(&nodes->all, thing);
+	thing_taken(thing);
 	if (problem != NULL)
 		return;
-	thing->told = true;
+	thing_holds(thing, true);
 	tell(nodes, thing, inventory);
 }
 
@@ -144,7 +147,7 @@ static void take_remote(struct fleet_nodes *nodes, struct remote *remote)
 	struct statement statement;
 	struct arena *arena = arena_create();
 	remote->touched = false;
-	bool silent = remote->mark.items == NULL && remote->standing == 0; /* what it had stays */
+	bool silent = remote->mark.items == NULL; /* what it had stays */
 	const char *problem = silent ? NULL : remote_read_mark(&nodes->all, remote, arena, &statement);
 	set_problem(nodes, remote, problem);
 	arena_free(arena);
@@ -358,7 +361,6 @@ static bool all_are_believed(const struct fleet_nodes *nodes)
 
 bool fleet_nodes_load(struct fleet_nodes *nodes, const uint8_t *bytes, size_t length)
 {
-	nodes->all.keeps = true;
 	if (bytes == NULL)
 		return true;
 	nodes->listing = nodes->all.loads = true;
@@ -395,8 +397,9 @@ void fleet_nodes_tick(struct fleet_nodes *nodes)
 		uint64_t seconds = (now_of(nodes) - remote->lost_at) / 1000000;
 		if (nodes->listing)
 			break;
-		if (remote->lost && remote->things != NULL && !remote->doubted && seconds > FLEET_FORGET_S)
+		if (remote->lost && !remote->doubted && seconds > FLEET_FORGET_S)
 			forget_things(nodes, remote);
+		remote->lost = remote->lost && remote->holding > 0;
 		if (remote->things == NULL && remote->mark.items == NULL && remote->sequence == 0 && !remote->enrolled)
 			remote_free(&nodes->all, remote); /* of which nothing needs to be known */
 	}

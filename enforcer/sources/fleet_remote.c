@@ -112,16 +112,14 @@ static void digest_of_things(const struct remote *remote, uint8_t digest[SET_DIG
 
 bool remote_is_lost(const struct remote *remote)
 {
-	return remote->things != NULL && remote->standing == 0 &&
-	       (remote->mark.items == NULL || remote->problem != NULL);
+	return remote->holding > 0 &&
+	       (remote->mark.items == NULL || (remote->standing == 0 && remote->problem != NULL));
 }
 
 const char *remote_read_mark(const struct remotes *all, const struct remote *remote, struct arena *arena,
 			     struct statement *statement)
 {
 	uint8_t digest[SET_DIGEST_SIZE];
-	if (remote->mark.items == NULL)
-		return "its mark is missing";
 	const struct statement_trust trust = {remote->enrolled ? &remote->who.key : NULL, all->trust};
 	const char *why = statement_read(statement, arena, remote->name, remote->mark.items, remote->mark.length,
 					 all->verified ? &trust : NULL);
@@ -179,8 +177,15 @@ static void drop_bytes(struct remote *remote, struct bytes *bytes)
 	bytes_clear(bytes);
 }
 
+void thing_holds(struct thing *thing, bool holds)
+{
+	thing->remote->holding += (size_t)holds - (size_t)thing->holds;
+	thing->holds = holds;
+}
+
 void thing_free(struct remotes *all, struct thing *thing)
 {
+	thing_holds(thing, false);
 	*thing->at = thing->next;
 	if (thing->next != NULL)
 		thing->next->at = thing->at;
@@ -222,18 +227,30 @@ void thing_removed(struct remotes *all, struct thing *thing)
 	thing->remote->standing -= thing->stands;
 	thing->stands = false;
 	drop_bytes(thing->remote, &thing->record);
-	if (!thing->told)
+	if (!thing->holds)
 		thing_free(all, thing);
 }
 
-void thing_taken(struct remotes *all, struct thing *thing)
+void thing_taken(struct thing *thing)
 {
 	thing->taken = thing->digest;
 	drop_bytes(thing->remote, &thing->kept);
-	if (!all->keeps) {
-		drop_bytes(thing->remote, &thing->record);
-		return;
-	}
 	thing->kept = thing->record;
 	thing->record = (struct bytes){0};
+}
+
+void thing_untaken(struct remotes *all, struct thing *thing)
+{
+	thing_holds(thing, false);
+	if (!thing->stands) {
+		thing_free(all, thing);
+		return;
+	}
+	if (thing->record.items == NULL) {
+		thing->record = thing->kept;
+		thing->kept = (struct bytes){0};
+	} else {
+		drop_bytes(thing->remote, &thing->kept);
+	}
+	thing->taken = (struct record_digest){{0}};
 }

@@ -36,8 +36,8 @@ struct remote {
 	char *problem, *enrolment_problem; /* why what stands is not taken */
 	uint64_t problem_at;		   /* since when, in monotonic microseconds */
 	struct thing *things;
-	size_t thing_count, standing; /* and how many of them are in the store */
-	size_t bytes;		      /* of records */
+	size_t thing_count, standing, holding; /* how many there are, are in the store, and hold here */
+	size_t bytes;			       /* of records */
 	char name[];
 };
 
@@ -46,10 +46,10 @@ struct thing {
 	struct remote *remote;
 	struct thing *next, **at;	    /* of the remote's */
 	bool stands;			    /* in the store */
-	bool told;			    /* of it was told, and it holds */
+	bool holds;			    /* of it was told */
 	struct record_digest digest, taken; /* of what stands; and of what was looked at last */
 	struct bytes record;		    /* what stands, where it was not looked at yet */
-	struct bytes kept;		    /* what was looked at last, where that is kept */
+	struct bytes kept;		    /* what was looked at last */
 	char *problem;			    /* why what was looked at last is refused, or NULL */
 	char name[];			    /* NODE:NAMESPACE:NAME, as it is told of */
 };
@@ -60,7 +60,6 @@ enum { REMOTES_MOST = 20000, REMOTE_THINGS_MOST = 10000, REMOTE_BYTES_MOST = 8 <
 struct remotes {
 	struct remote *remotes;
 	struct thing *things;
-	bool keeps;	 /* records that were looked at */
 	bool loads;	 /* what was kept, and so looked at before: it need not be whole */
 	size_t problems; /* things that have one */
 	bool verified;	 /* statements count only when they are signed, by enrolled nodes */
@@ -80,8 +79,11 @@ void thing_put(struct remotes *all, struct remote *remote, const struct record_k
 	       size_t length);
 void thing_removed(struct remotes *all, struct thing *thing);
 
-/* That record was looked at; it is kept where records are. */
-void thing_taken(struct remotes *all, struct thing *thing);
+/* That record was looked at, and is kept; and that it does not hold any more, though it may stand: it is looked at anew
+ * when its node says so. */
+void thing_taken(struct thing *thing);
+void thing_holds(struct thing *thing, bool holds);
+void thing_untaken(struct remotes *all, struct thing *thing);
 
 void bytes_set(struct bytes *bytes, const char *value, size_t length);
 void bytes_clear(struct bytes *bytes);
@@ -92,8 +94,8 @@ void remote_read_enrolment(struct remotes *all, struct remote *remote);
 /* The same after other keys are trusted: the one before holds where it still is. */
 void remote_reread_enrolment(struct remotes *all, struct remote *remote);
 
-/* Whether nothing of it is in the store, or a mark alone that is not taken (`problem`): it is down or cut off, its
- * lease ran out, and what it had holds here. */
+/* Whether its mark is not in the store, or there alone and not taken (`problem`): it is down or cut off, its lease ran
+ * out, and what it had holds here. */
 bool remote_is_lost(const struct remote *remote);
 
 /* Whether the mark says that what stands in the store is all that the node has, and the node is believed. Returns NULL,

@@ -111,6 +111,25 @@ stop "$B_PID"
 b_start # puts its own records in place of those
 check "the node puts right what was put under its name" await 10 status_has '"source":"etcd","told":true,"since":null,"problem":null,"refused":\[\]'
 
+# ---- the node is not heard for a while: its short lease runs out, and its records stay ----
+
+put_in() { store get "/ringfence/workloads/$1" -w json | jq '.kvs[0].mod_revision'; }
+run_out() { # WORDS; revokes the leases of keys that have these
+	for lease in $(store lease list | grep -E '^[0-9a-f]{8,}'); do
+		store lease timetolive "$lease" --keys | grep -qE "$1" && store lease revoke "$lease" >/dev/null
+	done
+	return 0
+}
+well() { status_has '"source":"etcd","told":true,"since":null,"problem":null,"refused":\[\]'; }
+web9_put=$(put_in node-b/shop/web9)
+kill -STOP "$B_PID"
+run_out '/ringfence/workloads/node-b[], ]'
+check "a node whose lease ran out is told" await 10 status_has 'nodenode-bisnotheard'
+allowed web9 api1 8080 tcp "its node's lease ran out"
+kill -CONT "$B_PID"
+check "it is heard again" await 60 well
+equal "and put nothing but its mark" "$web9_put" "$(put_in node-b/shop/web9)"
+
 # ---- the node goes ----
 
 stop "$B_PID" KILL
@@ -128,8 +147,7 @@ allowed web8 api1 8080 tcp "and with this one"
 
 # ---- the store goes, and comes back ----
 
-put_in() { store get "/ringfence/workloads/$1" -w json | jq '.kvs[0].mod_revision'; }
-web8_put=$(put_in node-b/shop/web8) mark_put=$(put_in node-a)
+web1_put=$(put_in node-a/shop/web1) mark_put=$(put_in node-a)
 store_stop KILL
 check "a store that is gone is told" await 10 unheard
 code_of 1 "that is drift" tell drift
@@ -143,7 +161,7 @@ store_start
 check "it is heard again" await 20 heard
 check "and what happened meanwhile" await 20 count_is 5
 allowed web9 api1 8080 tcp "after the store is back"
-equal "what it has is not put again" "$web8_put $mark_put" "$(put_in node-b/shop/web8) $(put_in node-a)"
+equal "what it has is not put again" "$web1_put $mark_put" "$(put_in node-a/shop/web1) $(put_in node-a)"
 
 # ---- it forgets what happened meanwhile (compaction) ----
 

@@ -147,7 +147,7 @@ bring_back first
 check "what the node said once is refused" await 10 refuses 'nodenode-b:whatitsays[^"]*olderthanwhatthenodesaidbefore'
 holds "an older state"
 store del "$(key node-b)" >/dev/null
-check "without the mark nothing is taken" await 10 refuses 'nodenode-b:whatitsays[^"]*markismissing'
+check "without the mark nothing is taken" await 10 refuses 'nodenode-bisnotheard'
 holds "a mark that is missing"
 store put "$(key node-b)" nonsense >/dev/null
 check "a mark that makes no sense" await 10 refuses 'nodenode-b:whatitsays[^"]*doesnotbeginwith'

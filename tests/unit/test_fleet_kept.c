@@ -15,12 +15,11 @@ static void fill(struct remotes *all)
 {
 	const struct record_key web = {"node-b", "shop", "web"}, api = {"node-b", "shop", "api"},
 				db = {"node-c", "shop", "db"};
-	all->keeps = true;
 	struct remote *b = remote_find(all, "node-b", true), *c = remote_find(all, "node-c", true);
 	bytes_set(&b->said, "mark", 4);
 	bytes_set(&b->enrolling, "who", 3);
 	thing_put(all, b, &web, "one\0two", 7);
-	thing_taken(all, thing_find(all, "node-b:shop:web"));
+	thing_taken(thing_find(all, "node-b:shop:web"));
 	thing_put(all, b, &api, "three", 5);
 	thing_put(all, c, &db, "four", 4);
 }
