@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAGE = 250, PAGE_LEAST = 16, IDENTITY_BYTES = 16, HEX_SIZE = 2 * IDENTITY_BYTES + 1, IDENTITY_SIZE = 128 };
+enum { PAGE = 1000, PAGE_LEAST = 16, IDENTITY_BYTES = 16, HEX_SIZE = 2 * IDENTITY_BYTES + 1, IDENTITY_SIZE = 128 };
 
 struct mirror {
 	sd_event *events;
@@ -159,7 +159,7 @@ static void on_page(void *context, const json_t *answer, const char *error)
 		 * many ask at once, all would begin anew for ever. */
 		if (mirror->list_revision <= 0 || strstr(error, "compacted") != NULL)
 			mirror->list_revision = -1;
-		mirror->page = mirror->page / 2 > PAGE_LEAST ? mirror->page / 2 : PAGE_LEAST;
+		mirror->page = mirror->page / 4 > PAGE_LEAST ? mirror->page / 4 : PAGE_LEAST;
 		fail(mirror, error);
 		return;
 	}

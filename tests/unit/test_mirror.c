@@ -193,16 +193,16 @@ static void a_list_goes_on_where_it_failed(void **state)
 static void a_page_that_does_not_come_is_asked_for_in_parts(void **state)
 {
 	static const struct answer answers[] = {IDENTITY("9"), ERROR("large"), IDENTITY("9"), ERROR("large"),
-						IDENTITY("9"), ERROR("large"), IDENTITY("9"), ERROR("large"),
-						IDENTITY("9"), LAST_PAGE("9"), {NULL, NULL}};
+						IDENTITY("9"), ERROR("large"), IDENTITY("9"), LAST_PAGE("9"),
+						{NULL, NULL}};
 	struct store store;
 	struct heard heard;
 	(void)state;
 	follow(&store, &heard, answers);
-	assert_string_equal(heard.text, "L!L!L!L!Lb.");
-	assert_non_null(strstr(store.requests[1], "\"limit\":250"));
-	assert_non_null(strstr(store.requests[3], "\"limit\":125"));
-	assert_non_null(strstr(store.requests[9], "\"limit\":16"));
+	assert_string_equal(heard.text, "L!L!L!Lb.");
+	assert_non_null(strstr(store.requests[1], "\"limit\":1000"));
+	assert_non_null(strstr(store.requests[3], "\"limit\":250"));
+	assert_non_null(strstr(store.requests[7], "\"limit\":16"));
 }
 
 static void a_list_begins_anew(const struct answer *answers)
