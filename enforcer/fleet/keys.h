@@ -1,4 +1,5 @@
-/* The keys that sign policies: Ed25519 (RFC 8032), each as one line of text, with an id to speak of it.
+/* The keys that sign policies, enrolments and the word of nodes: Ed25519 (RFC 8032), each as one line of text, with an
+ * id to speak of it.
  *
  *     ringfence-public-1:ID:KEY        ringfence-private-1:ID:SEED
  *
