@@ -85,10 +85,13 @@ EVERY_SOURCE := $(CLI_SOURCES) $(FLEET_CLI_SOURCES) $(DAEMON_SOURCES) $(LIBRARY_
 	$(TOOL_SOURCES) $(PACKETS_SHARED) $(BENCH_SHARED) $(LAB_SOURCES) $(LAB_TEST_SOURCES) $(AGREEMENT_SOURCES) $(ATOMIC_SOURCES) \
 	$(PACKETS_SOURCES) $(SIMULATION_SOURCES)
 
-.PHONY: all tests check conformance agreement atomic bench bench-quick demo install format lint headers clean
+.PHONY: all lab tests check conformance agreement atomic bench bench-quick demo install format lint headers clean
 .SECONDARY:
 
 all: $(BUILD)/ringfence $(BUILD)/ringfence-fleet $(BUILD)/ringfenced
+
+# What tests/packets/lib.sh needs, for the demo too.
+lab: all $(addprefix $(BUILD)/tests/packets/,probe ask)
 
 tests: all $(UNIT_TESTS) $(TOOLS)
 
